@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+# Splat's build. `make help` lists what there is; scripts/ holds what is more than a few lines.
+
+B := build
+.DEFAULT_GOAL := all
+
+# --- Toolchain: the host's own if it is x86-64, else a cross compiler found by its prefix.
+ifndef CROSS
+ifeq ($(filter x86_64-%linux% x86_64-linux%,$(shell gcc -dumpmachine 2>/dev/null)),)
+CROSS := $(firstword $(foreach p,x86_64-elf- x86_64-linux-gnu-,$(if $(shell command -v $(p)gcc),$(p))))
+endif
+endif
+CC := $(CROSS)gcc
+LD := $(CROSS)ld
+NM := $(CROSS)nm
+OBJCOPY := $(CROSS)objcopy
+
+WARN := -Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror)
+KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing -fno-common \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables $(WARN) -I. -I$B/include
+KASFLAGS := -g -I. -I$B/include -Wa,--fatal-warnings
+
+KSRC := $(sort $(wildcard boot/*.[cS] arch/x86/*.[cS] arch/x86/*/*.[cS] kernel/*.c kernel/*/*.c lib/*.c \
+	tests/kernel/*.c))
+KOBJ := $(KSRC:%=$B/%.o)
+KERNEL := $B/splat.elf
+ASM_OFFSETS := $B/include/asm-offsets.h
+
+ifneq ($(V),1)
+Q := @
+endif
+
+.PHONY: all
+all: $(KERNEL)
+
+$B/%.c.o: %.c $(ASM_OFFSETS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KCFLAGS) -MMD -MP -c -o $@ $<
+$B/%.S.o: %.S $(ASM_OFFSETS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KASFLAGS) -MMD -MP -c -o $@ $<
+
+# Constants that assembly needs are generated from the C headers, never typed twice.
+$(ASM_OFFSETS): arch/x86/asm-offsets.c.in
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KCFLAGS) -MMD -MP -MT $@ -MF $B/asm-offsets.d -x c -S -o $B/asm-offsets.s $<
+	$(Q)sed -n 's/^\t*->\([A-Z_0-9]*\) \$$*\([-0-9]*\).*/#define \1 \2/p' $B/asm-offsets.s > $@
+-include $B/asm-offsets.d
+
+# Linked twice: the symbol table of the first link becomes part of the second (text does not move by it).
+$B/kallsyms.%.o: $B/kallsyms.%.S
+	$(Q)$(CC) -c -o $@ $<
+$B/kallsyms.0.S: scripts/kallsyms.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f $< </dev/null >$@
+$B/kallsyms.1.S: scripts/kallsyms.awk $B/splat.0.elf
+	$(Q)$(NM) -n $B/splat.0.elf | awk -f $< >$@
+LINK = $(LD) -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld -o $@ $(filter %.o,$^)
+$B/splat.0.elf: $(KOBJ) $B/kallsyms.0.o linker.ld
+	$(Q)$(LINK)
+$(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld
+	$(Q)$(LINK)
+
+-include $(KOBJ:.o=.d)
+
+.PHONY: clean
+clean:
+	rm -rf $B compile_commands.json

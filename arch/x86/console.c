@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/* A 16550 UART, polled (see console.h). A machine without one loses output, never time: each wait is bounded. */
+#include "arch/x86/console.h"
+#include "arch/x86/cpu/insns.h"
+
+#define COM1		0x3f8
+#define UART_DATA	(COM1 + 0)
+#define UART_IER	(COM1 + 1)
+#define UART_FCR	(COM1 + 2)
+#define UART_LCR	(COM1 + 3)
+#define UART_MCR	(COM1 + 4)
+#define UART_LSR	(COM1 + 5)
+#define LSR_RX_READY	0x01
+#define LSR_TX_EMPTY	0x20
+
+static bool mid_line;
+
+void console_init(void)
+{
+	outb(UART_IER, 0);		/* no interrupts */
+	outb(UART_LCR, 0x80);		/* divisor: 115200 baud */
+	outb(UART_DATA, 1);
+	outb(UART_IER, 0);
+	outb(UART_LCR, 0x03);		/* 8 bits, no parity, one stop bit */
+	outb(UART_FCR, 0x07);		/* FIFOs on and empty */
+	outb(UART_MCR, 0x03);		/* DTR, RTS */
+}
+
+static void put_byte(char c)
+{
+	for (int i = 0; i < 100000 && !(inb(UART_LSR) & LSR_TX_EMPTY); i++)
+		cpu_relax();
+	outb(UART_DATA, c);
+}
+
+void console_write(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n')
+			put_byte('\r');
+		put_byte(text[i]);
+		mid_line = text[i] != '\n';
+	}
+}
+
+void console_fresh_line(void)
+{
+	if (mid_line)
+		console_write("\n", 1);
+}
+
+int console_getc(void)
+{
+	return inb(UART_LSR) & LSR_RX_READY ? inb(UART_DATA) : -1;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The console: the first serial port (16550 at COM1), by polling, so that it works in every context. */
+#ifndef ARCH_X86_CONSOLE_H
+#define ARCH_X86_CONSOLE_H
+
+#include "lib/types.h"
+
+void console_init(void);
+
+/* Write bytes, '\n' as CR LF. The caller holds the console (lib/printk.c). Does not sleep. */
+void console_write(const char *text, size_t len);
+
+/* End the line that ring 3 has begun, if any, so that a kernel message starts in column 0. */
+void console_fresh_line(void);
+
+/* One byte that has arrived, or -1. Does not sleep. */
+int console_getc(void);
+
+/* lib/printk.c: write for ring 3, in order with the log. */
+void console_write_user(const char *text, size_t len);
+
+#endif

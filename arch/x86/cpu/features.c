@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* CPUID to cpu_has, and cpu_has to control registers (SDM vol. 2, CPUID; vol. 3, 2.5). */
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+
+struct cpu_features cpu_has;
+
+static void read_cpu_name(void)
+{
+	struct cpuid_regs r;
+	const char *p;
+
+	if (cpuid(0x80000000, 0).eax < 0x80000004) {
+		strscpy(cpu_has.name, "x86-64", sizeof(cpu_has.name));
+		return;
+	}
+	for (u32 i = 0; i < 3; i++) {
+		r = cpuid(0x80000002 + i, 0);
+		memcpy(cpu_has.name + 16 * i, &r, 16);
+	}
+	for (p = cpu_has.name; *p == ' '; p++)
+		;
+	memmove(cpu_has.name, p, strlen(p) + 1);
+}
+
+void cpu_features_init(void)
+{
+	u32 max_leaf = cpuid(0, 0).eax;
+	struct cpuid_regs leaf1 = cpuid(1, 0);
+	struct cpuid_regs leaf7 = {};
+
+	if (max_leaf >= 7)
+		leaf7 = cpuid(7, 0);
+	cpu_has.pge = leaf1.edx & BIT(13);
+	cpu_has.fxsr = leaf1.edx & BIT(24);
+	cpu_has.sse = leaf1.edx & BIT(25);
+	cpu_has.xsave = leaf1.ecx & BIT(26);
+	cpu_has.avx = leaf1.ecx & BIT(28);
+	cpu_has.smep = leaf7.ebx & BIT(7);
+	cpu_has.avx512f = leaf7.ebx & BIT(16);
+	cpu_has.smap = leaf7.ebx & BIT(20);
+	cpu_has.umip = leaf7.ecx & BIT(2);
+	cpu_has.pku = leaf7.ecx & BIT(3);
+	cpu_has.nx = cpuid(0x80000001, 0).edx & BIT(20);
+	if (cpu_has.xsave && max_leaf >= 0xd) {
+		u32 eax = cpuid(0xd, 1).eax;
+
+		cpu_has.xsaveopt = eax & BIT(0);
+		cpu_has.xsavec = eax & BIT(1);
+		cpu_has.xsaves = eax & BIT(3);
+	} else {
+		cpu_has.xsave = false;
+	}
+	read_cpu_name();
+	if (!cpu_has.fxsr || !cpu_has.sse)
+		panic("cpu: %s has no FXSAVE or SSE; every x86-64 CPU has both", cpu_has.name);
+}
+
+void cpu_setup_control_registers(void)
+{
+	unsigned long cr0 = read_cr0(), cr4 = read_cr4();
+
+	cr0 &= ~(CR0_EM | CR0_TS);
+	cr0 |= CR0_MP | CR0_NE | CR0_WP;
+	write_cr0(cr0);
+
+	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+	cr4 |= cpu_has.pge ? CR4_PGE : 0;
+	cr4 |= cpu_has.smep ? CR4_SMEP : 0;
+	cr4 |= cpu_has.smap ? CR4_SMAP : 0;
+	cr4 |= cpu_has.umip ? CR4_UMIP : 0;
+	cr4 |= cpu_has.xsave ? CR4_OSXSAVE : 0;
+	cr4 |= cpu_has.pku && cpu_has.xsave ? CR4_PKE : 0;
+	write_cr4(cr4);
+
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_has.nx ? EFER_NX : 0));
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What this CPU can do, as far as the kernel uses it: read once from CPUID, fixed afterwards. */
+#ifndef ARCH_X86_CPU_FEATURES_H
+#define ARCH_X86_CPU_FEATURES_H
+
+#include "lib/types.h"
+
+struct cpu_features {
+	bool	nx, smep, smap, umip, pge;
+	bool	fxsr, sse, xsave, avx, avx512f, pku;
+	bool	xsaveopt, xsavec, xsaves;
+	char	name[52];
+};
+
+extern struct cpu_features cpu_has;
+
+void cpu_features_init(void);
+
+/* Switch on in CR0, CR4 and EFER what was found. On every CPU. */
+void cpu_setup_control_registers(void);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID. None sleeps. */
+#ifndef ARCH_X86_CPU_INSNS_H
+#define ARCH_X86_CPU_INSNS_H
+
+#include "lib/types.h"
+
+static inline void outb(u16 port, u8 value)
+{
+	__asm__ volatile("outb %0, %1" :: "a"(value), "Nd"(port));
+}
+
+static inline u8 inb(u16 port)
+{
+	u8 value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+#define MSR_APIC_BASE		0x1b
+#define MSR_IA32_XSS		0xda0
+#define MSR_EFER		0xc0000080
+#define MSR_STAR		0xc0000081
+#define MSR_LSTAR		0xc0000082
+#define MSR_FMASK		0xc0000084
+#define MSR_FS_BASE		0xc0000100
+#define MSR_GS_BASE		0xc0000101
+#define MSR_KERNEL_GS_BASE	0xc0000102
+
+#define EFER_SCE		BIT(0)
+#define EFER_NX			BIT(11)
+
+static inline u64 rdmsr(u32 msr)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (u64)high << 32 | low;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+	__asm__ volatile("wrmsr" :: "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+#define CR0_MP			BIT(1)
+#define CR0_EM			BIT(2)
+#define CR0_TS			BIT(3)
+#define CR0_NE			BIT(5)
+#define CR0_WP			BIT(16)
+#define CR4_PGE			BIT(7)
+#define CR4_OSFXSR		BIT(9)
+#define CR4_OSXMMEXCPT		BIT(10)
+#define CR4_UMIP		BIT(11)
+#define CR4_OSXSAVE		BIT(18)
+#define CR4_SMEP		BIT(20)
+#define CR4_SMAP		BIT(21)
+#define CR4_PKE			BIT(22)
+
+#define DEFINE_CR(n)								\
+static inline unsigned long read_cr##n(void)					\
+{										\
+	unsigned long value;							\
+										\
+	__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));			\
+	return value;								\
+}										\
+static inline void write_cr##n(unsigned long value)				\
+{										\
+	__asm__ volatile("mov %0, %%cr" #n :: "r"(value) : "memory");		\
+}
+DEFINE_CR(0)
+DEFINE_CR(2)
+DEFINE_CR(3)
+DEFINE_CR(4)
+
+struct cpuid_regs {
+	u32 eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r;
+
+	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+static inline u64 rdtsc(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (u64)high << 32 | low;
+}
+
+static inline void invlpg(unsigned long addr)
+{
+	__asm__ volatile("invlpg (%0)" :: "r"(addr) : "memory");
+}
+
+static inline void cpu_relax(void)
+{
+	__asm__ volatile("pause" ::: "memory");
+}
+
+#endif

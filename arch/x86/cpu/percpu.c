@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A CPU's own tables: GDT and TSS in its struct cpu, GS base pointing there, and the registers that SYSCALL uses.
+ */
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/percpu.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/percpu.h"
+#include "kernel/preempt.h"
+
+struct cpu cpus[NR_CPUS] __aligned(64);
+unsigned int nr_cpus = 1;
+
+struct table_ptr {
+	u16 limit;
+	u64 base;
+} __packed;
+
+static void load_gdt(struct cpu *cpu)
+{
+	u64 tss = (u64)&cpu->tss;
+	struct table_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
+
+	cpu->gdt[KERNEL_CS / 8] = 0x00af9a000000ffff;	/* 64-bit code, ring 0 */
+	cpu->gdt[KERNEL_DS / 8] = 0x00cf92000000ffff;
+	cpu->gdt[USER_DS / 8] = 0x00cff2000000ffff;	/* ring 3 */
+	cpu->gdt[USER_CS / 8] = 0x00affa000000ffff;
+	/* A 64-bit TSS descriptor takes two entries (SDM vol. 3, 8.2.3). */
+	cpu->gdt[TSS_SEL / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[TSS_SEL / 8 + 1] = tss >> 32;
+	cpu->tss.ist[IST_DF - 1] = (u64)cpu->ist_stacks[0] + IST_STACK_SIZE;
+	cpu->tss.ist[IST_NMI - 1] = (u64)cpu->ist_stacks[1] + IST_STACK_SIZE;
+	cpu->tss.iomap_base = sizeof(cpu->tss);		/* no I/O bitmap: ring 3 may use no port */
+
+	__asm__ volatile("lgdt %0\n\t"
+			 "pushq %1\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1:\tmovw %w2, %%ds; movw %w2, %%es; movw %w2, %%ss\n\t"
+			 "xorl %%eax, %%eax; movw %%ax, %%fs; movw %%ax, %%gs"
+			 :: "m"(ptr), "i"(KERNEL_CS), "r"(KERNEL_DS) : "rax", "memory");
+}
+
+void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp)
+{
+	struct cpu *cpu = &cpus[id];
+
+	load_gdt(cpu);
+	cpu->self = cpu;
+	cpu->id = id;
+	cpu->curr_task = idle;
+	cpu->kernel_sp = kernel_sp;
+	cpu->tss.rsp0 = kernel_sp;
+	/* As inside schedule() without the run queue's lock: the idle task enables preemption when it is ready. */
+	cpu->preempt_count = PREEMPT_OFFSET | PREEMPT_NEED_RESCHED;
+	wrmsr(MSR_GS_BASE, (u64)cpu);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
+}
+
+void percpu_load_tss(void)
+{
+	__asm__ volatile("ltr %w0" :: "r"(TSS_SEL));
+}
+
+void syscall_init(void)
+{
+	wrmsr(MSR_STAR, (u64)(USER_DS - 8) << 48 | (u64)KERNEL_CS << 32);
+	wrmsr(MSR_LSTAR, (u64)entry_SYSCALL_64);
+	/* Flags that ring 3 must not carry into the kernel. */
+	wrmsr(MSR_FMASK, X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_NT | X86_EFLAGS_AC | 0x8d5 | 0x3000);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Setting up a CPU's GDT, TSS and SYSCALL registers. Each is called once on each CPU, interrupts off. */
+#ifndef ARCH_X86_CPU_PERCPU_H
+#define ARCH_X86_CPU_PERCPU_H
+
+struct task_struct;
+
+/* First of all: afterwards %gs, current and preempt_count work. */
+void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp);
+void percpu_load_tss(void);
+void syscall_init(void);
+
+#endif

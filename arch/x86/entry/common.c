@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Between the entry stubs and everything else: system calls, interrupts, and the work before ring 3 goes on.
+ */
+#include "arch/x86/cpu/apic.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/regs.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/process.h"
+#include "kernel/exit.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "kernel/syscalls.h"
+#include "kernel/time.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+
+/*
+ * Reschedule and exits first, as often as they come; then, with interrupts off until ring 3, the registers. In the other
+ * order a switch could take the registers away again after they were loaded.
+ */
+void exit_to_user_mode(struct pt_regs *regs)
+{
+	local_irq_disable();
+	while (current->thread_flags & (BIT(TIF_NEED_RESCHED) | BIT(TIF_SIGPENDING))) {
+		local_irq_enable();
+		if (need_resched())
+			schedule();
+		if (signal_pending(current))
+			do_group_exit_pending();
+		local_irq_disable();
+	}
+	switch_fpu_return();
+	fpregs_assert_state_consistent();
+	WARN_ON(preempt_count());
+}
+
+bool do_syscall_64(struct pt_regs *regs)
+{
+	local_irq_enable();
+	regs->ax = do_syscall(regs->orig_ax, regs);
+	exit_to_user_mode(regs);
+	/* SYSRET loads RIP from RCX and flags from R11; anything exec or clone changed needs IRET. */
+	return regs->ip == regs->cx && regs->flags == regs->r11 && regs->ip < TASK_SIZE_MAX &&
+	       regs->cs == USER_CS && regs->ss == USER_DS;
+}
+
+static void do_irq(unsigned long vector, struct pt_regs *regs)
+{
+	preempt_count_add(HARDIRQ_OFFSET);
+	switch (vector) {
+	case LOCAL_TIMER_VECTOR:
+		apic_eoi();
+		tick();
+		break;
+	case SPURIOUS_VECTOR:
+		break;
+	default:
+		pr_warn("irq: unexpected interrupt vector %#lx", vector);
+		apic_eoi();
+	}
+	preempt_count_sub(HARDIRQ_OFFSET);
+	if (!user_mode(regs) && should_resched())
+		preempt_schedule_irq();
+}
+
+void do_interrupt(unsigned long vector, struct pt_regs *regs)
+{
+	if (vector >= FIRST_EXTERNAL_VECTOR)
+		do_irq(vector, regs);
+	else
+		do_exception(vector, regs);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Exceptions. From ring 3: the process's own fault ends it, with the signal that Linux would send. From ring 0: an entry
+ * in the exception table, or the end of the machine, with registers and trace.
+ */
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/mm/fault.h"
+#include "arch/x86/mm/uaccess.h"
+#include "arch/x86/unwind.h"
+#include "kernel/exit.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/task.h"
+#include "lib/printk.h"
+
+struct exception {
+	const char *name;
+	u8 signal;
+};
+
+static const struct exception exceptions[32] = {
+	[X86_TRAP_DE] = { "divide error", SIGFPE },
+	[X86_TRAP_DB] = { "debug", SIGTRAP },
+	[X86_TRAP_NMI] = { "NMI", 0 },
+	[X86_TRAP_BP] = { "int3", SIGTRAP },
+	[X86_TRAP_OF] = { "overflow", SIGSEGV },
+	[X86_TRAP_BR] = { "bounds", SIGSEGV },
+	[X86_TRAP_UD] = { "invalid opcode", SIGILL },
+	[X86_TRAP_NM] = { "device not available", SIGSEGV },
+	[X86_TRAP_DF] = { "double fault", 0 },
+	[10] = { "invalid TSS", SIGSEGV },
+	[11] = { "segment not present", SIGBUS },
+	[12] = { "stack segment", SIGBUS },
+	[X86_TRAP_GP] = { "general protection fault", SIGSEGV },
+	[X86_TRAP_PF] = { "page fault", SIGSEGV },
+	[X86_TRAP_MF] = { "x87 floating-point exception", SIGFPE },
+	[X86_TRAP_AC] = { "alignment check", SIGBUS },
+	[X86_TRAP_MC] = { "machine check", 0 },
+	[X86_TRAP_XF] = { "SIMD floating-point exception", SIGFPE },
+};
+
+void show_regs(const struct pt_regs *r)
+{
+	print_cpu_line();
+	print_frame(r);
+	printk(KERN_ERR "RAX: %016lx RBX: %016lx RCX: %016lx", r->ax, r->bx, r->cx);
+	printk(KERN_ERR "RDX: %016lx RSI: %016lx RDI: %016lx", r->dx, r->si, r->di);
+	printk(KERN_ERR "RBP: %016lx R08: %016lx R09: %016lx", r->bp, r->r8, r->r9);
+	printk(KERN_ERR "R10: %016lx R11: %016lx R12: %016lx", r->r10, r->r11, r->r12);
+	printk(KERN_ERR "R13: %016lx R14: %016lx R15: %016lx", r->r13, r->r14, r->r15);
+	printk(KERN_ERR "CR2: %016lx CR3: %016lx CR4: %08lx", read_cr2(), read_cr3(), read_cr4());
+}
+
+void die(const char *what, struct pt_regs *regs)
+{
+	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);
+	show_regs(regs);
+	show_stack(current, regs);
+	panic("Fatal exception%s", in_hardirq() ? " in interrupt" : "");
+}
+
+void force_fatal_exit(int signal, const char *why, struct pt_regs *regs)
+{
+	pr_info("%s[%d]: %s ip:%lx sp:%lx error:%lx addr:%lx", current->comm, current->pid, why, regs->ip, regs->sp,
+		regs->orig_ax, read_cr2());
+	do_group_exit(signal);
+}
+
+static void do_nmi(struct pt_regs *regs)
+{
+	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+	pr_notice("NMI received on CPU %u", smp_processor_id());
+	show_regs(regs);
+	preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
+}
+
+void do_exception(unsigned long vector, struct pt_regs *regs)
+{
+	const struct exception *e = &exceptions[vector];
+	const char *name = e->name ? e->name : "unknown exception";
+
+	if (vector == X86_TRAP_NMI) {
+		do_nmi(regs);
+	} else if (vector == X86_TRAP_PF) {
+		do_page_fault(regs);
+	} else if (vector == X86_TRAP_DF || vector == X86_TRAP_MC) {
+		die(is_stack_guard(read_cr2()) ? "kernel stack overflow (double fault)" : name, regs);
+	} else if (user_mode(regs)) {
+		local_irq_enable();
+		force_fatal_exit(e->signal ? e->signal : SIGSEGV, name, regs);
+	} else if (!fixup_exception(regs)) {
+		die(name, regs);
+	}
+}

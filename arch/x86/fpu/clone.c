@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/*
+ * FPU state across fork, exec and exit: the heart of Splat.
+ *
+ * fork must do two things for the child: copy the parent's registers, and inherit the parent's permissions. The first
+ * needs the registers to stay put, so preemption is off (fpregs_lock). The second reads a record that other threads may
+ * change, so it takes siglock: under PREEMPT_RT a lock that sleeps. The two must not overlap. From Linux 5.16 to
+ * 6.1-rc5 they did; fpu_clone_buggy() is that order, fpu_clone_fixed() is commit 36b038791e1e's.
+ */
+#include "arch/x86/fpu/clone.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/fpu/regs.h"
+#include "kernel/debug/museum.h"
+#include "kernel/fork.h"
+#include "kernel/options.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+/* --- Options --- */
+
+static const char *const order_names[] = { "fixed", "buggy", NULL };
+static int clone_order;
+
+static int set_fpu_clone(const char *value)
+{
+	int choice = option_choice(value, order_names);
+
+	if (choice < 0)
+		return choice;
+	clone_order = choice;
+	return 0;
+}
+BOOT_OPTION(fpu_clone, "fixed buggy", set_fpu_clone, true);
+
+static const char *const dynamic_names[] = { "auto", "off", "force", NULL };
+static int dynamic;
+
+static int set_dynamic(const char *value)
+{
+	int choice = option_choice(value, dynamic_names);
+
+	if (choice < 0)
+		return choice;
+	dynamic = choice;
+	return 0;
+}
+BOOT_OPTION(dynamic, "auto off force", set_dynamic, true);
+
+const char *fpu_clone_order_name(void)
+{
+	return order_names[clone_order];
+}
+
+const char *fpu_dynamic_name(void)
+{
+	return dynamic_names[dynamic];
+}
+
+/* "force": as on the reporter's machine, where the key was on although nothing was dynamic. */
+bool fpu_state_size_dynamic(void)
+{
+	return dynamic == 2 || (dynamic == 0 && init_fpstate.xfd);
+}
+
+/* --- fork --- */
+
+void fpstate_reset(struct fpu *fpu)
+{
+	struct fpstate *fpstate = &fpu->__fpstate;
+
+	fpu->fpstate = fpstate;
+	fpstate->size = fpu_kernel_cfg.default_size;
+	fpstate->user_size = fpu_user_cfg.default_size;
+	fpstate->xfeatures = fpu_kernel_cfg.default_features;
+	fpstate->user_xfeatures = fpu_user_cfg.default_features;
+	fpstate->xfd = init_fpstate.xfd;
+	fpu->perm.__state_perm = fpu_kernel_cfg.default_features;
+	fpu->perm.__state_size = fpu_kernel_cfg.default_size;
+	fpu->perm.__user_state_size = fpu_user_cfg.default_size;
+	fpu->guest_perm = fpu->perm;
+}
+
+/* A clean image: the legacy area and, with XSAVE, the header; XSTATE_BV = 0 says the rest. */
+static void fpstate_init_minimal(struct fpstate *fpstate)
+{
+	memcpy(&fpstate->regs, &init_fpstate.regs, cpu_has.xsave ? XSAVE_MIN_SIZE : sizeof(struct fxregs_state));
+}
+
+/*
+ * Copy permissions, and only those, from current's group leader to the child: no buffer and no switched-on feature
+ * crosses a fork. siglock keeps the bitmap and the two sizes consistent against another thread's request; it is the
+ * parent's lock, as it is the parent's record. May sleep.
+ */
+static void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
+{
+	struct fpu *src_fpu = &current->group_leader->thread.fpu;
+
+	if (!fpu_state_size_dynamic())
+		return;
+	spin_lock_irq(&current->sighand->siglock);
+	dst_fpu->perm = src_fpu->perm;
+	dst_fpu->guest_perm = src_fpu->guest_perm;
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+/*
+ * The parent's registers straight into the child's buffer, with the child's mask. Not from the parent's buffer: that may
+ * be old, larger, or laid out differently. If current was preempted or the kernel used the FPU since entry, the registers
+ * are somebody else's: load them first. fpregs_lock held.
+ */
+static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
+{
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		fpregs_restore_userregs();
+	if (!museum_bug(BUG_SKIP_SAVE))
+		save_fpregs_to_fpstate(dst_fpu->fpstate);
+	this_cpu_add_int(fpu_clone_saves, 1);
+}
+
+static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_flags) __must_not_hold(preempt_off)
+{
+	fpregs_lock();
+	save_parent_regs(dst_fpu);
+	fpregs_unlock();
+	if (!(clone_flags & CLONE_THREAD))
+		fpu_inherit_perms(dst_fpu);
+}
+
+static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_flags) __must_not_hold(preempt_off)
+{
+	fpregs_lock();
+	save_parent_regs(dst_fpu);
+	if (!(clone_flags & CLONE_THREAD))
+		fpu_inherit_perms(dst_fpu);	/* spin_lock_irq() with preemption off: the bug */
+	fpregs_unlock();
+}
+
+int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal)
+{
+	struct fpu *dst_fpu = &child->thread.fpu;
+
+	/* 1. The child's registers are nowhere yet. */
+	__fpu_invalidate_fpregs_state(dst_fpu);
+	/* 2. A buffer of its own, with default size, features and permissions. */
+	fpstate_reset(dst_fpu);
+	/* 3. It must load before ring 3, and must not be saved before that. The parent's flags were copied. */
+	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
+	/* 4. A task that starts in the kernel starts clean. */
+	if (minimal) {
+		fpstate_init_minimal(dst_fpu->fpstate);
+		return 0;
+	}
+	/* 5. Registers and permissions, in the order under study. */
+	if (clone_order)
+		fpu_clone_buggy(dst_fpu, clone_flags);
+	else
+		fpu_clone_fixed(dst_fpu, clone_flags);
+	/* 6. PASID names an address space: a child never inherits it. */
+	if (cpu_has.xsave)
+		dst_fpu->fpstate->regs.xsave.header.xfeatures &= ~XFEATURE_MASK(PASID);
+	return 0;
+}
+
+/* --- exec --- */
+
+void fpu_flush_thread(void)
+{
+	struct fpu *fpu = &current->thread.fpu;
+
+	fpstate_reset(fpu);
+	/*
+	 * The task is invalidated, not this CPU: its old registers may be live on another one, and it may get back there.
+	 * The registers themselves stay until the exit to ring 3.
+	 */
+	fpregs_lock();
+	__fpu_invalidate_fpregs_state(fpu);
+	fpstate_init_minimal(fpu->fpstate);
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	fpregs_unlock();
+	write_pkru(PKRU_DEFAULT);
+}

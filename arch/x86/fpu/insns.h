@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instructions that save and restore FPU state, one wrapper each; they stand nowhere else. They count themselves, so
+ * that "one save and one restore per switch" can be read from a number. None sleeps; preemption must be off, or the
+ * answer to "whose registers were these?" could change on the way.
+ *
+ * Images must be aligned to 64 bytes (FXSAVE: 16), else #GP (SDM vol. 1, 13.7 to 13.9).
+ */
+#ifndef ARCH_X86_FPU_INSNS_H
+#define ARCH_X86_FPU_INSNS_H
+
+#include "arch/x86/fpu/types.h"
+#include "arch/x86/mm/uaccess.h"
+#include "arch/x86/percpu.h"
+
+#define SPLIT_MASK(mask) "a"((u32)(mask)), "d"((u32)((mask) >> 32))
+
+static inline void fxsave(struct fxregs_state *fx)
+{
+	this_cpu_add_int(fpu_saves, 1);
+	__asm__ volatile("fxsave64 %0" : "=m"(*fx) :: "memory");
+}
+
+/* The whole image, in the standard format. */
+static inline void xsave(struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_saves, 1);
+	__asm__ volatile("xsave64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
+}
+
+/* As xsave(), but may leave out what is in its initial state or unchanged since the last xrstor() from here. */
+static inline void xsaveopt(struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_saves, 1);
+	__asm__ volatile("xsaveopt64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
+}
+
+/* An instruction that may fault: 0, or -1 with the registers in an unknown state. */
+#define FAULTABLE(insn, ...) ({							\
+	int __err;								\
+										\
+	__asm__ volatile("1:	" insn "\n\t"					\
+			 "	xorl %0, %0\n"					\
+			 "2:\n\t"						\
+			 ".pushsection .text.fixup, \"ax\"\n"			\
+			 "3:	movl $-1, %0\n\t"				\
+			 "	jmp 2b\n\t"					\
+			 ".popsection\n\t"					\
+			 EX_TABLE("1b", "3b")					\
+			 : "=r"(__err) : __VA_ARGS__ : "memory");		\
+	__err; })
+
+/* Faults on a bad MXCSR. */
+static inline int fxrstor(const struct fxregs_state *fx)
+{
+	this_cpu_add_int(fpu_restores, 1);
+	return FAULTABLE("fxrstor64 %1", "m"(*fx));
+}
+
+/* Components in @mask: from the image if its XSTATE_BV has them, else initialised. Faults on a bad header or MXCSR. */
+static inline int xrstor(const struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_restores, 1);
+	return FAULTABLE("xrstor64 %1", "m"(*xs), SPLIT_MASK(mask));
+}
+
+static inline void xsetbv(u32 index, u64 value)
+{
+	__asm__ volatile("xsetbv" :: "c"(index), SPLIT_MASK(value));
+}
+
+static inline u32 rdpkru_insn(void)
+{
+	u32 pkru, edx;
+
+	__asm__ volatile("rdpkru" : "=a"(pkru), "=d"(edx) : "c"(0));
+	return pkru;
+}
+
+static inline void wrpkru_insn(u32 pkru)
+{
+	__asm__ volatile("wrpkru" :: "a"(pkru), "c"(0), "d"(0) : "memory");
+}
+
+static inline void ldmxcsr(u32 mxcsr)
+{
+	__asm__ volatile("ldmxcsr %0" :: "m"(mxcsr));
+}
+
+static inline void fninit(void)
+{
+	__asm__ volatile("fninit");
+}
+
+/* Deliver a pending x87 exception now; swallow it. */
+static inline void fwait_swallow(void)
+{
+	(void)FAULTABLE("fwait", "i"(0));
+}
+
+#endif

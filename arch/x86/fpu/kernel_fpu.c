@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/* kernel_fpu_begin() and end (see kernel_fpu.h). Floor 1: never sleeps. */
+#include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/regs.h"
+#include "kernel/panic.h"
+
+bool irq_fpu_usable(void)
+{
+	if (in_nmi() || this_cpu_read(in_kernel_fpu))
+		return false;
+	return !in_hardirq() || !(preempt_count() & SOFTIRQ_MASK);
+}
+
+void kernel_fpu_begin(void) __no_lock_analysis
+{
+	preempt_disable();
+	WARN_ON(!irq_fpu_usable());
+	this_cpu_write(in_kernel_fpu, true);
+	if (!(current->flags & PF_KTHREAD) && !test_thread_flag(TIF_NEED_FPU_LOAD)) {
+		set_thread_flag(TIF_NEED_FPU_LOAD);
+		save_fpregs_to_fpstate(current->thread.fpu.fpstate);
+	}
+	/* Always: from here on the registers are nobody's, even if there was nothing to save. */
+	__cpu_invalidate_fpregs_state();
+	ldmxcsr(MXCSR_DEFAULT);
+}
+
+void kernel_fpu_end(void) __no_lock_analysis
+{
+	WARN_ON(!this_cpu_read(in_kernel_fpu));
+	this_cpu_write(in_kernel_fpu, false);
+	preempt_enable();
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Saving, restoring, switching (see regs.h for who owns what). Floor 1: never sleeps.
+ */
+#include "arch/x86/fpu/regs.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/fpu/insns.h"
+#include "kernel/panic.h"
+#include "lib/printk.h"
+
+void save_fpregs_to_fpstate(struct fpstate *fpstate)
+{
+	switch (fpu_form) {
+	case FORM_XSAVEOPT:
+		xsaveopt(&fpstate->regs.xsave, fpstate->xfeatures);
+		break;
+	case FORM_XSAVE:
+		xsave(&fpstate->regs.xsave, fpstate->xfeatures);
+		break;
+	case FORM_FXSAVE:
+		fxsave(&fpstate->regs.fxsave);
+		break;
+	}
+}
+
+static int try_restore(const struct fpstate *fpstate, u64 mask)
+{
+	if (fpu_form == FORM_FXSAVE)
+		return fxrstor(&fpstate->regs.fxsave);
+	return xrstor(&fpstate->regs.xsave, fpu_kernel_cfg.max_features & mask);
+}
+
+void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
+{
+	if (likely(!try_restore(fpstate, mask)))
+		return;
+	/* Never leave the last task's registers in place. */
+	WARN(true, "Bad FPU state detected at %pB, reinitializing FPU registers.", (void *)_RET_IP_);
+	try_restore(&init_fpstate, mask);
+}
+
+void fpregs_restore_userregs(void)
+{
+	struct fpu *fpu = &current->thread.fpu;
+	unsigned int cpu = smp_processor_id();
+
+	if (WARN_ON_ONCE(current->flags & PF_KTHREAD))
+		return;
+	if (!fpregs_state_valid(fpu, cpu)) {
+		restore_fpregs_from_fpstate(fpu->fpstate, XFEATURE_MASK_FPSTATE);
+		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
+		fpu->last_cpu = cpu;
+	}
+	clear_thread_flag(TIF_NEED_FPU_LOAD);
+}
+
+void fpregs_assert_state_consistent(void)
+{
+	WARN_ON_ONCE(!test_thread_flag(TIF_NEED_FPU_LOAD) &&
+		     !fpregs_state_valid(&current->thread.fpu, smp_processor_id()));
+}
+
+/*
+ * Out: the registers go to memory if they are prev's. Kernel threads have none: they always carry the flag, and are
+ * tested for besides. The owner stays: if nobody loads another state before prev comes back, nothing need be loaded.
+ */
+void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
+{
+	struct fpu *fpu = &prev->thread.fpu;
+
+	if (test_tsk_thread_flag(prev, TIF_NEED_FPU_LOAD) || (prev->flags & PF_KTHREAD))
+		return;
+	save_fpregs_to_fpstate(fpu->fpstate);
+	fpu->last_cpu = cpu;
+}
+
+/* In: whatever the registers hold, next must look before it goes to ring 3. */
+void switch_fpu_finish(struct task_struct *next)
+{
+	set_tsk_thread_flag(next, TIF_NEED_FPU_LOAD);
+}
+
+void fpu__drop(struct fpu *fpu)
+{
+	preempt_disable();
+	if (this_cpu_read(fpu_fpregs_owner_ctx) == fpu) {
+		fwait_swallow();
+		__cpu_invalidate_fpregs_state();
+	}
+	preempt_enable();
+}
+
+/* --- PKRU --- */
+
+u32 read_pkru(void)
+{
+	return cpu_has.pku ? rdpkru_insn() : 0;
+}
+
+void write_pkru(u32 pkru)
+{
+	if (cpu_has.pku)
+		wrpkru_insn(pkru);
+}
+
+void x86_pkru_load(struct thread_struct *prev, struct thread_struct *next)
+{
+	if (!cpu_has.pku)
+		return;
+	prev->pkru = rdpkru_insn();
+	if (prev->pkru != next->pkru)
+		wrpkru_insn(next->pkru);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/* #PF: whose address, whose fault, and what to do (SDM vol. 3, 4.7). */
+#include "arch/x86/mm/fault.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/layout.h"
+#include "arch/x86/mm/uaccess.h"
+#include "kernel/exit.h"
+#include "kernel/mm/mm.h"
+#include "kernel/preempt.h"
+#include "kernel/task.h"
+#include "lib/errno.h"
+
+#define PF_PROT		BIT(0)
+#define PF_WRITE	BIT(1)
+#define PF_USER		BIT(2)
+#define PF_RSVD		BIT(3)
+#define PF_INSTR	BIT(4)
+#define PF_PK		BIT(5)
+
+static unsigned int wanted_access(unsigned long error)
+{
+	return error & PF_WRITE ? VM_WRITE : error & PF_INSTR ? VM_EXEC : VM_READ;
+}
+
+void do_page_fault(struct pt_regs *regs)
+{
+	unsigned long addr = read_cr2(), error = regs->orig_ax;
+	bool may_handle = current->mm && addr < TASK_SIZE_MAX && !(error & (PF_RSVD | PF_PK));
+	int ret = -EFAULT;
+
+	/* Ring 3 at the wheel, but a supervisor's access: IRET to ring 0's selectors. Not a page that could be brought in. */
+	if (user_mode(regs) && !(error & PF_USER))
+		may_handle = false;
+	/* Ring 0 may touch ring 3's memory only where it says so, and never with preemption off. */
+	if (!user_mode(regs) && ((error & PF_INSTR) || in_atomic() || !(regs->flags & X86_EFLAGS_IF)))
+		may_handle = false;
+	if (may_handle) {
+		local_irq_enable();
+		ret = handle_mm_fault(current->mm, addr, wanted_access(error));
+		local_irq_disable();
+	}
+	if (!ret)
+		return;
+	if (user_mode(regs)) {
+		local_irq_enable();
+		force_fatal_exit(ret == -ENOMEM ? SIGKILL : SIGSEGV, ret == -ENOMEM ? "out of memory" : "segfault",
+				 regs);
+	} else if (!fixup_exception(regs)) {
+		die(is_stack_guard(addr) ? "kernel stack overflow" :
+		    addr < PAGE_SIZE ? "NULL pointer dereference" : "page fault", regs);
+	}
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/* Making, walking and sharing page tables. All table pages are reached through the direct map. */
+#include "arch/x86/mm/pgtable.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/layout.h"
+#include "kernel/mm/pages.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+
+#define ENTRIES		512
+#define USER_ENTRIES	256		/* of the top level */
+#define LARGE_PAGE	0x200000UL
+
+pte_t *kernel_pml4;
+static u64 nx_mask = PTE_NX;		/* 0 where the CPU lacks NX */
+static bool buddy_is_up;
+
+static unsigned int index_at(unsigned long addr, int level)
+{
+	return addr >> (PAGE_SHIFT + 9 * level) & (ENTRIES - 1);
+}
+
+static pte_t *table_of(pte_t entry)
+{
+	return phys_to_virt(entry & PTE_ADDR);
+}
+
+static pte_t *new_table(void)
+{
+	return buddy_is_up ? get_free_page(GFP_ATOMIC | __GFP_ZERO) : early_alloc(PAGE_SIZE);
+}
+
+/* The entry for @addr at @level (0: last). */
+static pte_t *walk(pte_t *table, unsigned long addr, int to_level, bool create)
+{
+	for (int level = 3; level > to_level; level--) {
+		pte_t *entry = &table[index_at(addr, level)];
+
+		if (!(*entry & PTE_P)) {
+			pte_t *next = create ? new_table() : NULL;
+
+			if (!next)
+				return NULL;
+			/* Rights are decided by the last level; ring 3 gets nothing in the kernel's half. */
+			*entry = virt_to_phys(next) | PTE_P | PTE_RW | (addr < TASK_SIZE_MAX ? PTE_US : 0);
+		} else if (*entry & PTE_PS) {
+			return NULL;
+		}
+		table = table_of(*entry);
+	}
+	return &table[index_at(addr, to_level)];
+}
+
+pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create)
+{
+	return walk(pml4, addr, 0, create);
+}
+
+int kernel_map_page(unsigned long addr, u64 phys, u64 prot)
+{
+	pte_t *pte = walk(kernel_pml4, addr, 0, true);
+
+	if (!pte)
+		return -1;
+	*pte = phys | ((prot | PTE_P | PTE_G) & ~(PTE_NX ^ nx_mask));
+	invlpg(addr);
+	return 0;
+}
+
+static void map_section(const char *start, const char *end, u64 prot)
+{
+	for (unsigned long v = (unsigned long)start; v < (unsigned long)end; v += PAGE_SIZE)
+		kernel_map_page(v, v - KERNEL_OFFSET, prot);
+}
+
+void pgtable_init(void)
+{
+	extern char _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
+	u64 ro_start = virt_to_phys(_stext), ro_end = ALIGN_DOWN(virt_to_phys(_sdata), LARGE_PAGE);
+	u64 top = ALIGN_UP(max(early_max_ram(), BIT(32)), LARGE_PAGE);
+
+	nx_mask = cpu_has.nx ? PTE_NX : 0;
+	kernel_pml4 = early_alloc(PAGE_SIZE);
+
+	/* All RAM (and the low 4 GiB, where ACPI's tables are), never executable; where it shows kernel text, read-only. */
+	for (u64 phys = 0; phys < top; phys += LARGE_PAGE) {
+		u64 rw = phys >= ro_start && phys < ro_end ? 0 : PTE_RW;
+
+		*walk(kernel_pml4, DIRECT_MAP + phys, 1, true) = phys | PTE_P | PTE_PS | PTE_G | rw | nx_mask;
+	}
+	map_section(_stext, _etext, 0);
+	map_section(_srodata, _erodata, PTE_NX);
+	map_section(_sdata, _kernel_end, PTE_RW | PTE_NX);
+
+	/* Top-level entries never change later: make those that will be needed. */
+	walk(kernel_pml4, STACK_AREA, 1, true);
+	walk(kernel_pml4, LAPIC_VIRT, 1, true);
+	pgtable_load_kernel();
+	buddy_is_up = true;
+}
+
+void pgtable_load_kernel(void)
+{
+	write_cr3(virt_to_phys(kernel_pml4));
+}
+
+void load_pml4(pte_t *pml4)
+{
+	write_cr3(virt_to_phys(pml4));
+}
+
+/* Everything but global entries, which are the kernel's and do not change. */
+void flush_tlb_all_local(void)
+{
+	write_cr3(read_cr3());
+}
+
+pte_t *pgtable_new_user(void)
+{
+	pte_t *pml4 = new_table();
+
+	if (pml4)
+		memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES, (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
+	return pml4;
+}
+
+static void free_table(pte_t *table, int level)
+{
+	unsigned int entries = level == 3 ? USER_ENTRIES : ENTRIES;
+
+	for (unsigned int i = 0; i < entries; i++) {
+		if (!(table[i] & PTE_P))
+			continue;
+		if (level)
+			free_table(table_of(table[i]), level - 1);
+		else
+			put_page(phys_to_page(table[i] & PTE_ADDR));
+	}
+	free_page(table);
+}
+
+void pgtable_free_user(pte_t *pml4)
+{
+	BUG_ON(read_cr3() == virt_to_phys(pml4));
+	free_table(pml4, 3);
+}
+
+int pgtable_share_range(pte_t *to, pte_t *from, unsigned long start, unsigned long end)
+{
+	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE) {
+		pte_t *src = pgtable_pte(from, addr, false), *dst;
+
+		if (!src) {			/* no table here: on to the next one */
+			addr = ALIGN_DOWN(addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
+			continue;
+		}
+		if (!(*src & PTE_P))
+			continue;
+		dst = pgtable_pte(to, addr, true);
+		if (!dst)
+			return -1;
+		*src &= ~PTE_RW;
+		*dst = *src;
+		get_page(phys_to_page(*src & PTE_ADDR));
+	}
+	return 0;
+}
+
+void pgtable_unmap_range(pte_t *pml4, unsigned long start, unsigned long end)
+{
+	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE) {
+		pte_t *pte = pgtable_pte(pml4, addr, false);
+
+		if (!pte) {
+			addr = ALIGN_DOWN(addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
+		} else if (*pte & PTE_P) {
+			put_page(phys_to_page(*pte & PTE_ADDR));
+			*pte = 0;
+		}
+	}
+}
+
+u64 pgtable_nx(void)
+{
+	return nx_mask;
+}
+
+static void visit(pte_t *table, int level, unsigned long base, u64 rights,
+		  void (*fn)(unsigned long addr, u64 size, u64 rights))
+{
+	for (unsigned int i = level == 3 ? USER_ENTRIES : 0; i < ENTRIES; i++) {
+		unsigned long addr = base + ((unsigned long)i << (PAGE_SHIFT + 9 * level));
+		u64 mine = (rights & table[i] & (PTE_RW | PTE_US)) | ((rights | table[i]) & PTE_NX);
+
+		if (!(table[i] & PTE_P))
+			continue;
+		if (level && !(table[i] & PTE_PS))
+			visit(table_of(table[i]), level - 1, addr, mine, fn);
+		else
+			fn(addr, 1UL << (PAGE_SHIFT + 9 * level), mine);
+	}
+}
+
+void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights))
+{
+	visit(kernel_pml4, 3, 0xffff000000000000, PTE_RW | PTE_US, fn);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each CPU has for itself, reached through %gs in one instruction.
+ *
+ * One instruction matters: between reading "which CPU am I" and using the answer a task could be preempted and go on
+ * elsewhere. A field read through this_cpu_read() is right at that instant; a pointer from this_cpu() stays right
+ * only while preemption is off.
+ */
+#ifndef ARCH_X86_PERCPU_H
+#define ARCH_X86_PERCPU_H
+
+#include "arch/x86/layout.h"
+#include "lib/types.h"
+
+struct fpu;
+struct mm_struct;
+struct rq;
+struct task_struct;
+
+struct tss {
+	u32 reserved0;
+	u64 rsp0, rsp1, rsp2;
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3, iomap_base;
+} __packed;
+
+#define IST_DF		1		/* as the IDT counts: 1..7 */
+#define IST_NMI		2
+#define IST_STACK_SIZE	8192
+
+struct cpu {
+	struct cpu		*self;
+	struct task_struct	*curr_task;
+	int			preempt_count;		/* kernel/preempt.h; bit 31 inverted */
+	unsigned int		id, apic_id;
+	unsigned long		preempt_disable_ip;	/* who took the count from 0 */
+	unsigned long		kernel_sp;		/* top of current's kernel stack */
+	unsigned long		user_sp;		/* scratch of the SYSCALL entry */
+
+	/* FPU: whose state the registers hold (arch/x86/fpu/regs.c), and is the kernel using them? */
+	struct fpu		*fpu_fpregs_owner_ctx;
+	bool			in_kernel_fpu;
+	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;	/* executed since boot; may wrap */
+
+	struct rq		*rq;
+	struct mm_struct	*loaded_mm;		/* whose tables CR3 points to */
+
+	u64			gdt[10];
+	struct tss		tss __aligned(16);
+	u8			ist_stacks[2][IST_STACK_SIZE] __aligned(16);
+};
+
+extern struct cpu cpus[NR_CPUS];
+extern unsigned int nr_cpus;			/* that run */
+
+#define __cpu_offset(field)	offsetof(struct cpu, field)
+
+#define this_cpu_read(field) ({							\
+	__typeof__(((struct cpu *)0)->field) __v;				\
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(__v) : "i"(__cpu_offset(field)) : "memory"); \
+	__v; })
+#define this_cpu_write(field, value) ({						\
+	__typeof__(((struct cpu *)0)->field) __v = (value);			\
+	__asm__ volatile("mov %0, %%gs:%c1" :: "r"(__v), "i"(__cpu_offset(field)) : "memory"); })
+#define this_cpu_add_int(field, value)						\
+	__asm__ volatile("addl %0, %%gs:%c1" :: "ri"(value), "i"(__cpu_offset(field)) : "memory", "cc")
+
+static inline struct cpu *this_cpu(void)
+{
+	return this_cpu_read(self);
+}
+
+static inline unsigned int smp_processor_id(void)
+{
+	return this_cpu_read(id);
+}
+
+/* current never changes under its own feet, so the compiler may keep what it has read. */
+static inline struct task_struct *get_current(void)
+{
+	struct task_struct *task;
+
+	__asm__("mov %%gs:%c1, %0" : "=r"(task) : "i"(__cpu_offset(curr_task)));
+	return task;
+}
+#define current get_current()
+
+#endif

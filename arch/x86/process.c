@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/* Making and remaking the x86 part of a task. Floor 4: may sleep, by way of fpu_clone(). */
+#include "arch/x86/process.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/clone.h"
+#include "arch/x86/fpu/regs.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/mm/uaccess.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+#define ARCH_SET_FS	0x1002
+#define ARCH_GET_FS	0x1003
+
+/* What __switch_to_asm pops from a stack, and where it returns to. */
+struct inactive_task_frame {
+	unsigned long r15, r14, r13, r12, bx, bp, ret_addr;
+};
+
+struct fork_frame {
+	struct inactive_task_frame frame;
+	struct pt_regs regs;
+};
+
+int copy_thread(struct task_struct *child, const struct kernel_clone_args *args)
+{
+	struct fork_frame *fork_frame = (struct fork_frame *)task_stack_top(child) - 1;
+	struct pt_regs *childregs = &fork_frame->regs;
+	struct inactive_task_frame *frame = &fork_frame->frame;
+
+	frame->ret_addr = (unsigned long)ret_from_fork;
+	frame->bp = (unsigned long)childregs + 1;	/* the unwinder's mark, as entry.S makes it */
+	child->thread.sp = (unsigned long)fork_frame;
+	child->thread.fsbase = current->thread.fsbase;
+
+	fpu_clone(child, args->flags, args->fn);
+
+	/* Kernel function: the way to ring 3, if it is ever taken, is prepared by exec. */
+	if (args->fn) {
+		child->thread.pkru = PKRU_DEFAULT;
+		child->thread.fsbase = 0;
+		memset(childregs, 0, sizeof(*childregs));
+		frame->bx = (unsigned long)args->fn;
+		frame->r12 = (unsigned long)args->fn_arg;
+		return 0;
+	}
+	/* The register, not thread.pkru: that is valid only while switched out. */
+	child->thread.pkru = read_pkru();
+	*childregs = *task_pt_regs(current);
+	childregs->ax = 0;
+	if (args->stack)
+		childregs->sp = args->stack;
+	if (args->flags & CLONE_SETTLS) {
+		if (args->tls >= TASK_SIZE_MAX)
+			return -EPERM;
+		child->thread.fsbase = args->tls;
+	}
+	frame->bx = 0;
+	return 0;
+}
+
+void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
+{
+	memset(regs, 0, sizeof(*regs));
+	regs->ip = ip;
+	regs->sp = sp;
+	regs->cs = USER_CS;
+	regs->ss = USER_DS;
+	regs->flags = X86_EFLAGS_IF | X86_EFLAGS_FIXED;
+}
+
+void flush_thread(void)
+{
+	current->thread.fsbase = 0;
+	wrmsr(MSR_FS_BASE, 0);
+	fpu_flush_thread();
+}
+
+void exit_thread(void)
+{
+	fpu__drop(&current->thread.fpu);
+}
+
+void set_child_tid(void)
+{
+	put_user(current->pid, current->set_child_tid);	/* a bad address is the caller's loss, as in Linux */
+}
+
+long do_arch_prctl(int option, unsigned long arg2)
+{
+	switch (option) {
+	case ARCH_SET_FS:
+		if (arg2 >= TASK_SIZE_MAX)
+			return -EPERM;
+		preempt_disable();
+		current->thread.fsbase = arg2;
+		wrmsr(MSR_FS_BASE, arg2);
+		preempt_enable();
+		return 0;
+	case ARCH_GET_FS:
+		return put_user(current->thread.fsbase, (unsigned long *)arg2);
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The x86 part of a task, and what ring 3's registers look like on the kernel stack. */
+#ifndef ARCH_X86_THREAD_H
+#define ARCH_X86_THREAD_H
+
+#include "arch/x86/fpu/types.h"
+#include "lib/types.h"
+
+/* In the order in which the entry code pushes them: Linux's struct pt_regs. */
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax;		/* system call number, error code, or -1 */
+	unsigned long ip, cs, flags, sp, ss;
+};
+
+static inline bool user_mode(const struct pt_regs *regs)
+{
+	return regs->cs & 3;
+}
+
+struct thread_struct {
+	unsigned long		sp;		/* kernel stack pointer while switched out */
+	unsigned long		fsbase;		/* ring 3's, by arch_prctl() */
+	u32			pkru;		/* valid while switched out only */
+	struct fpu		fpu;		/* last: see there */
+};
+
+#endif

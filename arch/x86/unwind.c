@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The unwinder: two things walk up the stack together. The frame pointers (%rbp) lead from return address to return
+ * address; beside them every word is looked at, and one that is a kernel text address is printed. A word that stands
+ * where a frame says its return address is, is confirmed; any other may be a leftover and gets "? ".
+ *
+ * At an entry from below, %rbp holds the address of pt_regs plus 1 (entry.S): the chain goes on with the registers
+ * saved there.
+ */
+#include "arch/x86/unwind.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/percpu.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/task.h"
+#include "kernel/version.h"
+#include "lib/kallsyms.h"
+#include "lib/printk.h"
+
+struct stack_range {
+	unsigned long low, high;
+	const char *name;
+};
+
+struct unwind {
+	struct stack_range stack;
+	unsigned long bp;		/* 0: the chain has ended */
+	unsigned long *ret;		/* where the next confirmed return address stands, or NULL */
+	const struct pt_regs *regs;	/* an entry frame at this place, or NULL */
+};
+
+/* The stack that @sp is on, as far as we know one. */
+static bool find_stack(unsigned long sp, struct task_struct *task, struct stack_range *range)
+{
+	static const char *const names[] = { "#DF", "NMI" };
+	unsigned long low = (unsigned long)task->stack;
+
+	if (sp >= low && sp < low + THREAD_SIZE) {
+		*range = (struct stack_range){ low, low + THREAD_SIZE, "TASK" };
+		return true;
+	}
+	for (int i = 0; i < 2; i++) {
+		low = (unsigned long)this_cpu()->ist_stacks[i];
+		if (sp >= low && sp < low + IST_STACK_SIZE) {
+			*range = (struct stack_range){ low, low + IST_STACK_SIZE, names[i] };
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool on_stack(const struct unwind *u, unsigned long addr, size_t size)
+{
+	return addr >= u->stack.low && addr + size <= u->stack.high && !(addr & 7);
+}
+
+/* u->bp was just set: what does it lead to? */
+static void decode_bp(struct unwind *u)
+{
+	u->ret = NULL;
+	u->regs = NULL;
+	if (u->bp & 1) {
+		if (on_stack(u, u->bp - 1, sizeof(struct pt_regs)))
+			u->regs = (const struct pt_regs *)(u->bp - 1);
+	} else if (u->bp && on_stack(u, u->bp, 16)) {
+		u->ret = (unsigned long *)u->bp + 1;
+	}
+}
+
+static void next_frame(struct unwind *u)
+{
+	unsigned long old = u->bp;
+
+	if (u->regs)
+		u->bp = user_mode(u->regs) ? 0 : u->regs->bp;
+	else if (u->ret)
+		u->bp = *(unsigned long *)u->bp;
+	if (u->bp && (u->bp & ~1UL) <= (old & ~1UL))
+		u->bp = 0;			/* frames only go up: this chain is broken */
+	decode_bp(u);
+}
+
+static void print_entry(unsigned long addr, bool reliable)
+{
+	if (reliable)
+		printk(KERN_ERR " %pB", (void *)addr);
+	else
+		printk(KERN_ERR " ? %pB", (void *)addr);
+}
+
+void print_frame(const struct pt_regs *regs)
+{
+	if (user_mode(regs))
+		printk(KERN_ERR "RIP: %04lx:0x%lx", regs->cs, regs->ip);
+	else
+		printk(KERN_ERR "RIP: %04lx:%pS", regs->cs, (void *)regs->ip);
+	printk(KERN_ERR "RSP: %04lx:%016lx EFLAGS: %08lx ORIG_RAX: %016lx", regs->ss, regs->sp, regs->flags,
+	       regs->orig_ax);
+}
+
+static void walk_stack(unsigned long sp, struct unwind *u)
+{
+	sp = ALIGN_UP(sp, 8);
+	for (; sp < u->stack.high; sp += 8) {
+		unsigned long word = *(unsigned long *)sp;
+
+		while ((u->regs && (unsigned long)u->regs < sp) || (u->ret && (unsigned long)u->ret < sp))
+			next_frame(u);
+		if (u->regs && (unsigned long)u->regs == sp) {
+			const struct pt_regs *regs = u->regs;
+
+			if (!regs->cs)
+				return;			/* a task that has never been in ring 3 */
+			print_frame(regs);
+			if (user_mode(regs))
+				return;
+			next_frame(u);
+			sp += sizeof(*regs) - 8;
+			continue;
+		}
+		if (!kernel_text_address(word))
+			continue;
+		print_entry(word, u->ret && (unsigned long)u->ret == sp);
+	}
+}
+
+void show_stack(struct task_struct *task, const struct pt_regs *regs)
+{
+	struct unwind u = {};
+	unsigned long sp;
+
+	if (regs) {
+		sp = regs->sp;
+		u.bp = regs->bp;
+	} else if (task == current) {
+		u.bp = (unsigned long)__builtin_frame_address(0);
+		sp = u.bp + 8;
+	} else {
+		sp = task->thread.sp;
+		u.bp = ((unsigned long *)sp)[5];		/* as __switch_to_asm pushed it */
+	}
+	printk(KERN_ERR "Call Trace:");
+	if (!find_stack(sp, task, &u.stack)) {
+		printk(KERN_ERR " (stack pointer %016lx is on no known stack)", sp);
+		return;
+	}
+	decode_bp(&u);
+	printk(KERN_ERR " <%s>", u.stack.name);
+	if (regs && !user_mode(regs))
+		print_entry(regs->ip, true);
+	walk_stack(sp, &u);
+	printk(KERN_ERR " </%s>", u.stack.name);
+}
+
+void print_cpu_line(void)
+{
+	char taint[TAINT_STRING_MAX];
+
+	print_tainted(taint);
+	printk(KERN_ERR "CPU: %u PID: %d Comm: %.20s %s %s #1", smp_processor_id(), current->pid, current->comm, taint,
+	       SPLAT_RELEASE);
+}
+
+void dump_stack(void)
+{
+	print_cpu_line();
+	show_stack(current, NULL);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Backtraces as Linux prints them. Any context; never sleeps, never faults: it reads only inside known stacks. */
+#ifndef ARCH_X86_UNWIND_H
+#define ARCH_X86_UNWIND_H
+
+#include "arch/x86/thread.h"
+
+struct task_struct;
+
+/*
+ * Print "Call Trace:" of @task: from @regs if given, else from the caller (current) or from where it was switched out.
+ * Entries that the frame pointers confirm print plain, other kernel addresses found on the stack with "? ".
+ */
+void show_stack(struct task_struct *task, const struct pt_regs *regs);
+
+/* "CPU: n PID: n Comm: name tainted release", then the trace. */
+void dump_stack(void);
+void print_cpu_line(void);
+
+/* RIP, stack pointer and flags of an entry frame: two lines. */
+void print_frame(const struct pt_regs *regs);
+
+#endif

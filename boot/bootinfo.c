@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Multiboot2's tags and PVH's start info, brought to one form.
+ *
+ * Runs on the boot page tables, which map the low 4 GiB in the direct map; both loaders place what they pass there.
+ */
+#include "boot/bootinfo.h"
+#include "arch/x86/layout.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+
+struct boot_info boot_info;
+
+static void *low_mem(u64 phys)
+{
+	return (void *)(DIRECT_MAP + phys);
+}
+
+static void set_cmdline(const char *s)
+{
+	boot_info.cmdline_cut = strscpy(boot_info.cmdline, s, BOOT_CMDLINE_MAX) < 0;
+}
+
+static void add_ram(u64 start, u64 size)
+{
+	u64 end = start + size;
+
+	if (boot_info.nr_ram == BOOT_MEM_MAX || end < start)
+		return;
+	/* Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables there. */
+	start = ALIGN_UP(max(start, 0x100000UL), PAGE_SIZE);
+	end = ALIGN_DOWN(min(end, DIRECT_MAP_MAX), PAGE_SIZE);
+	if (start < end)
+		boot_info.ram[boot_info.nr_ram++] = (struct boot_mem){ start, end };
+}
+
+/* --- Multiboot2 (specification 2.0, section 3.6) --- */
+
+#define MB2_MAGIC	0x36d76289
+#define MB2_TAG_END	0
+#define MB2_TAG_CMDLINE	1
+#define MB2_TAG_MODULE	3
+#define MB2_TAG_MMAP	6
+#define MB2_TAG_ACPI1	14
+#define MB2_TAG_ACPI2	15
+#define E820_RAM	1
+
+struct mb2_tag {
+	u32 type, size;
+};
+
+struct mb2_module {
+	struct mb2_tag tag;
+	u32 start, end;
+	char cmdline[];
+};
+
+struct mb2_mmap {
+	struct mb2_tag tag;
+	u32 entry_size, version;
+	u8 entries[];
+};
+
+struct mb2_mmap_entry {
+	u64 addr, len;
+	u32 type, reserved;
+};
+
+static void mb2_mmap(const struct mb2_mmap *mmap)
+{
+	const u8 *p = mmap->entries, *end = (const u8 *)mmap + mmap->tag.size;
+
+	for (; p + sizeof(struct mb2_mmap_entry) <= end; p += mmap->entry_size) {
+		const struct mb2_mmap_entry *e = (const void *)p;
+
+		if (e->type == E820_RAM)
+			add_ram(e->addr, e->len);
+	}
+}
+
+static void mb2_parse(u64 info_phys)
+{
+	const u32 *header = low_mem(info_phys);
+	const struct mb2_tag *tag = (const void *)(header + 2);
+
+	boot_info.protocol = "Multiboot2";
+	for (; tag->type != MB2_TAG_END; tag = (const void *)tag + ALIGN_UP(tag->size, 8)) {
+		switch (tag->type) {
+		case MB2_TAG_CMDLINE:
+			set_cmdline((const char *)(tag + 1));
+			break;
+		case MB2_TAG_MODULE:
+			boot_info.initrd_start = ((const struct mb2_module *)tag)->start;
+			boot_info.initrd_end = ((const struct mb2_module *)tag)->end;
+			break;
+		case MB2_TAG_MMAP:
+			mb2_mmap((const void *)tag);
+			break;
+		case MB2_TAG_ACPI1:
+		case MB2_TAG_ACPI2:
+			boot_info.rsdp = (u64)(tag + 1) - DIRECT_MAP;
+			break;
+		}
+	}
+}
+
+/* --- PVH (Xen's "start info", version 1) --- */
+
+#define PVH_MAGIC	0x336ec578
+
+struct pvh_start_info {
+	u32 magic, version, flags, nr_modules;
+	u64 modlist, cmdline, rsdp;
+	u64 memmap;
+	u32 memmap_entries, reserved;
+};
+
+struct pvh_module {
+	u64 start, size, cmdline, reserved;
+};
+
+struct pvh_memmap_entry {
+	u64 addr, size;
+	u32 type, reserved;
+};
+
+static void pvh_parse(u64 info_phys)
+{
+	const struct pvh_start_info *info = low_mem(info_phys);
+
+	boot_info.protocol = "PVH";
+	if (info->cmdline)
+		set_cmdline(low_mem(info->cmdline));
+	boot_info.rsdp = info->rsdp;
+	if (info->nr_modules) {
+		const struct pvh_module *mod = low_mem(info->modlist);
+
+		boot_info.initrd_start = mod->start;
+		boot_info.initrd_end = mod->start + mod->size;
+	}
+	if (info->version >= 1 && info->memmap) {
+		const struct pvh_memmap_entry *e = low_mem(info->memmap);
+
+		for (u32 i = 0; i < info->memmap_entries; i++, e++)
+			if (e->type == E820_RAM)
+				add_ram(e->addr, e->size);
+	}
+}
+
+void bootinfo_init(u32 magic, u64 info_phys)
+{
+	if (magic == MB2_MAGIC)
+		mb2_parse(info_phys);
+	else if (magic == PVH_MAGIC)
+		pvh_parse(info_phys);
+	else
+		panic("boot: magic %#x is neither Multiboot2's nor PVH's; boot by GRUB's multiboot2 or QEMU -kernel",
+		      magic);
+	if (!boot_info.nr_ram)
+		panic("boot: the loader passed no memory map");
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From 32-bit protected mode to C in long mode.
+ *
+ * In: EBX = physical address of the loader's information; EAX = Multiboot2's magic, or anything from PVH.
+ * Out: start_kernel(magic, info) on the boot stack, at the kernel's linked address, interrupts off.
+ */
+#include "arch/x86/layout.h"
+
+#define COM1		0x3f8
+#define DEBUG_EXIT	0xf4			/* QEMU's isa-debug-exit; nothing elsewhere */
+#define PHYS(sym)	((sym) - KERNEL_OFFSET)
+
+#define PTE_P		0x001
+#define PTE_RW		0x002
+#define PTE_PS		0x080
+
+	.section .boot.text, "ax"
+	.code32
+	.globl	boot_pvh32, boot_entry32
+
+boot_pvh32:
+	movl	$0x336ec578, %eax		/* the magic of PVH's start info, as if handed over */
+
+boot_entry32:
+	cli
+	cld
+	movl	%eax, %ebp			/* EBP: magic, EBX: info; kept until long mode */
+	movl	$PHYS(boot_stack_top), %esp
+
+	/* 1. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots this has CPUID. */
+	pushl	%ebx
+	movl	$0x80000000, %eax
+	cpuid
+	cmpl	$0x80000001, %eax
+	jb	no_long_mode
+	movl	$0x80000001, %eax
+	cpuid
+	btl	$29, %edx
+	jnc	no_long_mode
+	popl	%ebx
+
+	/*
+	 * 2. First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there), in the direct map, and the
+	 *    first GiB at KERNEL_OFFSET. mm_init() replaces them by tables that keep W^X.
+	 */
+	movl	$PHYS(boot_pd), %edi
+	movl	$(PTE_P | PTE_RW | PTE_PS), %eax
+	movl	$0, %edx			/* high half of the entry */
+	movl	$2048, %ecx
+1:	movl	%eax, (%edi)
+	movl	%edx, 4(%edi)
+	addl	$0x200000, %eax
+	adcl	$0, %edx
+	addl	$8, %edi
+	decl	%ecx
+	jnz	1b
+
+	movl	$(PHYS(boot_pd) + PTE_P + PTE_RW), %eax
+	movl	$PHYS(boot_pdpt), %edi
+	movl	$4, %ecx
+2:	movl	%eax, (%edi)
+	addl	$0x1000, %eax
+	addl	$8, %edi
+	decl	%ecx
+	jnz	2b
+
+	movl	$(PHYS(boot_pd) + PTE_P + PTE_RW), PHYS(boot_pdpt_kernel) + 510 * 8
+	movl	$(PHYS(boot_pdpt) + PTE_P + PTE_RW), %eax
+	movl	%eax, PHYS(boot_pml4)				/* 0: identity */
+	movl	%eax, PHYS(boot_pml4) + 273 * 8			/* DIRECT_MAP */
+	movl	$(PHYS(boot_pdpt_kernel) + PTE_P + PTE_RW), PHYS(boot_pml4) + 511 * 8
+
+	/* 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). */
+	movl	%cr4, %eax
+	orl	$0x20, %eax
+	movl	%eax, %cr4
+	movl	$PHYS(boot_pml4), %eax
+	movl	%eax, %cr3
+	movl	$0xc0000080, %ecx		/* EFER */
+	rdmsr
+	orl	$0x100, %eax			/* LME */
+	wrmsr
+	movl	%cr0, %eax
+	orl	$0x80010001, %eax		/* PG, WP, PE */
+	movl	%eax, %cr0
+
+	/* 4. A 64-bit code segment, and off to the linked address. */
+	lgdt	boot_gdt_ptr
+	ljmp	$KERNEL_CS, $boot_entry64
+
+/* One clear line on the serial port, then a failing exit code, then nothing for ever. */
+no_long_mode:
+	movl	$no_long_mode_text, %esi
+3:	movw	$(COM1 + 5), %dx
+4:	inb	%dx, %al
+	testb	$0x20, %al
+	jz	4b
+	lodsb
+	testb	%al, %al
+	jz	5f
+	movw	$COM1, %dx
+	outb	%al, %dx
+	jmp	3b
+5:	movb	$0x12, %al
+	outb	%al, $DEBUG_EXIT
+6:	hlt
+	jmp	6b
+
+	.code64
+boot_entry64:
+	movl	%ebp, %edi
+	movl	%ebx, %esi
+	movw	$KERNEL_DS, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movw	%ax, %ss
+	xorl	%eax, %eax
+	movw	%ax, %fs
+	movw	%ax, %gs
+	movabsq	$boot_stack_top, %rsp
+	movabsq	$start_kernel, %rax
+	xorl	%ebp, %ebp			/* the end of every backtrace */
+	pushq	%rbp
+	jmp	*%rax
+
+	.section .boot.rodata, "a"
+no_long_mode_text:
+	.asciz	"splat: this CPU has no long mode; an x86-64 CPU is needed\r\n"
+	.balign 8
+boot_gdt:
+	.quad	0, 0
+	.quad	0x00af9a000000ffff		/* KERNEL_CS */
+	.quad	0x00cf92000000ffff		/* KERNEL_DS */
+boot_gdt_ptr:
+	.short	boot_gdt_ptr - boot_gdt - 1
+	.quad	boot_gdt
+
+	.section .bss
+	.balign 4096
+boot_pml4:		.skip 4096
+boot_pdpt:		.skip 4096
+boot_pdpt_kernel:	.skip 4096
+boot_pd:		.skip 4 * 4096
+	.globl	boot_stack, boot_stack_top
+boot_stack:		.skip THREAD_SIZE
+boot_stack_top:

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The museum: "bug=name" re-creates one known mistake at run time, so that a check can be seen to fail. */
+#ifndef KERNEL_DEBUG_MUSEUM_H
+#define KERNEL_DEBUG_MUSEUM_H
+
+#include "lib/types.h"
+
+enum museum_piece {
+	BUG_NONE,
+	BUG_SKIP_SAVE,		/* fork does not save the parent's registers into the child's buffer */
+};
+
+/* Is this bug switched on? */
+bool museum_bug(enum museum_piece piece);
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Splat's own system calls: choose a world at run time, read what was counted, run the in-kernel tests, and stage a
+ * contended siglock.
+ */
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/fpu/clone.h"
+#include "arch/x86/fpu/xstate.h"
+#include "arch/x86/mm/uaccess.h"
+#include "kernel/exec.h"
+#include "kernel/might_sleep.h"
+#include "kernel/mm/pages.h"
+#include "kernel/options.h"
+#include "kernel/sched/sched.h"
+#include "kernel/syscalls.h"
+#include "kernel/uapi.h"
+#include "lib/errno.h"
+#include "lib/ktap.h"
+#include "lib/string.h"
+
+static long splat_setopt(const char *user_assignment)
+{
+	char assignment[80];
+	long len = strncpy_from_user(assignment, user_assignment, sizeof(assignment));
+
+	if (len < 0)
+		return len == -ENAMETOOLONG ? -EINVAL : len;
+	return option_set_runtime(assignment);
+}
+
+static void fill_info(struct splat_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	memcpy(info->splats, splat_counts, sizeof(info->splats));
+	info->pages_total = nr_total_pages();
+	info->pages_free = nr_free_pages();
+	for (unsigned int i = 0; i < nr_cpus; i++) {
+		struct rq *rq = cpu_rq(i);
+
+		info->switches += rq->nr_switches;
+		info->preemptions += rq->nr_preemptions;
+		info->boosts += rq->nr_boosts;
+		info->lock_waits += rq->nr_lock_waits;
+		info->forks += rq->nr_forks;
+		info->fpu_saves += cpus[i].fpu_saves;
+		info->fpu_restores += cpus[i].fpu_restores;
+		info->fpu_clone_saves += cpus[i].fpu_clone_saves;
+	}
+	info->xfeatures = fpu_kernel_cfg.max_features;
+	info->fpu_kernel_size = fpu_kernel_cfg.default_size;
+	info->fpu_user_size = fpu_user_cfg.default_size;
+	strscpy(info->fpu_save_form, fpu_form_name(), sizeof(info->fpu_save_form));
+	strscpy(info->fpu_clone, fpu_clone_order_name(), sizeof(info->fpu_clone));
+	strscpy(info->dynamic, fpu_dynamic_name(), sizeof(info->dynamic));
+	strscpy(info->cpu_name, cpu_has.name, sizeof(info->cpu_name));
+	info->cpus = nr_cpus;
+	info->hz = HZ;
+}
+
+static long splat_info(void *user_info, size_t size)
+{
+	struct splat_info info;
+
+	fill_info(&info);
+	return copy_to_user(user_info, &info, min(size, sizeof(info)));
+}
+
+static long splat_ktest(unsigned int op, unsigned int index, struct splat_ktest *user_result)
+{
+	struct splat_ktest result = {};
+
+	if (op == SPLAT_KTEST_COUNT)
+		return ktap_suite_count();
+	if (op != SPLAT_KTEST_NAME && op != SPLAT_KTEST_RUN)
+		return -EINVAL;
+	if (index >= ktap_suite_count())
+		return -ENOENT;
+	strscpy(result.name, ktap_suite_name(index), sizeof(result.name));
+	if (op == SPLAT_KTEST_RUN)
+		ktap_run_suite(index, &result.run, &result.failed, &result.skipped);
+	return copy_to_user(user_result, &result, sizeof(result));
+}
+
+static long splat_readdir(unsigned int index, char *user_name, size_t size)
+{
+	const char *name = initramfs_name(index);
+	size_t len;
+
+	if (!name)
+		return -ENOENT;
+	len = strlen(name) + 1;
+	if (len > size)
+		return -ENAMETOOLONG;
+	return copy_to_user(user_name, name, len) ? -EFAULT : (long)len - 1;
+}
+
+/*
+ * The contended case without luck and without sleeping for a while: the holder keeps siglock until it sees the contender
+ * in the lock's tree. It spins, preemptibly: on one CPU the contender runs because it is more urgent or its time comes.
+ */
+static long splat_hold_siglock(void)
+{
+	spinlock_t *siglock = &current->sighand->siglock;
+
+	spin_lock_irq(siglock);
+	complete(&current->signal->siglock_held);
+	while (!rt_mutex_has_waiters(&siglock->lock) && !signal_pending(current)) {
+		barrier();
+		cpu_relax();
+	}
+	spin_unlock_irq(siglock);
+	return 0;
+}
+
+long do_splat_call(unsigned long nr, struct pt_regs *regs)
+{
+	switch (nr) {
+	case SYS_splat_setopt:
+		return splat_setopt((const char *)regs->di);
+	case SYS_splat_info:
+		return splat_info((void *)regs->di, regs->si);
+	case SYS_splat_ratelimit_reset:
+		might_sleep_ratelimit_reset();
+		return 0;
+	case SYS_splat_hold_siglock:
+		return splat_hold_siglock();
+	case SYS_splat_await_siglock:
+		return wait_for_completion_interruptible(&current->signal->siglock_held);
+	case SYS_splat_ktest:
+		return splat_ktest(regs->di, regs->si, (struct splat_ktest *)regs->dx);
+	case SYS_splat_readdir:
+		return splat_readdir(regs->di, (char *)regs->si, regs->dx);
+	default:
+		return -ENOSYS;
+	}
+}

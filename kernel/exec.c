@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * execve(): a static ELF64 program from the initramfs into a new address space (System V ABI, AMD64, 3.4).
+ *
+ * All checks come first and the new address space is complete before the old one goes, so that a broken program gives an
+ * errno to a caller that still exists.
+ */
+#include "kernel/exec.h"
+#include "arch/x86/mm/uaccess.h"
+#include "arch/x86/process.h"
+#include "boot/bootinfo.h"
+#include "kernel/exit.h"
+#include "kernel/fork.h"
+#include "kernel/might_sleep.h"
+#include "kernel/mm/kmalloc.h"
+#include "kernel/mm/mm.h"
+#include "kernel/panic.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+
+/* --- The initramfs --- */
+
+static const void *initramfs;
+static size_t initramfs_size;
+
+void initramfs_init(void)
+{
+	struct cpio_file file;
+	size_t pos = 0;
+	unsigned int files = 0;
+	int ret;
+
+	initramfs = phys_to_virt(boot_info.initrd_start);
+	initramfs_size = boot_info.initrd_end - boot_info.initrd_start;
+	if (!initramfs_size)
+		panic("no initramfs: give GRUB a module2 line, or QEMU -initrd");
+	while (!(ret = cpio_next(initramfs, initramfs_size, &pos, &file)))
+		files++;
+	if (ret != -ENOENT || !files)
+		panic("the initramfs is no cpio archive (newc): bad at byte %lu of %lu", pos, initramfs_size);
+	pr_info("initramfs: %u files, %lu KiB", files, initramfs_size >> 10);
+}
+
+const char *initramfs_name(unsigned int index)
+{
+	struct cpio_file file;
+	size_t pos = 0;
+
+	do {
+		if (cpio_next(initramfs, initramfs_size, &pos, &file))
+			return NULL;
+	} while (index--);
+	return file.name;
+}
+
+/* --- ELF --- */
+
+#define ELF_MAGIC	0x464c457f
+#define ELFCLASS64	2
+#define ELFDATA2LSB	1
+#define ET_EXEC		2
+#define EM_X86_64	62
+#define PT_LOAD		1
+#define PT_INTERP	3
+#define PF_X		1
+#define PF_W		2
+#define PF_R		4
+#define PHDRS_MAX	64
+
+struct elf64_ehdr {
+	u32 magic;
+	u8 class, data, version, abi, pad[8];
+	u16 type, machine;
+	u32 version2;
+	u64 entry, phoff, shoff;
+	u32 flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct elf64_phdr {
+	u32 type, flags;
+	u64 offset, vaddr, paddr, filesz, memsz, align;
+};
+
+#define AT_NULL		0
+#define AT_PHDR		3
+#define AT_PHENT	4
+#define AT_PHNUM	5
+#define AT_PAGESZ	6
+#define AT_ENTRY	9
+
+/* What exec works on, from the checks to the last byte of the stack. */
+struct program {
+	struct cpio_file file;
+	const struct elf64_ehdr *ehdr;
+	struct mm_struct *mm;
+	u64 phdr_addr;			/* of the program headers in ring 3, or 0 */
+	u64 sp;
+};
+
+static const struct elf64_phdr *program_header(const struct program *p, unsigned int i)
+{
+	return (const void *)p->ehdr + p->ehdr->phoff + i * sizeof(struct elf64_phdr);
+}
+
+/* The archive aligns data to 4 bytes only; x86 does not mind, and the structs are only read. */
+static int check_elf(struct program *p)
+{
+	const struct elf64_ehdr *e = p->file.data;
+	size_t size = p->file.size;
+
+	if (size < sizeof(*e) || e->magic != ELF_MAGIC || e->class != ELFCLASS64 || e->data != ELFDATA2LSB ||
+	    e->type != ET_EXEC || e->machine != EM_X86_64 || e->phentsize != sizeof(struct elf64_phdr) ||
+	    !e->phnum || e->phnum > PHDRS_MAX || e->phoff > size ||
+	    size - e->phoff < e->phnum * sizeof(struct elf64_phdr))
+		return -ENOEXEC;
+	p->ehdr = e;
+	for (unsigned int i = 0; i < e->phnum; i++)
+		if (program_header(p, i)->type == PT_INTERP)
+			return -ENOEXEC;	/* wants a dynamic linker */
+	return 0;
+}
+
+static int load_segment(struct program *p, const struct elf64_phdr *ph)
+{
+	u64 start = ALIGN_DOWN(ph->vaddr, PAGE_SIZE), end = ph->vaddr + ph->memsz;
+	unsigned int flags = (ph->flags & PF_R ? VM_READ : 0) | (ph->flags & PF_W ? VM_WRITE : 0) |
+			     (ph->flags & PF_X ? VM_EXEC : 0);
+	int ret;
+
+	if (ph->filesz > ph->memsz || ph->offset > p->file.size || ph->filesz > p->file.size - ph->offset ||
+	    end < ph->vaddr || end > MMAP_TOP)
+		return -EINVAL;
+	if (!ph->memsz)
+		return 0;
+	end = ALIGN_UP(end, PAGE_SIZE);
+	ret = mm_add_area(p->mm, start, end, flags);
+	if (!ret)
+		ret = mm_write(p->mm, ph->vaddr, p->file.data + ph->offset, ph->filesz);
+	if (ret)
+		return ret;
+	if (p->ehdr->phoff >= ph->offset && p->ehdr->phoff - ph->offset < ph->filesz)
+		p->phdr_addr = ph->vaddr + p->ehdr->phoff - ph->offset;
+	p->mm->start_brk = p->mm->brk = max(p->mm->brk, end);
+	return 0;
+}
+
+static int load_elf(struct program *p)
+{
+	for (unsigned int i = 0; i < p->ehdr->phnum; i++) {
+		const struct elf64_phdr *ph = program_header(p, i);
+		int ret = ph->type == PT_LOAD ? load_segment(p, ph) : 0;
+
+		if (ret)
+			return ret;
+	}
+	if (!p->mm->brk || p->ehdr->entry >= TASK_SIZE_MAX)
+		return -EINVAL;
+	return mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
+}
+
+/* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */
+
+#define STRINGS_MAX	256		/* argv and envp together */
+#define STRING_BYTES	(64 << 10)
+
+static int push(struct program *p, const void *data, size_t size)
+{
+	p->sp -= size;
+	return mm_write(p->mm, p->sp, data, size);
+}
+
+/* Copy the strings; their addresses go to @addrs, with a 0 at the end. Returns their number, or an error. */
+static int push_strings(struct program *p, const char *const strings[], u64 *addrs, int room)
+{
+	int n;
+
+	for (n = 0; strings[n]; n++) {
+		int ret;
+
+		if (n + 1 >= room || STACK_TOP - p->sp > STRING_BYTES)
+			return -E2BIG;
+		ret = push(p, strings[n], strlen(strings[n]) + 1);
+		if (ret)
+			return ret;
+		addrs[n] = p->sp;
+	}
+	addrs[n] = 0;
+	return n;
+}
+
+static int build_stack(struct program *p, const char *const argv[], const char *const envp[])
+{
+	u64 auxv[] = {
+		AT_PHDR, p->phdr_addr, AT_PHENT, sizeof(struct elf64_phdr), AT_PHNUM, p->ehdr->phnum,
+		AT_PAGESZ, PAGE_SIZE, AT_ENTRY, p->ehdr->entry, AT_NULL, 0,
+	};
+	u64 *addrs = kmalloc(STRINGS_MAX * sizeof(u64), GFP_KERNEL);
+	int argc, envc = 0, ret;
+	u64 words;
+
+	if (!addrs)
+		return -ENOMEM;
+	p->sp = STACK_TOP;
+	argc = ret = push_strings(p, argv, addrs, STRINGS_MAX);
+	if (ret >= 0)
+		envc = ret = push_strings(p, envp, addrs + argc + 1, STRINGS_MAX - argc - 1);
+	if (ret >= 0) {
+		/* RSP is a multiple of 16 at the entry: count what will be below the strings. */
+		words = 1 + argc + 1 + envc + 1;
+		p->sp = ALIGN_DOWN(p->sp - sizeof(auxv) - words * 8, 16) + sizeof(auxv) + words * 8;
+		ret = push(p, auxv, sizeof(auxv));
+		if (!ret)
+			ret = push(p, addrs, (words - 1) * 8);
+		if (!ret)
+			ret = push(p, &(u64){ argc }, 8);
+	}
+	kfree(addrs);
+	return ret;
+}
+
+/* --- exec --- */
+
+static void set_comm(const char *path)
+{
+	const char *base = path;
+
+	for (const char *s = path; *s; s++)
+		if (*s == '/')
+			base = s + 1;
+	strscpy(current->comm, base, TASK_COMM_LEN);
+}
+
+/* The point of no return: from here on there is only the new program. */
+static int begin_new_exec(struct program *p, const char *path)
+{
+	int ret = de_thread();
+
+	if (ret)
+		return ret;
+	mm_release(current);
+	mmput(exchange_current_mm(p->mm));
+	flush_thread();
+	set_comm(path);
+	start_thread(task_pt_regs(current), p->ehdr->entry, p->sp);
+	return 0;
+}
+
+int kernel_execve(const char *path, const char *const argv[], const char *const envp[])
+{
+	struct program p = {};
+	int ret = cpio_find(initramfs, initramfs_size, path, &p.file);
+
+	might_sleep();
+	if (ret)
+		return ret;
+	if ((p.file.mode & 0170000) != 0100000)
+		return -EACCES;
+	ret = check_elf(&p);
+	if (ret)
+		return ret;
+	p.mm = mm_alloc();
+	if (!p.mm)
+		return -ENOMEM;
+	ret = load_elf(&p);
+	if (!ret)
+		ret = build_stack(&p, argv, envp);
+	if (!ret)
+		ret = begin_new_exec(&p, path);
+	if (ret)
+		mmput(p.mm);
+	return ret;
+}
+
+/* --- The system call: bring path and strings into the kernel first; they are in the memory that will go. --- */
+
+struct exec_strings {
+	char path[256];
+	const char *argv[STRINGS_MAX], *envp[STRINGS_MAX];
+	char *bytes;			/* STRING_BYTES */
+	size_t used;
+};
+
+static int fetch_strings(struct exec_strings *s, const char *const *from, const char **to)
+{
+	for (int n = 0; ; n++) {
+		const char *ptr;
+		long len;
+
+		if (n == STRINGS_MAX)
+			return -E2BIG;
+		if (!from)			/* Linux takes a NULL list for an empty one */
+			ptr = NULL;
+		else if (get_user(ptr, from + n))
+			return -EFAULT;
+		to[n] = NULL;
+		if (!ptr)
+			return 0;
+		len = strncpy_from_user(s->bytes + s->used, ptr, STRING_BYTES - s->used);
+		if (len < 0)
+			return len == -ENAMETOOLONG ? -E2BIG : len;
+		to[n] = s->bytes + s->used;
+		s->used += len + 1;
+	}
+}
+
+long do_execve(const char *path, const char *const *argv, const char *const *envp)
+{
+	struct exec_strings *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	long ret = -ENOMEM;
+
+	if (!s)
+		return -ENOMEM;
+	s->bytes = kmalloc(STRING_BYTES, GFP_KERNEL);
+	if (s->bytes) {
+		ret = strncpy_from_user(s->path, path, sizeof(s->path));
+		if (ret >= 0)
+			ret = fetch_strings(s, argv, s->argv);
+		if (!ret)
+			ret = fetch_strings(s, envp, s->envp);
+		if (!ret && !s->argv[0]) {	/* a program may rely on argv[0], as under Linux since 5.18 */
+			s->argv[0] = "";
+			s->argv[1] = NULL;
+		}
+		if (!ret)
+			ret = kernel_execve(s->path, s->argv, s->envp);
+	}
+	kfree(s->bytes);
+	kfree(s);
+	return ret;
+}

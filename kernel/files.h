@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: the console and pipes. Everything here may sleep. */
+#ifndef KERNEL_FILES_H
+#define KERNEL_FILES_H
+
+#include "lib/types.h"
+
+struct task_struct;
+struct file;
+
+struct file_ops {
+	ssize_t (*read)(struct file *file, char *user_buf, size_t count);
+	ssize_t (*write)(struct file *file, const char *user_buf, size_t count);
+	void (*release)(struct file *file);
+};
+
+struct file {
+	const struct file_ops	*ops;
+	int			count;		/* atomic: descriptors and running calls */
+	void			*private;
+};
+
+#define OPEN_MAX	32
+
+void files_init(void);				/* 0, 1, 2 of the first task: the console */
+int copy_files(unsigned long flags, struct task_struct *child);
+void exit_files(struct task_struct *task);
+
+struct file *file_alloc(const struct file_ops *ops, void *private);	/* NULL: -ENOMEM */
+void fput(struct file *file);
+struct file *fget(int fd);			/* NULL: -EBADF */
+int fd_install(struct file *file);		/* takes over the reference; -EMFILE: does not */
+
+long do_read(int fd, char *user_buf, size_t count);
+long do_write(int fd, const char *user_buf, size_t count);
+long do_close(int fd);
+long do_dup2(int from, int to);
+long do_pipe(int *user_fds);			/* pipe.c */
+bool fd_is_console(int fd);
+
+/* The timer interrupt: collect what was typed. */
+void console_poll_input(void);
+
+#endif

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/*
+ * kernel_clone() -> copy_process() -> copy_thread() -> fpu_clone(): how a task comes to be.
+ *
+ * Order matters twice. Everything that can fail is done before the child is visible to others. And copy_thread() is
+ * called with no lock held and preempt_count 0, so the 1 that a splat shows is fpregs_lock()'s own.
+ */
+#include "kernel/fork.h"
+#include "arch/x86/fpu/xstate.h"
+#include "arch/x86/mm/fault.h"
+#include "arch/x86/mm/uaccess.h"
+#include "arch/x86/process.h"
+#include "kernel/exit.h"
+#include "kernel/files.h"
+#include "kernel/might_sleep.h"
+#include "kernel/mm/kmalloc.h"
+#include "kernel/mm/mm.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+#define PID_MAX		4096
+
+spinlock_t tasklist_lock = SPINLOCK_INIT;
+static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */
+static pid_t last_pid;
+
+static struct sighand_struct init_sighand = { .siglock = SPINLOCK_INIT, .count = 1 };
+static struct signal_struct init_signal = { .refs = 1, .nr_threads = 1 };
+extern u8 boot_stack[];
+
+struct task_struct init_task = {
+	.stack = boot_stack, .flags = PF_KTHREAD | PF_IDLE, .comm = "swapper/0", .usage = 1,
+	.group_leader = &init_task, .signal = &init_signal, .sighand = &init_sighand, .real_parent = &init_task,
+	.pi_waiters = RB_ROOT_CACHED, .prio = DEFAULT_PRIO, .normal_prio = DEFAULT_PRIO, .on_cpu = true,
+	.thread_flags = BIT(TIF_NEED_FPU_LOAD), .thread.fpu.last_cpu = -1,
+};
+
+size_t task_struct_size(void)
+{
+	return offsetof(struct task_struct, thread.fpu.__fpstate.regs) + fpu_kernel_cfg.default_size;
+}
+
+void fork_init(void)
+{
+	INIT_LIST_HEAD(&init_task.children);
+	INIT_LIST_HEAD(&init_task.sibling);
+	INIT_LIST_HEAD(&init_signal.threads);
+	init_waitqueue_head(&init_signal.wait_chldexit);
+	*(unsigned long *)init_task.stack = STACK_END_MAGIC;
+}
+
+/* --- pids --- */
+
+struct task_struct *find_task_by_pid(pid_t pid)
+{
+	return pid > 0 && pid < PID_MAX ? pid_table[pid] : NULL;
+}
+
+/* Round and round, so that a number is not used again soon. tasklist_lock held. */
+static int alloc_pid(struct task_struct *task)
+{
+	for (int tries = 1; tries < PID_MAX; tries++) {
+		last_pid = last_pid % (PID_MAX - 1) + 1;
+		if (!pid_table[last_pid]) {
+			pid_table[last_pid] = task;
+			task->pid = last_pid;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+void release_pid(struct task_struct *task)
+{
+	pid_table[task->pid] = NULL;
+}
+
+void set_pid(struct task_struct *task)
+{
+	pid_table[task->pid] = task;
+}
+
+/* --- What parent and child share or copy --- */
+
+static int copy_mm(unsigned long flags, struct task_struct *child)
+{
+	struct mm_struct *mm = current->mm;
+
+	child->mm = child->active_mm = NULL;
+	if (!mm || (child->flags & PF_KTHREAD))
+		return 0;
+	if (flags & CLONE_VM) {
+		mmget(mm);
+	} else {
+		mm = mm_dup(mm);
+		if (IS_ERR(mm))
+			return PTR_ERR(mm);
+	}
+	child->mm = child->active_mm = mm;
+	return 0;
+}
+
+static int copy_sighand(unsigned long flags, struct task_struct *child)
+{
+	if (flags & CLONE_SIGHAND) {
+		__atomic_fetch_add(&current->sighand->count, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	child->sighand = kzalloc(sizeof(*child->sighand), GFP_KERNEL);
+	if (!child->sighand)
+		return -ENOMEM;
+	spin_lock_init(&child->sighand->siglock);
+	child->sighand->count = 1;
+	return 0;
+}
+
+static void put_sighand(struct sighand_struct *sighand)
+{
+	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
+		kfree(sighand);
+}
+
+static int copy_signal(unsigned long flags, struct task_struct *child)
+{
+	struct signal_struct *signal;
+
+	if (flags & CLONE_THREAD) {
+		__atomic_fetch_add(&current->signal->refs, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	signal = child->signal = kzalloc(sizeof(*signal), GFP_KERNEL);
+	if (!signal)
+		return -ENOMEM;
+	signal->refs = 1;
+	INIT_LIST_HEAD(&signal->threads);
+	init_waitqueue_head(&signal->wait_chldexit);
+	init_completion(&signal->siglock_held);
+	return 0;
+}
+
+static void put_signal(struct signal_struct *signal)
+{
+	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
+		kfree(signal);
+}
+
+/* --- Life of the task_struct --- */
+
+/* A copy of current with a stack of its own. The FPU part starts as zeros, not as the parent's stale image. */
+static struct task_struct *dup_task_struct(void)
+{
+	struct task_struct *child = kmalloc(task_struct_size(), GFP_KERNEL | __GFP_ZERO);
+
+	if (!child)
+		return NULL;
+	memcpy(child, current, offsetof(struct task_struct, thread.fpu));
+	child->stack = alloc_kernel_stack();
+	if (!child->stack) {
+		kfree(child);
+		return NULL;
+	}
+	child->usage = 1;
+	return child;
+}
+
+static void free_task(struct task_struct *task)
+{
+	put_sighand(task->sighand);
+	put_signal(task->signal);
+	free_kernel_stack(task->stack);
+	kfree(task);
+}
+
+void put_task_struct(struct task_struct *task)
+{
+	if (!__atomic_sub_fetch(&task->usage, 1, __ATOMIC_ACQ_REL))
+		free_task(task);
+}
+
+/* --- Flags --- */
+
+#define CLONE_SUPPORTED	(CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_THREAD | \
+			 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
+			 CLONE_DETACHED | CLONE_CHILD_SETTID)
+
+static int check_flags(unsigned long flags)
+{
+	if (flags & ~CLONE_SUPPORTED)
+		return -EINVAL;
+	/* Threads share signal handlers, and handlers are addresses in a shared memory. */
+	if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
+		return -EINVAL;
+	return 0;
+}
+
+/* --- copy_process --- */
+
+static void set_identity(struct task_struct *child, const struct kernel_clone_args *args)
+{
+	child->flags &= ~(PF_KTHREAD | PF_IDLE | PF_EXITING);
+	if (args->kthread)
+		child->flags |= PF_KTHREAD;
+	if (args->name)
+		strscpy(child->comm, args->name, TASK_COMM_LEN);
+	clear_tsk_thread_flag(child, TIF_NEED_RESCHED);
+	clear_tsk_thread_flag(child, TIF_SIGPENDING);
+	child->set_child_tid = args->flags & CLONE_CHILD_SETTID ? args->child_tid : NULL;
+	child->clear_child_tid = args->flags & CLONE_CHILD_CLEARTID ? args->child_tid : NULL;
+	child->vfork_done = NULL;
+	child->exit_code = child->exit_state = 0;
+	INIT_LIST_HEAD(&child->children);
+	INIT_LIST_HEAD(&child->sibling);
+}
+
+/* Into the family and the pid table: from here on others can see it. */
+static int link_child(struct task_struct *child, unsigned long flags)
+{
+	struct signal_struct *signal = child->signal;
+	int ret;
+
+	spin_lock(&tasklist_lock);
+	ret = (flags & CLONE_THREAD) && signal->group_exit ? -EINTR : alloc_pid(child);
+	if (ret)
+		goto out;
+	if (flags & CLONE_THREAD) {
+		child->group_leader = current->group_leader;
+		child->tgid = current->tgid;
+		child->real_parent = current->real_parent;
+	} else {
+		child->group_leader = child;
+		child->tgid = child->pid;
+		/* Nobody waits for a kernel thread: it is no child of the process that happens to make it. */
+		child->real_parent = child->flags & PF_KTHREAD ? &init_task : current->group_leader;
+		list_add_tail(&child->sibling, &child->real_parent->children);
+	}
+	list_add_tail(&child->thread_node, &signal->threads);
+	signal->nr_threads++;
+out:
+	spin_unlock(&tasklist_lock);
+	return ret;
+}
+
+static struct task_struct *copy_process(const struct kernel_clone_args *args)
+{
+	struct task_struct *child;
+	int ret = check_flags(args->flags);
+
+	if (ret)
+		return ERR_PTR(ret);
+	child = dup_task_struct();
+	if (!child)
+		return ERR_PTR(-ENOMEM);
+	/* What is still the parent's must not be freed with the child if we fail. */
+	if (!(args->flags & CLONE_SIGHAND))
+		child->sighand = NULL;
+	if (!(args->flags & CLONE_THREAD))
+		child->signal = NULL;
+	child->files = NULL;
+	child->mm = NULL;
+	set_identity(child, args);
+	sched_fork(child);
+
+	ret = copy_sighand(args->flags, child);
+	if (ret && !child->sighand)
+		goto fail_signal;
+	ret = copy_signal(args->flags, child);
+	if (ret)
+		goto fail;
+	ret = copy_files(args->flags, child);
+	if (ret)
+		goto fail;
+	ret = copy_mm(args->flags, child);
+	if (ret)
+		goto fail;
+	ret = copy_thread(child, args);
+	if (ret)
+		goto fail;
+	ret = link_child(child, args->flags);
+	if (ret)
+		goto fail;
+	this_cpu()->rq->nr_forks++;
+	return child;
+
+fail_signal:
+	if (args->flags & CLONE_THREAD)
+		child->signal = NULL;		/* not counted yet */
+fail:
+	exit_files(child);
+	mmput(child->mm);
+	free_task(child);
+	return ERR_PTR(ret);
+}
+
+pid_t kernel_clone(const struct kernel_clone_args *args)
+{
+	struct completion vfork;
+	struct task_struct *child;
+	pid_t pid;
+
+	might_sleep();
+	child = copy_process(args);
+	if (IS_ERR(child))
+		return PTR_ERR(child);
+	pid = child->pid;
+	if (args->flags & CLONE_PARENT_SETTID)
+		put_user(pid, args->parent_tid);	/* too late to fail: as in Linux, ignored */
+	if (args->flags & CLONE_VFORK) {
+		init_completion(&vfork);
+		child->vfork_done = &vfork;
+	}
+	wake_up_new_task(child);
+	if (args->flags & CLONE_VFORK)
+		wait_for_completion(&vfork);	/* not interruptible: the child completes what is on our stack */
+	return pid;
+}
+
+void mm_release(struct task_struct *task)
+{
+	struct completion *vfork = task->vfork_done;
+
+	if (task->clear_child_tid && task->mm && task->mm->mm_users > 1)
+		put_user(0, task->clear_child_tid);	/* no futex to wake: who joins a thread looks at the word */
+	task->clear_child_tid = NULL;
+	if (vfork) {
+		task->vfork_done = NULL;
+		complete(vfork);
+	}
+}
+
+/* --- Tasks that start in the kernel --- */
+
+struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
+{
+	struct kernel_clone_args args = {
+		.fn = fn, .fn_arg = arg, .kthread = true, .name = name,
+	};
+	struct task_struct *child = copy_process(&args);
+
+	if (!IS_ERR(child)) {
+		get_task_struct(child);
+		wake_up_new_task(child);
+	}
+	return child;
+}
+
+pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name)
+{
+	struct kernel_clone_args args = { .fn = fn, .fn_arg = arg, .name = name };
+
+	return kernel_clone(&args);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Making tasks. Everything here may sleep unless it says otherwise. */
+#ifndef KERNEL_FORK_H
+#define KERNEL_FORK_H
+
+#include "kernel/task.h"
+
+/* clone() flags, Linux's numbers. */
+#define CSIGNAL			0x000000ffUL	/* signal to the parent: accepted, there are no signals yet */
+#define CLONE_VM		0x00000100UL
+#define CLONE_FS		0x00000200UL	/* accepted: no task has a working directory of its own */
+#define CLONE_FILES		0x00000400UL
+#define CLONE_SIGHAND		0x00000800UL
+#define CLONE_VFORK		0x00004000UL
+#define CLONE_THREAD		0x00010000UL
+#define CLONE_SYSVSEM		0x00040000UL	/* accepted: no semaphores */
+#define CLONE_SETTLS		0x00080000UL
+#define CLONE_PARENT_SETTID	0x00100000UL
+#define CLONE_CHILD_CLEARTID	0x00200000UL
+#define CLONE_DETACHED		0x00400000UL	/* ignored, as in Linux */
+#define CLONE_CHILD_SETTID	0x01000000UL
+
+struct kernel_clone_args {
+	unsigned long	flags;
+	unsigned long	stack;			/* ring 3's; 0: the parent's */
+	unsigned long	tls;
+	int		*parent_tid, *child_tid;	/* ring-3 addresses */
+	int		(*fn)(void *arg);	/* start in this kernel function instead of ring 3 */
+	void		*fn_arg;
+	bool		kthread;		/* never goes to ring 3 */
+	const char	*name;			/* of a kernel function's task; NULL: the parent's */
+};
+
+/* pid of the new task, or a negative errno. */
+pid_t kernel_clone(const struct kernel_clone_args *args);
+
+/* A kernel thread. @fn ends it by returning. ERR_PTR, or the task with a reference for the caller. */
+struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
+
+/* A task that starts in @fn and becomes a ring-3 program there (kernel_execve()), as init does. */
+pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name);
+
+void fork_init(void);
+
+/* Let go of what ring 3 waits for when a task leaves its memory: vfork's parent, CLONE_CHILD_CLEARTID's word. */
+void mm_release(struct task_struct *task);
+
+/* Take @task out of the pid table; tasklist_lock held. */
+void release_pid(struct task_struct *task);
+/* Put @task into the pid table under task->pid, in place of who stands there; tasklist_lock held. */
+void set_pid(struct task_struct *task);
+
+#endif

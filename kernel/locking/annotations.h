@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a function does to a lock or a context, said in its type: clang's -Wthread-safety checks it, gcc sees nothing.
+ * A function that may sleep is __must_not_hold(preempt_off). Annotate only the outer functions: clang takes a nested
+ * preempt_disable() for a mistake.
+ */
+#ifndef KERNEL_LOCKING_ANNOTATIONS_H
+#define KERNEL_LOCKING_ANNOTATIONS_H
+
+#ifdef __clang__
+#define __capability(name)	__attribute__((capability(name)))
+#define __acquires(c)		__attribute__((acquire_capability(c)))
+#define __releases(c)		__attribute__((release_capability(c)))
+#define __must_hold(c)		__attribute__((requires_capability(c)))
+#define __must_not_hold(c)	__attribute__((locks_excluded(c)))
+#define __no_lock_analysis	__attribute__((no_thread_safety_analysis))
+#else
+#define __capability(name)
+#define __acquires(c)
+#define __releases(c)
+#define __must_hold(c)
+#define __must_not_hold(c)
+#define __no_lock_analysis
+#endif
+
+/* Held iff preemption is off. It has no object: only its name matters. */
+struct __capability("context") context_token {
+	char unused;
+};
+extern struct context_token preempt_off;
+
+#endif

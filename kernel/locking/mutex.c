@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/* mutex_t: the plain sleeping lock, an rt_mutex that waits in TASK_UNINTERRUPTIBLE and does not keep the state. */
+#include "kernel/locking/rtmutex.h"
+#include "kernel/might_sleep.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+
+void mutex_init(mutex_t *lock)
+{
+	rt_mutex_base_init(&lock->rtmutex);
+}
+
+static noinline int mutex_slowlock(struct rt_mutex_base *lock, bool detect_deadlock) __no_lock_analysis
+{
+	struct rt_mutex_waiter waiter;
+	int ret = 0;
+
+	rt_mutex_init_waiter(&waiter, lock, TASK_NORMAL);
+	raw_spin_lock_irq(&lock->wait_lock);
+	if (try_to_take_rt_mutex(lock, current, &waiter))
+		goto out;
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	ret = task_blocks_on_rt_mutex(lock, &waiter, current, detect_deadlock);
+	while (!ret && !try_to_take_rt_mutex(lock, current, &waiter)) {
+		raw_spin_unlock_irq(&lock->wait_lock);
+		schedule();
+		raw_spin_lock_irq(&lock->wait_lock);
+		set_current_state(TASK_UNINTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	if (ret && waiter.task)
+		remove_waiter(lock, &waiter);
+out:
+	fixup_rt_mutex_waiters(lock);
+	raw_spin_unlock_irq(&lock->wait_lock);
+	return ret;
+}
+
+int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
+{
+	might_sleep();
+	if (likely(rt_mutex_cmpxchg_acquire(&lock->rtmutex, NULL, current)))
+		return 0;
+	return mutex_slowlock(&lock->rtmutex, true);
+}
+
+void mutex_lock(mutex_t *lock) __no_lock_analysis
+{
+	might_sleep();
+	if (unlikely(!rt_mutex_cmpxchg_acquire(&lock->rtmutex, NULL, current)))
+		mutex_slowlock(&lock->rtmutex, false);
+}
+
+void mutex_unlock(mutex_t *lock) __no_lock_analysis
+{
+	if (unlikely(!rt_mutex_cmpxchg_release(&lock->rtmutex, current, NULL)))
+		rt_mutex_slowunlock(&lock->rtmutex);
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The core of the locks that sleep: who may take, who waits, who is boosted.
+ *
+ * A waiter stands in the lock's tree (lock->waiters). The top waiter of each lock also stands in its owner's tree
+ * (owner->pi_waiters), so the owner's priority is the minimum of its own and the first one there. If the owner itself
+ * waits for a lock, its new priority must move it up there too, and so on: the chain walk.
+ *
+ * Locks: lock->wait_lock, then one task's pi_lock. Both raw, interrupts off. Only rt_mutex_adjust_prio_chain() goes
+ * the other way, and therefore tries.
+ */
+#include "kernel/locking/rtmutex.h"
+#include "arch/x86/cpu/insns.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+
+#define MAX_LOCK_DEPTH	1024
+
+void rt_mutex_base_init(struct rt_mutex_base *lock)
+{
+	*lock = (struct rt_mutex_base)RT_MUTEX_BASE_INIT;
+}
+
+/* --- The owner word --- */
+
+static void rt_mutex_set_owner(struct rt_mutex_base *lock, struct task_struct *owner)
+{
+	unsigned long value = (unsigned long)owner;
+
+	if (rt_mutex_has_waiters(lock))
+		value |= RT_MUTEX_HAS_WAITERS;
+	__atomic_store_n(&lock->owner, value, __ATOMIC_RELEASE);
+}
+
+bool rt_mutex_cmpxchg_acquire(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
+{
+	unsigned long expected = (unsigned long)old;
+
+	return __atomic_compare_exchange_n(&lock->owner, &expected, (unsigned long)new, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+bool rt_mutex_cmpxchg_release(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
+{
+	unsigned long expected = (unsigned long)old;
+
+	return __atomic_compare_exchange_n(&lock->owner, &expected, (unsigned long)new, false, __ATOMIC_RELEASE,
+					   __ATOMIC_RELAXED);
+}
+
+/* From here on a fast unlock fails: whoever holds the lock comes to the slow path and finds us. wait_lock held. */
+static void mark_rt_mutex_waiters(struct rt_mutex_base *lock)
+{
+	__atomic_fetch_or(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELAXED);
+}
+
+/* Taking the mark back when nobody waits any more, so that the fast paths work again. wait_lock held. */
+void fixup_rt_mutex_waiters(struct rt_mutex_base *lock)
+{
+	if (!rt_mutex_has_waiters(lock))
+		__atomic_fetch_and(&lock->owner, ~RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
+}
+
+/* --- The two trees. All SCHED_OTHER tasks count as one priority. --- */
+
+static int waiter_prio(struct task_struct *task)
+{
+	return rt_prio(task->prio) ? task->prio : DEFAULT_PRIO;
+}
+
+void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock, unsigned int wake_state)
+{
+	*waiter = (struct rt_mutex_waiter){ .lock = lock, .task = NULL, .wake_state = wake_state };
+	RB_CLEAR_NODE(&waiter->tree_entry);
+	RB_CLEAR_NODE(&waiter->pi_tree_entry);
+}
+
+static bool tree_less(const struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct rt_mutex_waiter, tree_entry)->prio <
+	       rb_entry(b, struct rt_mutex_waiter, tree_entry)->prio;
+}
+
+static bool pi_tree_less(const struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct rt_mutex_waiter, pi_tree_entry)->prio <
+	       rb_entry(b, struct rt_mutex_waiter, pi_tree_entry)->prio;
+}
+
+static void enqueue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
+{
+	rb_add_cached(&waiter->tree_entry, &lock->waiters, tree_less);
+}
+
+static void dequeue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
+{
+	if (!RB_EMPTY_NODE(&waiter->tree_entry))
+		rb_erase_cached(&waiter->tree_entry, &lock->waiters);
+}
+
+static void enqueue_pi(struct task_struct *owner, struct rt_mutex_waiter *waiter)
+{
+	rb_add_cached(&waiter->pi_tree_entry, &owner->pi_waiters, pi_tree_less);
+}
+
+static void dequeue_pi(struct task_struct *owner, struct rt_mutex_waiter *waiter)
+{
+	if (!RB_EMPTY_NODE(&waiter->pi_tree_entry))
+		rb_erase_cached(&waiter->pi_tree_entry, &owner->pi_waiters);
+}
+
+static struct rt_mutex_waiter *top_waiter(struct rt_mutex_base *lock)
+{
+	struct rb_node *first = rb_first_cached(&lock->waiters);
+
+	return first ? rb_entry(first, struct rt_mutex_waiter, tree_entry) : NULL;
+}
+
+struct task_struct *rt_mutex_top_task(struct task_struct *task)
+{
+	struct rb_node *first = rb_first_cached(&task->pi_waiters);
+
+	return first ? rb_entry(first, struct rt_mutex_waiter, pi_tree_entry)->task : NULL;
+}
+
+/* @task's tree of top waiters changed: lend or take back. pi_lock held. */
+static void rt_mutex_adjust_prio(struct task_struct *task)
+{
+	rt_mutex_setprio(task, rt_mutex_top_task(task));
+}
+
+/* --- The chain walk --- */
+
+struct chain {
+	struct task_struct *task;	/* whose priority changed; we hold a reference */
+	struct task_struct *top_task;	/* who began it all */
+	struct rt_mutex_base *orig_lock;
+	bool detect_deadlock;
+};
+
+/*
+ * One step: @c->task waits for a lock; move it to its new place there, and let the lock's owner inherit.
+ * Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN to try this step again.
+ */
+static int chain_step(struct chain *c)
+{
+	struct task_struct *task = c->task, *owner;
+	struct rt_mutex_waiter *waiter, *prev_top, *new_top;
+	struct rt_mutex_base *lock;
+	int ret = 0;
+
+	raw_spin_lock_irq(&task->pi_lock);
+	waiter = task->pi_blocked_on;
+	if (!waiter || (waiter->prio == waiter_prio(task) && !c->detect_deadlock)) {
+		raw_spin_unlock_irq(&task->pi_lock);
+		return 0;
+	}
+	lock = waiter->lock;
+	if (!raw_spin_trylock(&lock->wait_lock)) {	/* the wrong way round: only try */
+		raw_spin_unlock_irq(&task->pi_lock);
+		cpu_relax();
+		return -EAGAIN;
+	}
+	if (lock == c->orig_lock || rt_mutex_owner(lock) == c->top_task) {
+		raw_spin_unlock(&lock->wait_lock);
+		raw_spin_unlock_irq(&task->pi_lock);
+		return c->detect_deadlock ? -EDEADLK : 0;
+	}
+
+	prev_top = top_waiter(lock);
+	if (waiter->prio != waiter_prio(task)) {	/* at the same priority it keeps its place */
+		dequeue_waiter(lock, waiter);
+		waiter->prio = waiter_prio(task);
+		enqueue_waiter(lock, waiter);
+	}
+	new_top = top_waiter(lock);
+	owner = rt_mutex_owner(lock);
+	raw_spin_unlock(&task->pi_lock);
+
+	if (!owner) {
+		/* Free, and its top waiter was woken. If that is another one now, it must hear of it. */
+		if (prev_top != new_top)
+			wake_up_state(new_top->task, new_top->wake_state);
+		raw_spin_unlock_irq(&lock->wait_lock);
+		return 0;
+	}
+	raw_spin_lock(&owner->pi_lock);
+	if (waiter == new_top || waiter == prev_top) {
+		dequeue_pi(owner, prev_top);
+		enqueue_pi(owner, new_top);
+		rt_mutex_adjust_prio(owner);
+		ret = 1;
+	} else if (c->detect_deadlock) {
+		ret = 1;
+	}
+	if (ret && !owner->pi_blocked_on)
+		ret = 0;
+	c->task = get_task_struct(owner);
+	raw_spin_unlock(&owner->pi_lock);
+	raw_spin_unlock_irq(&lock->wait_lock);
+	put_task_struct(task);
+	return ret;
+}
+
+/*
+ * Carry @task's priority along the locks it waits for. Called with no lock held and preemptible: at most two locks are
+ * held at a time, however long the chain. Drops the caller's reference on @task.
+ */
+static int rt_mutex_adjust_prio_chain(struct task_struct *task, bool detect_deadlock,
+				      struct rt_mutex_base *orig_lock, struct task_struct *top_task)
+{
+	struct chain c = { .task = task, .top_task = top_task, .orig_lock = orig_lock,
+			   .detect_deadlock = detect_deadlock };
+	unsigned int depth = 0;
+	int ret;
+
+	do {
+		ret = chain_step(&c);
+		if (ret != -EAGAIN && ++depth > MAX_LOCK_DEPTH) {
+			pr_warn("Maximum lock depth %d reached task: %s (%d)", MAX_LOCK_DEPTH, top_task->comm,
+				top_task->pid);
+			ret = detect_deadlock ? -EDEADLK : 0;
+		}
+	} while (ret == 1 || ret == -EAGAIN);
+	put_task_struct(c.task);
+	return ret;
+}
+
+void rt_mutex_adjust_pi(struct task_struct *task)
+{
+	rt_mutex_adjust_prio_chain(get_task_struct(task), false, NULL, task);
+}
+
+/* --- Taking, waiting, handing on. wait_lock held, interrupts off. --- */
+
+/* May @waiter have the lock although another one is first? Only if it is more urgent; RT tasks never jump equals. */
+static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task, struct rt_mutex_waiter *waiter)
+{
+	int prio = waiter_prio(task);
+
+	if (prio < top->prio)
+		return true;
+	return waiter->wake_state == TASK_RTLOCK_WAIT && !rt_prio(prio) && prio == top->prio;
+}
+
+bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task, struct rt_mutex_waiter *waiter)
+{
+	mark_rt_mutex_waiters(lock);
+	if (rt_mutex_owner(lock))
+		return false;
+	if (rt_mutex_has_waiters(lock)) {
+		struct rt_mutex_waiter *top = top_waiter(lock);
+
+		if (waiter != top && !rt_mutex_steal(top, task, waiter))
+			return false;
+	}
+	dequeue_waiter(lock, waiter);
+
+	raw_spin_lock(&task->pi_lock);
+	task->pi_blocked_on = NULL;
+	if (rt_mutex_has_waiters(lock))
+		enqueue_pi(task, top_waiter(lock));
+	if (!rb_empty_cached(&task->pi_waiters))
+		rt_mutex_adjust_prio(task);
+	raw_spin_unlock(&task->pi_lock);
+	rt_mutex_set_owner(lock, task);
+	return true;
+}
+
+int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter, struct task_struct *task,
+			    bool detect_deadlock) __no_lock_analysis
+{
+	struct task_struct *owner = rt_mutex_owner(lock);
+	struct rt_mutex_waiter *old_top;
+	bool walk;
+	int ret;
+
+	if (owner == task && detect_deadlock)
+		return -EDEADLK;
+
+	raw_spin_lock(&task->pi_lock);
+	waiter->task = task;
+	waiter->prio = waiter_prio(task);
+	old_top = top_waiter(lock);
+	enqueue_waiter(lock, waiter);
+	task->pi_blocked_on = waiter;
+	raw_spin_unlock(&task->pi_lock);
+	this_cpu()->rq->nr_lock_waits++;
+
+	if (!owner)
+		return 0;
+	raw_spin_lock(&owner->pi_lock);
+	if (waiter == top_waiter(lock)) {
+		if (old_top)
+			dequeue_pi(owner, old_top);
+		enqueue_pi(owner, waiter);
+		rt_mutex_adjust_prio(owner);
+	}
+	walk = owner->pi_blocked_on && (waiter == top_waiter(lock) || detect_deadlock);
+	if (walk)
+		get_task_struct(owner);
+	raw_spin_unlock(&owner->pi_lock);
+	if (!walk)
+		return 0;
+
+	raw_spin_unlock_irq(&lock->wait_lock);
+	ret = rt_mutex_adjust_prio_chain(owner, detect_deadlock, lock, task);
+	raw_spin_lock_irq(&lock->wait_lock);
+	return ret;
+}
+
+/* Give up waiting: out of both trees, and take back what we lent. */
+void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter) __no_lock_analysis
+{
+	bool is_top = waiter == top_waiter(lock);
+	struct task_struct *owner = rt_mutex_owner(lock);
+	bool walk;
+
+	raw_spin_lock(&current->pi_lock);
+	dequeue_waiter(lock, waiter);
+	current->pi_blocked_on = NULL;
+	raw_spin_unlock(&current->pi_lock);
+	if (!owner || !is_top)
+		return;
+
+	raw_spin_lock(&owner->pi_lock);
+	dequeue_pi(owner, waiter);
+	if (rt_mutex_has_waiters(lock))
+		enqueue_pi(owner, top_waiter(lock));
+	rt_mutex_adjust_prio(owner);
+	walk = owner->pi_blocked_on;
+	if (walk)
+		get_task_struct(owner);
+	raw_spin_unlock(&owner->pi_lock);
+	if (!walk)
+		return;
+	raw_spin_unlock_irq(&lock->wait_lock);
+	rt_mutex_adjust_prio_chain(owner, false, lock, current);
+	raw_spin_lock_irq(&lock->wait_lock);
+}
+
+void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
+	struct rt_mutex_waiter *waiter;
+	struct task_struct *task;
+	unsigned int wake_state;
+
+	WARN_ON(rt_mutex_owner(lock) != current);
+	waiter = top_waiter(lock);
+	if (!waiter) {
+		__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+		return;
+	}
+	/*
+	 * Deboost first, then wake. Between the two we are back at our own priority with the lock free; preemption
+	 * stays off there, or a middle priority could keep us, and so the waiter, from going on.
+	 */
+	raw_spin_lock(&current->pi_lock);
+	dequeue_pi(current, waiter);
+	rt_mutex_adjust_prio(current);
+	raw_spin_unlock(&current->pi_lock);
+	/* The waiter stays in the tree and takes the lock itself; until then a more urgent one may steal it. */
+	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
+	task = get_task_struct(waiter->task);
+	wake_state = waiter->wake_state;
+	preempt_disable();
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+	wake_up_state(task, wake_state);
+	put_task_struct(task);
+	preempt_enable();
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/*
+ * spinlock_t under PREEMPT_RT (see spinlock_rt.h).
+ *
+ * The order on the way in: check the context, take the rt_mutex, enter an RCU read section, pin to the CPU. On the way
+ * out the reverse, with RCU last: the lock's memory may be freed by RCU as soon as it is released.
+ */
+#include "kernel/locking/spinlock_rt.h"
+#include "kernel/might_sleep.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+
+void spin_lock_init(spinlock_t *lock)
+{
+	rt_mutex_base_init(&lock->lock);
+}
+
+/*
+ * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known whether the lock is
+ * free: the report must not depend on luck.
+ */
+#define RTLOCK_RESCHED_OFFSETS \
+	((unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT)
+
+/*
+ * The caller's state is put aside: code that says set_current_state(); spin_lock(); ...; schedule() must neither lose
+ * the state nor a wake-up that comes while it waits here. A normal wake-up finds saved_state and sets it to RUNNING
+ * (try_to_wake_up()); only the unlocker's, with exactly TASK_RTLOCK_WAIT, wakes us.
+ */
+static void save_state(void)
+{
+	raw_spin_lock(&current->pi_lock);
+	current->saved_state = current->__state;
+	__set_current_state(TASK_RTLOCK_WAIT);
+	raw_spin_unlock(&current->pi_lock);
+}
+
+static void restore_saved_state(void)
+{
+	raw_spin_lock(&current->pi_lock);
+	__set_current_state(current->saved_state);
+	current->saved_state = TASK_RUNNING;
+	raw_spin_unlock(&current->pi_lock);
+}
+
+static noinline void rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
+	struct rt_mutex_waiter waiter;
+
+	rt_mutex_init_waiter(&waiter, lock, TASK_RTLOCK_WAIT);
+	if (try_to_take_rt_mutex(lock, current, &waiter))
+		goto out;
+	save_state();
+	task_blocks_on_rt_mutex(lock, &waiter, current, false);
+	while (!try_to_take_rt_mutex(lock, current, &waiter)) {
+		raw_spin_unlock_irq(&lock->wait_lock);
+		schedule_rtlock();
+		raw_spin_lock_irq(&lock->wait_lock);
+		set_current_state(TASK_RTLOCK_WAIT);
+	}
+	restore_saved_state();
+out:
+	fixup_rt_mutex_waiters(lock);
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+}
+
+void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
+{
+	__might_resched(__FILE__, __LINE__, RTLOCK_RESCHED_OFFSETS);
+	if (unlikely(!rt_mutex_cmpxchg_acquire(&lock->lock, NULL, current)))
+		rtlock_slowlock(&lock->lock);
+	rcu_read_lock();
+	migrate_disable();
+}
+
+void rt_spin_unlock(spinlock_t *lock) __no_lock_analysis
+{
+	migrate_enable();
+	if (unlikely(!rt_mutex_cmpxchg_release(&lock->lock, current, NULL)))
+		rt_mutex_slowunlock(&lock->lock);
+	rcu_read_unlock();
+}

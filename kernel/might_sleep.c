@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The reports of "sleeping where you must not" (formats: Linux's kernel/sched/core.c), and their counters.
+ *
+ * One rate limit for the whole system: at most one __might_resched report a second is printed. Counting comes first, so
+ * that a silent report still shows in the counters.
+ */
+#include "kernel/might_sleep.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/unwind.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "lib/printk.h"
+
+u64 splat_counts[SPLAT_KINDS];
+static u64 last_report;			/* jiffies; 0: none yet */
+
+void splat_count(enum splat_kind kind)
+{
+	__atomic_fetch_add(&splat_counts[kind], 1, __ATOMIC_RELAXED);
+}
+
+void might_sleep_ratelimit_reset(void)
+{
+	WRITE_ONCE(last_report, 0);
+}
+
+void rcu_read_lock(void)
+{
+	current->rcu_read_lock_nesting++;
+	barrier();
+}
+
+void rcu_read_unlock(void)
+{
+	barrier();
+	WARN_ON(--current->rcu_read_lock_nesting < 0);
+}
+
+static bool resched_offsets_ok(unsigned int offsets)
+{
+	unsigned int nested = preempt_count();
+
+	nested += (unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT;
+	return nested == offsets;
+}
+
+static void print_preempt_disable_ip(unsigned long ip)
+{
+	pr_err("Preemption disabled at:");
+	pr_err("[<%016lx>] %pS", ip, (void *)ip);
+}
+
+void __might_resched(const char *file, int line, unsigned int offsets)
+{
+	/* Read before anything else can change it. */
+	unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
+	unsigned int expected = offsets & MIGHT_RESCHED_PREEMPT_MASK;
+
+	if (likely(resched_offsets_ok(offsets) && !irqs_disabled() && !(current->flags & PF_IDLE)))
+		return;
+	if (system_state != SYSTEM_RUNNING)
+		return;
+	splat_count(SPLAT_MIGHT_SLEEP);
+	if (last_report && jiffies - last_report < HZ)
+		return;
+	last_report = jiffies ? jiffies : 1;
+
+	pr_err("BUG: sleeping function called from invalid context at %s:%d", file, line);
+	pr_err("in_atomic(): %d, irqs_disabled(): %d, non_block: %d, pid: %d, name: %s", in_atomic(), irqs_disabled(),
+	       0, current->pid, current->comm);
+	pr_err("preempt_count: %x, expected: %x", preempt_count(), expected);
+	pr_err("RCU nest depth: %d, expected: %u", current->rcu_read_lock_nesting,
+	       offsets >> MIGHT_RESCHED_RCU_SHIFT);
+	if (*(unsigned long *)current->stack != STACK_END_MAGIC)
+		pr_err("Thread overran stack, or stack corrupted");
+	if ((unsigned int)preempt_count() != expected)
+		print_preempt_disable_ip(disable_ip);
+	dump_stack();
+	add_taint(TAINT_WARN);
+}
+
+void __might_sleep(const char *file, int line)
+{
+	static bool warned;
+
+	if (unlikely(task_state(current) != TASK_RUNNING)) {
+		if (warned) {
+			splat_count(SPLAT_STATE);
+		} else {
+			warned = true;
+			WARN_KIND(SPLAT_STATE, "do not call blocking ops when !TASK_RUNNING; state=%x set at [<%p>] %pS",
+				  task_state(current), (void *)current->task_state_change,
+				  (void *)current->task_state_change);
+		}
+	}
+	__might_resched(file, line, 0);
+}
+
+void __schedule_bug(struct task_struct *prev)
+{
+	unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
+
+	splat_count(SPLAT_ATOMIC_SCHED);
+	pr_err("BUG: scheduling while atomic: %s/%d/0x%08x", prev->comm, prev->pid, preempt_count());
+	pr_err("Modules linked in:");
+	print_preempt_disable_ip(disable_ip);
+	dump_stack();
+	add_taint(TAINT_WARN);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * "This may sleep": the assertion that catches the bug this kernel is about.
+ *
+ * A function that may block says so before it knows whether it will have to. So the report comes on every call from
+ * the wrong place, not only on the unlucky one that finds the lock taken.
+ */
+#ifndef KERNEL_MIGHT_SLEEP_H
+#define KERNEL_MIGHT_SLEEP_H
+
+#include "lib/types.h"
+#include "kernel/uapi.h"
+
+/* What the caller is allowed to hold: preempt_count in bits 0-7, RCU readers in bits 8 and up. */
+#define MIGHT_RESCHED_RCU_SHIFT		8
+#define MIGHT_RESCHED_PREEMPT_MASK	0xff
+
+/**
+ * __might_resched() - report unless the context is exactly @offsets and interrupts are on.
+ * @file, @line: the place to name.  Context: any; does not sleep itself.
+ */
+void __might_resched(const char *file, int line, unsigned int offsets);
+
+/* Also checks that task->state is RUNNING: blocking would lose what it was set to. Locks that keep it skip this. */
+void __might_sleep(const char *file, int line);
+#define might_sleep() __might_sleep(__FILE__, __LINE__)
+
+/* "BUG: scheduling while atomic" (called by schedule()) */
+struct task_struct;
+void __schedule_bug(struct task_struct *prev);
+
+/* Reports by kind since boot; each is counted before the rate limit. */
+extern u64 splat_counts[SPLAT_KINDS];
+void splat_count(enum splat_kind kind);
+void might_sleep_ratelimit_reset(void);
+
+/* RCU here is a nesting counter only: no grace periods. */
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+
+#endif

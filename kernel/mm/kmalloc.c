@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/* Slabs of one page: free objects are linked through their first word; the rest of them is poison. */
+#include "kernel/mm/kmalloc.h"
+#include "kernel/locking/raw_spinlock.h"
+#include "kernel/might_sleep.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+
+struct bucket {
+	raw_spinlock_t lock;
+	struct list_head partial;	/* slabs with a free object */
+};
+
+static struct bucket buckets[7];	/* 32, 64, ... 2048 */
+
+static unsigned int bucket_index(size_t size)
+{
+	unsigned int i = 0;
+
+	while ((size_t)KMALLOC_MIN << i < size)
+		i++;
+	return i;
+}
+
+void kmalloc_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(buckets); i++)
+		INIT_LIST_HEAD(&buckets[i].partial);
+}
+
+static void poison(void *object, size_t size)
+{
+	memset(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
+}
+
+static void check_poison(void *object, size_t size)
+{
+	u8 *bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
+
+	if (unlikely(bad))
+		panic("kmalloc: object %p (%lu bytes) was written after free: byte %ld is %#x", object, size,
+		      (long)(bad - (u8 *)object), *bad);
+}
+
+static struct page *new_slab(size_t size, gfp_t gfp)
+{
+	struct page *page = alloc_pages(gfp & ~__GFP_ZERO, 0);
+	void *base;
+
+	if (!page)
+		return NULL;
+	base = page_address(page);
+	page->object_size = size;
+	page->inuse = 0;
+	page->freelist = NULL;
+	for (size_t offset = PAGE_SIZE; offset; offset -= size) {
+		void **object = base + offset - size;
+
+		poison(object, size);
+		*object = page->freelist;
+		page->freelist = object;
+	}
+	return page;
+}
+
+static void *kmalloc_slab(size_t size, unsigned int index, gfp_t gfp)
+{
+	struct bucket *b = &buckets[index];
+	unsigned long flags = raw_spin_lock_irqsave(&b->lock);
+	struct page *page;
+	void **object;
+
+	if (list_empty(&b->partial)) {
+		raw_spin_unlock_irqrestore(&b->lock, flags);
+		page = new_slab(size, gfp);
+		if (!page)
+			return NULL;
+		flags = raw_spin_lock_irqsave(&b->lock);
+		list_add(&page->node, &b->partial);
+	}
+	page = list_first_entry(&b->partial, struct page, node);
+	object = page->freelist;
+	page->freelist = *object;
+	page->inuse++;
+	if (!page->freelist)
+		list_del(&page->node);
+	raw_spin_unlock_irqrestore(&b->lock, flags);
+	check_poison(object, size);
+	return object;
+}
+
+void *kmalloc(size_t size, gfp_t gfp)
+{
+	unsigned int index = bucket_index(size), order = 0;
+	void *object;
+
+	if (gfp & GFP_KERNEL)
+		might_sleep();
+	if (size > KMALLOC_MAX)
+		return NULL;
+	if (index < ARRAY_SIZE(buckets)) {
+		size = (size_t)KMALLOC_MIN << index;
+		object = kmalloc_slab(size, index, gfp);
+	} else {
+		struct page *page;
+
+		while (PAGE_SIZE << order < size)
+			order++;
+		page = alloc_pages(gfp & ~__GFP_ZERO, order);
+		object = page ? page_address(page) : NULL;
+	}
+	if (object)
+		memset(object, gfp & __GFP_ZERO ? 0 : POISON_INUSE, size);
+	return object;
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+	return kmalloc(size, gfp | __GFP_ZERO);
+}
+
+/* The slab's lock held: an object that is already on the free list is being freed twice. */
+static void check_double_free(struct page *page, void *object)
+{
+	for (void **p = page->freelist; p; p = *p)
+		if (unlikely(p == object))
+			panic("kmalloc: object %p (%u bytes) is freed twice", object, page->object_size);
+}
+
+void kfree(void *object)
+{
+	struct page *page;
+	struct bucket *b;
+	unsigned long flags;
+	size_t size;
+
+	if (!object)
+		return;
+	page = phys_to_page(virt_to_phys(object) & PAGE_MASK);
+	size = page->object_size;
+	if (!size) {
+		free_pages(page, page->order);
+		return;
+	}
+	if ((u64)object & (size - 1))
+		panic("kmalloc: kfree(%p) is no object's start (size %lu)", object, size);
+	b = &buckets[bucket_index(size)];
+	flags = raw_spin_lock_irqsave(&b->lock);
+	check_double_free(page, object);
+	poison(object, size);
+	if (!page->freelist)
+		list_add(&page->node, &b->partial);
+	*(void **)object = page->freelist;
+	page->freelist = object;
+	if (!--page->inuse) {
+		list_del(&page->node);
+		page->object_size = 0;
+	} else {
+		page = NULL;
+	}
+	raw_spin_unlock_irqrestore(&b->lock, flags);
+	if (page)
+		free_pages(page, 0);
+}

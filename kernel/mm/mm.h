@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces of ring 3: a sorted list of areas, and page tables that are filled when a page is touched.
+ *
+ * mm_users counts tasks that run in it; when it drops to 0 all pages go. mm_count counts who keeps the top-level table:
+ * all users together as one, and kernel threads that borrow it.
+ * Everything here may sleep, except mmgrab(), mmdrop() and switch_mm().
+ */
+#ifndef KERNEL_MM_MM_H
+#define KERNEL_MM_MM_H
+
+#include "arch/x86/mm/pgtable.h"
+#include "kernel/locking/rtmutex.h"
+#include "lib/list.h"
+
+#define VM_READ		0x1
+#define VM_WRITE	0x2
+#define VM_EXEC		0x4
+
+#define STACK_TOP	0x7ffffffff000UL	/* ring 3's stack ends here */
+#define STACK_SIZE	(8UL << 20)		/* at most; pages come on demand */
+#define MMAP_TOP	0x7ffff0000000UL	/* mmap() goes down from here */
+#define MMAP_MIN	0x10000UL		/* nothing below: NULL pointers fault */
+
+struct vm_area {
+	unsigned long		start, end;	/* page-aligned */
+	unsigned int		flags;		/* VM_* */
+	struct list_head	node;		/* in mm->areas, by address */
+};
+
+struct mm_struct {
+	int			mm_users, mm_count;	/* atomic */
+	mutex_t			mmap_lock;
+
+	/* mmap_lock */
+	struct list_head	areas;
+	pte_t			*pml4;
+	unsigned long		start_brk, brk;
+};
+
+struct mm_struct *mm_alloc(void);		/* empty, one user; NULL: -ENOMEM */
+struct mm_struct *mm_dup(struct mm_struct *from);	/* copy-on-write; ERR_PTR */
+void mmget(struct mm_struct *mm);
+void mmput(struct mm_struct *mm);		/* NULL is fine */
+void mmgrab(struct mm_struct *mm);
+void mmdrop(struct mm_struct *mm);
+
+/* Load its tables unless they are. Preemption or interrupts off. */
+void switch_mm(struct mm_struct *mm);
+/* Make @mm current's (exec; or NULL at exit), and give back the old one's tables, not its user count. */
+struct mm_struct *exchange_current_mm(struct mm_struct *mm);
+
+/* Add an area that overlaps none. 0, -EINVAL, -ENOMEM. */
+int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags);
+
+/* A fault at @addr wanting @access (VM_*). 0, -EFAULT, -ENOMEM. */
+int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int access);
+
+/* Copy into an address space that need not be loaded, as its owner could, read-only pages included (exec). */
+int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size);
+
+long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags, bool fixed);
+long mm_brk(struct mm_struct *mm, unsigned long brk);	/* the new break, or the old one if it cannot be */
+
+#endif

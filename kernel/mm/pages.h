@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages of physical memory: a buddy allocator, and a struct page for each page of RAM.
+ *
+ * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with GFP_KERNEL the caller
+ * says that it could, and that is checked: code that works only because memory is plentiful is still wrong.
+ */
+#ifndef KERNEL_MM_PAGES_H
+#define KERNEL_MM_PAGES_H
+
+#include "arch/x86/layout.h"
+#include "lib/list.h"
+#include "lib/types.h"
+
+typedef unsigned int gfp_t;
+#define GFP_ATOMIC	0x0
+#define GFP_KERNEL	0x1		/* may sleep */
+#define __GFP_ZERO	0x2
+
+#define MAX_ORDER	10		/* 4 MiB */
+
+struct page {
+	int			refcount;	/* atomic; address spaces that map it, or 1 */
+	u8			order;		/* of the free or allocated block that starts here */
+	u8			free;		/* in the buddy's lists */
+	u16			inuse;		/* kmalloc: objects given out */
+	u32			object_size;	/* kmalloc: 0 if the block is not a slab */
+	void			*freelist;	/* kmalloc: first free object */
+	struct list_head	node;
+};
+
+/* Before pages_init(): memory that is never freed, zeroed, page-aligned, below 4 GiB. Panics if there is none. */
+void *early_alloc(size_t size);
+u64 early_max_ram(void);		/* end of the highest RAM */
+void pages_init(void);
+
+struct page *alloc_pages(gfp_t gfp, unsigned int order);	/* NULL: out of memory */
+void free_pages(struct page *page, unsigned int order);
+void *get_free_page(gfp_t gfp);		/* its address in the direct map, or NULL */
+void free_page(void *addr);
+
+/* A page that several address spaces map (copy-on-write). The last put frees it. */
+void get_page(struct page *page);
+void put_page(struct page *page);
+
+struct page *phys_to_page(u64 phys);
+u64 page_to_phys(const struct page *page);
+
+static inline void *phys_to_virt(u64 phys)
+{
+	return (void *)(phys + DIRECT_MAP);
+}
+
+/* Of direct-map addresses and of the kernel image. */
+static inline u64 virt_to_phys(const void *addr)
+{
+	u64 v = (u64)addr;
+
+	return v >= KERNEL_OFFSET ? v - KERNEL_OFFSET : v - DIRECT_MAP;
+}
+
+static inline void *page_address(const struct page *page)
+{
+	return phys_to_virt(page_to_phys(page));
+}
+
+u64 nr_free_pages(void);
+u64 nr_total_pages(void);
+
+/* Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. */
+void fail_nth_alloc(int nr);
+
+#endif

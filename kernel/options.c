@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/* Splitting the command line into name=value, and finding who owns each name. */
+#include "kernel/options.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+
+extern const struct boot_option __start_bootopts[], __stop_bootopts[];
+
+bool panic_on_warn;
+char init_path[64] = "/bin/sh";
+const char *init_args[INIT_ARGS_MAX + 1];
+
+int option_choice(const char *value, const char *const names[])
+{
+	for (int i = 0; names[i]; i++)
+		if (!strcmp(value, names[i]))
+			return i;
+	return -EINVAL;
+}
+
+/* The option that "name=value" names, with *@value behind the "="; NULL if there is none. */
+static const struct boot_option *find_option(const char *assignment, const char **value)
+{
+	const char *eq = strchr(assignment, '=');
+	size_t len = eq ? (size_t)(eq - assignment) : strlen(assignment);
+
+	*value = eq ? eq + 1 : "";
+	for (const struct boot_option *o = __start_bootopts; o < __stop_bootopts; o++)
+		if (strlen(o->name) == len && !strncmp(o->name, assignment, len))
+			return o;
+	return NULL;
+}
+
+static void parse_word(const char *word)
+{
+	const char *value;
+	const struct boot_option *o = find_option(word, &value);
+
+	if (!o)
+		pr_warn("options: \"%s\" is unknown and ignored", word);
+	else if (o->set(value))
+		pr_warn("options: %s=\"%s\" is not one of: %s; ignored", o->name, value, o->values);
+}
+
+void options_parse(char *cmdline)
+{
+	unsigned int nr_args = 0;
+	bool for_init = false;
+	char *p = cmdline;
+
+	while (*p) {
+		char *word;
+
+		while (*p == ' ')
+			*p++ = '\0';
+		word = p;
+		while (*p && *p != ' ')
+			p++;
+		if (*p)
+			*p++ = '\0';
+		if (!*word)
+			break;
+		if (for_init && nr_args < INIT_ARGS_MAX)
+			init_args[nr_args++] = word;
+		else if (for_init)
+			pr_warn("options: more than %d words for init; \"%s\" is dropped", INIT_ARGS_MAX, word);
+		else if (!strcmp(word, "--"))
+			for_init = true;
+		else
+			parse_word(word);
+	}
+}
+
+int option_set_runtime(const char *assignment)
+{
+	const char *value;
+	const struct boot_option *o = find_option(assignment, &value);
+
+	if (!o)
+		return -EINVAL;
+	return o->runtime ? o->set(value) : -EPERM;
+}
+
+static int set_init(const char *value)
+{
+	return *value == '/' && strscpy(init_path, value, sizeof(init_path)) > 0 ? 0 : -EINVAL;
+}
+BOOT_OPTION(init, "an absolute path of less than 64 characters", set_init, false);
+
+static int set_panic_on_warn(const char *value)
+{
+	static const char *const names[] = { "0", "1", NULL };
+	int choice = option_choice(*value ? value : "1", names);
+
+	if (choice < 0)
+		return choice;
+	panic_on_warn = choice;
+	return 0;
+}
+BOOT_OPTION(panic_on_warn, "0 1", set_panic_on_warn, true);
+
+/* One locking world so far: the option is here so that every world can be named in full. */
+static int set_rt(const char *value)
+{
+	return strcmp(value, "on") ? -EINVAL : 0;
+}
+BOOT_OPTION(rt, "on", set_rt, false);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/* Warnings and the end (see panic.h). Output goes through printk(), which works everywhere. */
+#include "kernel/panic.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/unwind.h"
+#include "kernel/might_sleep.h"
+#include "kernel/options.h"
+#include "kernel/preempt.h"
+#include "kernel/task.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+#include "lib/vsprintf.h"
+
+#define DEBUG_EXIT_PORT	0xf4
+
+enum system_states system_state = SYSTEM_BOOTING;
+
+static unsigned long tainted;
+static bool panicking;
+
+void add_taint(unsigned int bit)
+{
+	__atomic_fetch_or(&tainted, BIT(bit), __ATOMIC_RELAXED);
+}
+
+/* 19 columns, one a flag, blank where unset; only W exists here, and the first is G as there are no modules. */
+void print_tainted(char buf[TAINT_STRING_MAX])
+{
+	if (!tainted) {
+		strscpy(buf, "Not tainted", TAINT_STRING_MAX);
+		return;
+	}
+	strscpy(buf, "Tainted: G                  ", TAINT_STRING_MAX);
+	if (tainted & BIT(TAINT_WARN))
+		buf[9 + TAINT_WARN] = 'W';
+}
+
+void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip, const char *fmt, ...)
+{
+	char text[160];
+	va_list args;
+
+	splat_count(kind);
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	printk(KERN_WARNING "------------[ cut here ]------------");
+	printk(KERN_WARNING "WARNING: CPU: %u PID: %d at %s:%d %pS", smp_processor_id(), current->pid, file, line,
+	       (void *)ip);
+	printk(KERN_WARNING "%s", text);
+	dump_stack();
+	printk(KERN_WARNING "---[ end trace 0000000000000000 ]---");
+	add_taint(TAINT_WARN);
+	if (panic_on_warn)
+		panic("panic_on_warn set ...");
+}
+
+void panic(const char *fmt, ...)
+{
+	char text[200];
+	va_list args;
+
+	local_irq_disable();
+	system_state = SYSTEM_HALT;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	printk(KERN_EMERG "Kernel panic - not syncing: %s", text);
+	/* A second panic, out of the first one's trace, gets its line but no trace. Before %gs is set: neither. */
+	if (!panicking && rdmsr(MSR_GS_BASE)) {
+		panicking = true;
+		dump_stack();
+	}
+	printk(KERN_EMERG "---[ end Kernel panic - not syncing: %s ]---", text);
+	machine_exit(EXIT_BYTE_PANIC);
+}
+
+void machine_exit(u8 byte)
+{
+	local_irq_disable();
+	outb(DEBUG_EXIT_PORT, byte);
+	/* Still here: no such device. */
+	printk(KERN_EMERG "System halted, status %#x (power off by hand)", byte);
+	for (;;)
+		__asm__ volatile("hlt");
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When something is wrong: WARN goes on, BUG ends the task's world, panic ends the machine with a failing exit code.
+ * None of them sleeps; all print registers or a trace; none can hang.
+ */
+#ifndef KERNEL_PANIC_H
+#define KERNEL_PANIC_H
+
+#include "kernel/uapi.h"
+#include "lib/types.h"
+
+/* Exit codes of the machine, as QEMU's isa-debug-exit makes them of the byte written: (byte << 1) | 1. */
+#define EXIT_BYTE_PASS		0x10	/* 33 */
+#define EXIT_BYTE_FAIL		0x11	/* 35 */
+#define EXIT_BYTE_PANIC		0x12	/* 37 */
+
+enum system_states {
+	SYSTEM_BOOTING,			/* might_sleep stays silent */
+	SYSTEM_RUNNING,
+	SYSTEM_HALT,
+};
+extern enum system_states system_state;
+
+#define TAINT_WARN	9
+#define TAINT_STRING_MAX 48
+/* Note that the kernel has complained (taint W), and the text that says so: "Not tainted" or "Tainted: G ...". */
+void add_taint(unsigned int bit);
+void print_tainted(char buf[TAINT_STRING_MAX]);
+
+void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
+
+/* Leave the machine: exit code (byte << 1) | 1 under QEMU, power-off or halt elsewhere. */
+void machine_exit(u8 byte) __noreturn;
+
+/* Print the report and count it as @kind. */
+void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip, const char *fmt, ...)
+	__printf(5, 6);
+
+#define WARN_KIND(kind, ...) warn_slowpath(kind, __FILE__, __LINE__, _THIS_IP_, __VA_ARGS__)
+#define WARN(cond, ...) ({							\
+	bool __warn = !!(cond);							\
+										\
+	if (unlikely(__warn))							\
+		WARN_KIND(SPLAT_WARN, __VA_ARGS__);				\
+	unlikely(__warn); })
+#define WARN_ON(cond)	WARN(cond, "%s", #cond)
+#define WARN_ON_ONCE(cond) ({							\
+	static bool __warned;							\
+	bool __warn_once = !!(cond);						\
+										\
+	if (unlikely(__warn_once) && !__warned) {				\
+		__warned = true;						\
+		WARN_KIND(SPLAT_WARN, "%s", #cond);				\
+	}									\
+	unlikely(__warn_once); })
+#define BUG_ON(cond) do {							\
+	if (unlikely(cond))							\
+		panic("kernel BUG at %s:%d: %s", __FILE__, __LINE__, #cond);	\
+} while (0)
+
+#endif

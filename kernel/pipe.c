@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/* Pipes: a ring of one page between a reading and a writing file. */
+#include "arch/x86/mm/uaccess.h"
+#include "kernel/files.h"
+#include "kernel/might_sleep.h"
+#include "kernel/mm/kmalloc.h"
+#include "kernel/sched/sched.h"
+#include "lib/errno.h"
+
+#define PIPE_SIZE	PAGE_SIZE
+
+struct pipe {
+	mutex_t			lock;
+	struct wait_queue_head	readable, writable;
+
+	/* lock; read without it only to decide whether to sleep on */
+	char			*ring;
+	size_t			head, tail;	/* bytes ever written, ever read */
+	bool			reader, writer;	/* that end is open */
+};
+
+/* One end is closed for good. The other end's users hear of it under the lock: after that the pipe may be gone. */
+static void close_end(struct pipe *pipe, bool *end)
+{
+	bool unused;
+
+	mutex_lock(&pipe->lock);
+	*end = false;
+	unused = !pipe->reader && !pipe->writer;
+	wake_up_all(&pipe->readable);
+	wake_up_all(&pipe->writable);
+	mutex_unlock(&pipe->lock);
+	if (unused) {
+		free_page(pipe->ring);
+		kfree(pipe);
+	}
+}
+
+static void release_reader(struct file *file)
+{
+	struct pipe *pipe = file->private;
+
+	close_end(pipe, &pipe->reader);
+}
+
+static void release_writer(struct file *file)
+{
+	struct pipe *pipe = file->private;
+
+	close_end(pipe, &pipe->writer);
+}
+
+/* As much as is there and lies in one piece. lock held. */
+static ssize_t read_some(struct pipe *pipe, char *user_buf, size_t count)
+{
+	size_t pos = pipe->tail % PIPE_SIZE;
+	size_t n = min(min(count, pipe->head - pipe->tail), PIPE_SIZE - pos);
+
+	if (copy_to_user(user_buf, pipe->ring + pos, n))
+		return -EFAULT;
+	pipe->tail += n;
+	return n;
+}
+
+static ssize_t pipe_read(struct file *file, char *user_buf, size_t count)
+{
+	struct pipe *pipe = file->private;
+	ssize_t n = 0;
+
+	for (;;) {
+		bool eof;
+
+		mutex_lock(&pipe->lock);
+		eof = !pipe->writer;
+		n = pipe->head != pipe->tail ? read_some(pipe, user_buf, count) : 0;
+		mutex_unlock(&pipe->lock);
+		if (n || eof)
+			break;
+		n = wait_event_interruptible(&pipe->readable, READ_ONCE(pipe->head) != READ_ONCE(pipe->tail) ||
+					     !READ_ONCE(pipe->writer));
+		if (n)
+			return n;
+	}
+	wake_up_all(&pipe->writable);
+	return n;
+}
+
+static ssize_t write_some(struct pipe *pipe, const char *user_buf, size_t count)
+{
+	size_t pos = pipe->head % PIPE_SIZE;
+	size_t n = min(min(count, PIPE_SIZE - (pipe->head - pipe->tail)), PIPE_SIZE - pos);
+
+	if (copy_from_user(pipe->ring + pos, user_buf, n))
+		return -EFAULT;
+	pipe->head += n;
+	return n;
+}
+
+/* All of it, or as much as went before an error. Nobody left to read: -EPIPE (there is no SIGPIPE yet). */
+static ssize_t pipe_write(struct file *file, const char *user_buf, size_t count)
+{
+	struct pipe *pipe = file->private;
+	size_t done = 0;
+	ssize_t n = 0;
+
+	while (done < count) {
+		mutex_lock(&pipe->lock);
+		n = pipe->reader ? write_some(pipe, user_buf + done, count - done) : -EPIPE;
+		mutex_unlock(&pipe->lock);
+		if (n < 0)
+			break;
+		done += n;
+		wake_up_all(&pipe->readable);
+		if (n)
+			continue;
+		n = wait_event_interruptible(&pipe->writable,
+					     READ_ONCE(pipe->head) - READ_ONCE(pipe->tail) < PIPE_SIZE ||
+					     !READ_ONCE(pipe->reader));
+		if (n)
+			break;
+	}
+	return done ? (ssize_t)done : n;
+}
+
+static const struct file_ops reader_ops = { .read = pipe_read, .release = release_reader };
+static const struct file_ops writer_ops = { .write = pipe_write, .release = release_writer };
+
+static struct pipe *pipe_alloc(void)
+{
+	struct pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
+
+	if (!pipe)
+		return NULL;
+	mutex_init(&pipe->lock);
+	init_waitqueue_head(&pipe->readable);
+	init_waitqueue_head(&pipe->writable);
+	pipe->ring = get_free_page(GFP_KERNEL);
+	if (!pipe->ring) {
+		kfree(pipe);
+		return NULL;
+	}
+	return pipe;
+}
+
+long do_pipe(int *user_fds)
+{
+	struct pipe *pipe = pipe_alloc();
+	struct file *files[2] = {};
+	int fds[2] = { -1, -1 }, ret = 0;
+
+	if (!pipe)
+		return -ENOMEM;
+	files[0] = file_alloc(&reader_ops, pipe);
+	files[1] = file_alloc(&writer_ops, pipe);
+	if (!files[0] || !files[1]) {		/* no release: the pipe was never opened */
+		kfree(files[0]);
+		kfree(files[1]);
+		free_page(pipe->ring);
+		kfree(pipe);
+		return -ENOMEM;
+	}
+	pipe->reader = pipe->writer = true;
+	for (int i = 0; i < 2 && !ret; i++) {
+		fds[i] = fd_install(files[i]);
+		ret = min(fds[i], 0);
+	}
+	if (!ret)
+		ret = copy_to_user(user_fds, fds, sizeof(fds));
+	if (!ret)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		if (fds[i] >= 0)
+			do_close(fds[i]);
+		else
+			fput(files[i]);
+	}
+	return ret;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/* The checked forms of changing preempt_count (see preempt.h). */
+#include "kernel/preempt.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/unwind.h"
+#include "kernel/might_sleep.h"
+#include "kernel/panic.h"
+#include "kernel/task.h"
+#include "lib/printk.h"
+
+/* Keep this far from the 256th level, which would carry into the softirq bits. */
+#define PREEMPT_NEAR_OVERFLOW	10
+
+void preempt_count_set(int count)
+{
+	/* Only the low 31 bits: what an interrupt does to bit 31 between these two must survive. */
+	int delta = count - preempt_count();
+
+	this_cpu_add_int(preempt_count, delta);
+}
+
+void preempt_count_add_ip(int val, unsigned long ip)
+{
+	this_cpu_add_int(preempt_count, val);
+	if (preempt_count() == val)
+		this_cpu_write(preempt_disable_ip, ip);
+	WARN_ON_ONCE((preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - PREEMPT_NEAR_OVERFLOW);
+}
+
+void preempt_count_add(int val)
+{
+	preempt_count_add_ip(val, _RET_IP_);
+}
+
+/* Count it as what it is, print it as Linux does: a WARN with this text. */
+static noinline void preempt_underflow(void)
+{
+	WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
+}
+
+void preempt_count_sub(int val)
+{
+	if (unlikely(val > preempt_count())) {
+		preempt_underflow();
+		return;
+	}
+	this_cpu_add_int(preempt_count, -val);
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+/*
+ * schedule() and what leads to it.
+ *
+ * Every switch happens at preempt_count 2: one for schedule(), one for the run queue's lock, which the old task takes and
+ * the new one releases (finish_task_switch()). Called at any other depth, schedule() reports "scheduling while atomic"
+ * and sets the count right, so that the machine goes on.
+ */
+#include "kernel/sched/sched.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/process.h"
+#include "kernel/might_sleep.h"
+#include "kernel/mm/mm.h"
+#include "kernel/panic.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+
+enum sched_mode {
+	SM_NONE,		/* voluntary: go by current's state */
+	SM_PREEMPT,		/* stays runnable whatever its state says */
+	SM_RTLOCK_WAIT,		/* blocks in an RT spinlock */
+};
+
+/* --- Asking for a reschedule --- */
+
+void resched_curr(struct rq *rq)
+{
+	set_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED);
+	set_preempt_need_resched();		/* one CPU so far: it is always this one's run queue */
+}
+
+static void clear_need_resched(struct task_struct *task)
+{
+	clear_tsk_thread_flag(task, TIF_NEED_RESCHED);
+	clear_preempt_need_resched();
+}
+
+/* @task became runnable or more urgent. The run queue's lock held. */
+static void check_preempt_curr(struct rq *rq, struct task_struct *task)
+{
+	if (rq->curr == rq->idle || task->prio < rq->curr->prio)
+		resched_curr(rq);
+}
+
+/* --- The switch --- */
+
+/* The task switched from is off its stack now: undo what the switch holds, on behalf of the new task. */
+static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
+{
+	struct rq *rq = this_cpu()->rq;
+	struct mm_struct *mm = rq->prev_mm;
+	bool dead = prev->__state == TASK_DEAD;
+
+	if (unlikely(preempt_count() != FORK_PREEMPT_COUNT)) {
+		WARN_KIND(SPLAT_CORRUPTED, "corrupted preempt_count: %s/%d/0x%x", current->comm, current->pid,
+			  preempt_count());
+		preempt_count_set(FORK_PREEMPT_COUNT);
+	}
+	rq->prev_mm = NULL;
+	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
+	raw_spin_unlock_irq(&rq->lock);
+	if (mm)
+		mmdrop(mm);
+	if (dead)
+		put_task_struct(prev);
+}
+
+void schedule_tail(struct task_struct *prev) __no_lock_analysis
+{
+	finish_task_switch(prev);
+	preempt_enable();
+	if (current->set_child_tid)
+		set_child_tid();
+}
+
+static void context_switch(struct rq *rq, struct task_struct *prev, struct task_struct *next)
+{
+	/* A kernel thread has no address space of its own and borrows the last one: no need to load another. */
+	if (next->mm) {
+		switch_mm(next->mm);
+	} else {
+		next->active_mm = prev->active_mm;
+		if (prev->mm && prev->active_mm)
+			mmgrab(prev->active_mm);
+	}
+	if (!prev->mm) {
+		if (next->mm)
+			rq->prev_mm = prev->active_mm;
+		prev->active_mm = NULL;
+	}
+	prev = __switch_to_asm(prev, next);
+	barrier();
+	finish_task_switch(prev);
+}
+
+static void schedule_debug(struct task_struct *prev)
+{
+	if (unlikely(*(unsigned long *)prev->stack != STACK_END_MAGIC))
+		panic("corrupted stack end detected inside scheduler: %s/%d", prev->comm, prev->pid);
+	if (unlikely(preempt_count() != PREEMPT_OFFSET)) {
+		__schedule_bug(prev);
+		preempt_count_set(PREEMPT_OFFSET);
+	}
+}
+
+static void __schedule(enum sched_mode mode) __no_lock_analysis
+{
+	struct task_struct *prev = current, *next;
+	struct rq *rq = this_cpu()->rq;
+
+	schedule_debug(prev);
+	raw_spin_lock_irq(&rq->lock);
+
+	if (mode != SM_PREEMPT && prev->__state) {
+		if ((prev->__state & TASK_INTERRUPTIBLE) && signal_pending(prev))
+			prev->__state = TASK_RUNNING;
+		else if (prev != rq->idle)
+			rq_dequeue(rq, prev);
+	}
+	next = rq_pick(rq);
+	clear_need_resched(prev);
+	if (prev == next) {
+		raw_spin_unlock_irq(&rq->lock);
+		return;
+	}
+	rq->nr_switches++;
+	rq->nr_preemptions += mode == SM_PREEMPT;
+	prev->nr_switches++;
+	rq->curr = next;
+	next->on_cpu = true;
+	context_switch(rq, prev, next);
+}
+
+static void __schedule_loop(enum sched_mode mode) __no_lock_analysis
+{
+	do {
+		preempt_disable();
+		__schedule(mode);
+		preempt_enable_no_resched();
+	} while (need_resched());
+}
+
+void schedule(void)
+{
+	__schedule_loop(SM_NONE);
+}
+
+void schedule_rtlock(void)
+{
+	__schedule_loop(SM_RTLOCK_WAIT);
+}
+
+/*
+ * Kernel code let preemption back on and a reschedule is wanted. The count is raised before __schedule(), and so while
+ * the next task is chosen: a second interrupt there must not come back here.
+ */
+void preempt_schedule(void)
+{
+	if (preempt_count() || irqs_disabled())
+		return;
+	__schedule_loop(SM_PREEMPT);
+}
+
+void preempt_schedule_irq(void) __no_lock_analysis
+{
+	do {
+		preempt_disable();
+		local_irq_enable();
+		__schedule(SM_PREEMPT);
+		local_irq_disable();
+		preempt_enable_no_resched();
+	} while (need_resched());
+}
+
+void do_sched_yield(void) __no_lock_analysis
+{
+	struct rq *rq;
+
+	preempt_disable();
+	rq = this_cpu()->rq;
+	raw_spin_lock_irq(&rq->lock);
+	rq_dequeue(rq, current);
+	rq_enqueue(rq, current, false);
+	raw_spin_unlock_irq(&rq->lock);
+	preempt_enable_no_resched();
+	schedule();
+}
+
+/* --- Waking --- */
+
+static void activate_task(struct task_struct *task) __no_lock_analysis
+{
+	struct rq *rq = cpu_rq(task->cpu);
+
+	raw_spin_lock(&rq->lock);
+	if (!task->on_rq) {
+		rq_enqueue(rq, task, false);
+		check_preempt_curr(rq, task);
+	}
+	raw_spin_unlock(&rq->lock);
+}
+
+/*
+ * Does a wake-up for @state concern @task? If it waits for an RT spinlock, a normal wake-up is for the state it put
+ * aside: note it there and let it sleep on for its lock. pi_lock held.
+ */
+static bool ttwu_state_match(struct task_struct *task, unsigned int state, bool *success)
+{
+	if (task->__state & state) {
+		*success = true;
+		return true;
+	}
+	if (task->saved_state & state) {
+		task->saved_state = TASK_RUNNING;
+		*success = true;
+	}
+	return false;
+}
+
+bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
+	bool success = false;
+
+	if (ttwu_state_match(task, state, &success)) {
+		task->__state = TASK_RUNNING;
+		activate_task(task);
+	}
+	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
+	return success;
+}
+
+bool wake_up_process(struct task_struct *task)
+{
+	return wake_up_state(task, TASK_NORMAL);
+}
+
+void wake_up_new_task(struct task_struct *task)
+{
+	wake_up_state(task, TASK_NEW);
+}
+
+/* --- Time slices. Interrupt context. --- */
+
+void scheduler_tick(void) __no_lock_analysis
+{
+	struct rq *rq = this_cpu()->rq;
+	struct task_struct *curr;
+
+	raw_spin_lock(&rq->lock);
+	curr = rq->curr;
+	if (curr != rq->idle && curr->policy == SCHED_OTHER && --curr->time_slice <= 0) {
+		curr->time_slice = SLICE_TICKS;
+		if (curr->on_rq && !rt_prio(curr->prio)) {	/* a boosted task keeps the CPU */
+			rq_dequeue(rq, curr);
+			rq_enqueue(rq, curr, false);
+			resched_curr(rq);
+		}
+	}
+	raw_spin_unlock(&rq->lock);
+}
+
+/* --- Priorities --- */
+
+/* Move @task to the list of its new priority. pi_lock held. */
+static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
+{
+	struct rq *rq = cpu_rq(task->cpu);
+	int old = task->prio;
+
+	if (prio == old)
+		return;
+	raw_spin_lock(&rq->lock);
+	if (task->on_rq) {
+		rq_dequeue(rq, task);
+		task->prio = prio;
+		rq_enqueue(rq, task, prio > old);	/* losing a loan is no reason to go to the back */
+		if (prio < old)
+			check_preempt_curr(rq, task);
+		else if (rq->curr == task)
+			resched_curr(rq);
+	} else {
+		task->prio = prio;
+	}
+	raw_spin_unlock(&rq->lock);
+}
+
+void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
+{
+	int prio = task->normal_prio;
+
+	if (pi_task && pi_task->prio < prio)
+		prio = pi_task->prio;
+	if (prio < task->prio)
+		this_cpu()->rq->nr_boosts++;
+	set_prio(task, prio);
+}
+
+int sched_setscheduler(struct task_struct *task, int policy, int rt_priority) __no_lock_analysis
+{
+	unsigned long flags;
+
+	if (policy == SCHED_FIFO ? rt_priority < 1 || rt_priority > MAX_RT_PRIO - 1
+				 : policy != SCHED_OTHER || rt_priority)
+		return -EINVAL;
+	flags = raw_spin_lock_irqsave(&task->pi_lock);
+	task->policy = policy;
+	task->rt_priority = rt_priority;
+	task->normal_prio = policy == SCHED_FIFO ? MAX_RT_PRIO - 1 - rt_priority : DEFAULT_PRIO;
+	rt_mutex_setprio(task, rt_mutex_top_task(task));
+	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
+	rt_mutex_adjust_pi(task);
+	return 0;
+}
+
+void migrate_disable(void) __no_lock_analysis
+{
+	if (current->migration_disabled++)
+		return;
+	preempt_disable();
+	this_cpu()->rq->nr_pinned++;
+	preempt_enable();
+}
+
+void migrate_enable(void) __no_lock_analysis
+{
+	WARN_ON(current->migration_disabled <= 0);
+	if (--current->migration_disabled)
+		return;
+	preempt_disable();
+	this_cpu()->rq->nr_pinned--;
+	preempt_enable();
+}
+
+/* --- Setting up --- */
+
+void sched_fork(struct task_struct *child)
+{
+	child->__state = TASK_NEW;
+	child->saved_state = TASK_RUNNING;
+	child->pi_lock = RAW_SPINLOCK_UNLOCKED;
+	child->pi_waiters = (struct rb_root_cached)RB_ROOT_CACHED;
+	child->pi_blocked_on = NULL;
+	child->prio = child->normal_prio;		/* a loan is not inherited */
+	child->on_rq = false;
+	child->on_cpu = false;
+	child->cpu = smp_processor_id();
+	child->time_slice = SLICE_TICKS;
+	child->nr_switches = 0;
+	child->rcu_read_lock_nesting = 0;
+	child->migration_disabled = 0;
+}
+
+void sched_init(void)
+{
+	struct rq *rq = cpu_rq(0);
+
+	rq_init(rq);
+	rq->idle = rq->curr = &init_task;
+	this_cpu()->rq = rq;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: strict priorities, first come first served among equals, time slices for SCHED_OTHER.
+ *
+ * Everything here may be called with preemption off and from interrupts, except schedule() and what says "may sleep".
+ * Lock order: a task's pi_lock, then a run queue's lock; both raw, interrupts off.
+ */
+#ifndef KERNEL_SCHED_SCHED_H
+#define KERNEL_SCHED_SCHED_H
+
+#include "kernel/preempt.h"
+#include "kernel/task.h"
+
+#define HZ			250
+#define SCHED_OTHER		0
+#define SCHED_FIFO		1
+#define MAX_RT_PRIO		100
+#define DEFAULT_PRIO		120		/* all SCHED_OTHER tasks */
+#define PRIO_LEVELS		(MAX_RT_PRIO + 1)
+#define SLICE_TICKS		5		/* 20 ms */
+
+struct rq {
+	raw_spinlock_t		lock;
+	struct task_struct	*curr, *idle;
+	unsigned int		nr_running;	/* without the idle task */
+	unsigned int		nr_pinned;	/* tasks here with migration disabled */
+	u64			bitmap[2];	/* levels that are not empty */
+	struct list_head	queue[PRIO_LEVELS];
+	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
+	u64			nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;	/* since boot */
+};
+
+extern struct rq runqueues[NR_CPUS];
+
+static inline struct rq *cpu_rq(unsigned int cpu)
+{
+	return &runqueues[cpu];
+}
+
+/* rq.c: the queue itself. The run queue's lock held. */
+void rq_init(struct rq *rq);
+void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head);
+void rq_dequeue(struct rq *rq, struct task_struct *task);
+struct task_struct *rq_pick(struct rq *rq);
+
+/* core.c */
+void sched_init(void);			/* makes the code that runs CPU 0's idle task */
+void schedule(void);			/* may sleep: blocks if current's state says so, until woken */
+void schedule_rtlock(void);		/* the same for RT spinlocks: not a voluntary sleep to RCU */
+void preempt_schedule_irq(void);	/* interrupt exit to kernel code; interrupts off */
+void schedule_tail(struct task_struct *prev);	/* first code of a new task */
+void do_sched_yield(void);		/* may sleep */
+void wake_up_new_task(struct task_struct *task);
+bool wake_up_process(struct task_struct *task);
+bool wake_up_state(struct task_struct *task, unsigned int state);
+void resched_curr(struct rq *rq);
+void scheduler_tick(void);
+int sched_setscheduler(struct task_struct *task, int policy, int rt_priority);	/* -EINVAL */
+/* Lend @pi_task's priority to @task, or take it back (NULL). @task's pi_lock held. */
+void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task);
+void sched_fork(struct task_struct *child);
+void __noreturn cpu_idle(void);		/* idle.c */
+
+/* Keep current on its CPU, preemptible. Nests. */
+void migrate_disable(void);
+void migrate_enable(void);
+
+static inline bool need_resched(void)
+{
+	return test_thread_flag(TIF_NEED_RESCHED);
+}
+
+static inline unsigned int task_state(const struct task_struct *task)
+{
+	return READ_ONCE(task->__state);
+}
+
+/*
+ * Set current's state before looking at the condition it will sleep on. The full barrier orders the two against a
+ * waker, who changes the condition and then looks at the state.
+ */
+#define set_current_state(state_value) do {					\
+	current->task_state_change = _THIS_IP_;					\
+	__atomic_store_n(&current->__state, (state_value), __ATOMIC_SEQ_CST);	\
+} while (0)
+#define __set_current_state(state_value) do {					\
+	current->task_state_change = _THIS_IP_;					\
+	WRITE_ONCE(current->__state, (state_value));				\
+} while (0)
+
+static inline bool rt_prio(int prio)
+{
+	return prio < MAX_RT_PRIO;
+}
+
+#endif

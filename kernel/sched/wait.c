@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/* Wait queues and completions on a raw lock. A woken entry leaves the queue; its owner may queue it again. */
+#include "kernel/sched/wait.h"
+#include "kernel/might_sleep.h"
+#include "kernel/sched/sched.h"
+#include "lib/errno.h"
+
+void init_waitqueue_head(struct wait_queue_head *wq)
+{
+	wq->lock = RAW_SPINLOCK_UNLOCKED;
+	INIT_LIST_HEAD(&wq->waiters);
+}
+
+/* The queue's lock held. */
+static void wake_first(struct wait_queue_head *wq)
+{
+	struct wait_queue_entry *entry = list_first_entry(&wq->waiters, struct wait_queue_entry, node);
+
+	list_del_init(&entry->node);
+	wake_up_process(entry->task);
+}
+
+void wake_up_all(struct wait_queue_head *wq) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&wq->lock);
+
+	while (!list_empty(&wq->waiters))
+		wake_first(wq);
+	raw_spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void wake_up_one(struct wait_queue_head *wq) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&wq->lock);
+
+	if (!list_empty(&wq->waiters))
+		wake_first(wq);
+	raw_spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&wq->lock);
+	bool killed = (state & TASK_INTERRUPTIBLE) && signal_pending(current);
+
+	if (!killed) {
+		if (list_empty(&entry->node))
+			list_add_tail(&entry->node, &wq->waiters);
+		set_current_state(state);
+	}
+	raw_spin_unlock_irqrestore(&wq->lock, flags);
+	return killed ? -EINTR : 0;
+}
+
+void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry) __no_lock_analysis
+{
+	unsigned long flags;
+
+	__set_current_state(TASK_RUNNING);
+	flags = raw_spin_lock_irqsave(&wq->lock);
+	list_del_init(&entry->node);
+	raw_spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void init_completion(struct completion *x)
+{
+	x->done = 0;
+	init_waitqueue_head(&x->wait);
+}
+
+void complete(struct completion *x) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&x->wait.lock);
+
+	x->done++;
+	if (!list_empty(&x->wait.waiters))
+		wake_first(&x->wait);
+	raw_spin_unlock_irqrestore(&x->wait.lock, flags);
+}
+
+static int wait_for_common(struct completion *x, unsigned int state) __no_lock_analysis
+{
+	struct wait_queue_entry entry = { .task = current };
+	int ret = 0;
+
+	might_sleep();
+	INIT_LIST_HEAD(&entry.node);
+	raw_spin_lock_irq(&x->wait.lock);
+	while (!x->done) {
+		if ((state & TASK_INTERRUPTIBLE) && signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		if (list_empty(&entry.node))
+			list_add_tail(&entry.node, &x->wait.waiters);
+		set_current_state(state);
+		raw_spin_unlock_irq(&x->wait.lock);
+		schedule();
+		raw_spin_lock_irq(&x->wait.lock);
+	}
+	__set_current_state(TASK_RUNNING);
+	list_del_init(&entry.node);
+	if (!ret)
+		x->done--;
+	raw_spin_unlock_irq(&x->wait.lock);
+	return ret;
+}
+
+void wait_for_completion(struct completion *x)
+{
+	wait_for_common(x, TASK_UNINTERRUPTIBLE);
+}
+
+int wait_for_completion_interruptible(struct completion *x)
+{
+	return wait_for_common(x, TASK_INTERRUPTIBLE);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for an event: wait queues and completions. Their lock is raw (Linux's simple wait queues), so a wake-up
+ * works in any context, interrupts included. Waiting sleeps.
+ */
+#ifndef KERNEL_SCHED_WAIT_H
+#define KERNEL_SCHED_WAIT_H
+
+#include "kernel/locking/raw_spinlock.h"
+#include "lib/list.h"
+
+struct task_struct;
+
+struct wait_queue_head {
+	raw_spinlock_t		lock;
+	struct list_head	waiters;
+};
+
+struct wait_queue_entry {
+	struct task_struct	*task;
+	struct list_head	node;
+};
+
+void init_waitqueue_head(struct wait_queue_head *wq);
+void wake_up_all(struct wait_queue_head *wq);
+void wake_up_one(struct wait_queue_head *wq);
+
+/*
+ * Queue current and set its state; the caller then checks its condition and calls schedule(). A wake-up between the
+ * two makes schedule() return at once, so none is lost. -EINTR: the group is being killed (INTERRUPTIBLE only).
+ */
+int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state);
+void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
+
+/* Sleep until @cond; 0 or -EINTR. May sleep. @cond is evaluated in state INTERRUPTIBLE: it must not block in a mutex. */
+#define wait_event_interruptible(wq, cond) ({					\
+	struct wait_queue_entry __entry = { .task = current };			\
+	int __ret = 0;								\
+										\
+	might_sleep();								\
+	INIT_LIST_HEAD(&__entry.node);						\
+	for (;;) {								\
+		__ret = prepare_to_wait(wq, &__entry, TASK_INTERRUPTIBLE);	\
+		if (cond) {							\
+			__ret = 0;						\
+			break;							\
+		}								\
+		if (__ret)							\
+			break;							\
+		schedule();							\
+	}									\
+	finish_wait(wq, &__entry);						\
+	__ret; })
+
+struct completion {
+	unsigned int		done;
+	struct wait_queue_head	wait;
+};
+
+void init_completion(struct completion *x);
+void complete(struct completion *x);
+void wait_for_completion(struct completion *x);		/* may sleep, not interruptible */
+int wait_for_completion_interruptible(struct completion *x);	/* -EINTR if killed */
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Ticks and sleeping. */
+#ifndef KERNEL_TIME_H
+#define KERNEL_TIME_H
+
+#include "lib/list.h"
+#include "lib/types.h"
+
+extern u64 jiffies;			/* ticks since boot, HZ a second; CPU 0 counts */
+
+struct timer_list {
+	u64			expires;	/* in jiffies */
+	void			(*fn)(struct timer_list *timer);	/* interrupt context, interrupts off */
+	struct list_head	node;
+	bool			armed;
+};
+
+void timer_add(struct timer_list *timer, u64 expires, void (*fn)(struct timer_list *timer));
+void timer_cancel(struct timer_list *timer);	/* fine if it has fired; does not wait for a running fn */
+
+/* The timer interrupt. */
+void tick(void);
+
+/* Sleep for at least @ns. May sleep. 0, or -EINTR if the group is being killed. */
+int sleep_ns(u64 ns);
+
+#endif

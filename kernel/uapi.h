@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What ring 3 and the kernel agree on beyond Linux's own system calls.
+ *
+ * Numbers above 1000 are Splat's: they choose the world at run time and read what the kernel counted, so that no
+ * test has to parse text to know what happened. Included by kernel and user programs alike.
+ */
+#ifndef KERNEL_UAPI_H
+#define KERNEL_UAPI_H
+
+#include <stdint.h>
+
+/* splat_setopt("name=value"): set a boot option at run time. -EINVAL: unknown or bad value; -EPERM: boot only. */
+#define SYS_splat_setopt		1001
+/* splat_info(struct splat_info *, size): copy min(size, sizeof) bytes. */
+#define SYS_splat_info			1002
+/* splat_ratelimit_reset(): let the next might_sleep report print at once. */
+#define SYS_splat_ratelimit_reset	1003
+/* splat_hold_siglock(): take the group's siglock, hold it until somebody waits for it, let go. */
+#define SYS_splat_hold_siglock		1004
+/* splat_await_siglock(): sleep until a thread of the group stands in splat_hold_siglock() with the lock. */
+#define SYS_splat_await_siglock		1005
+/* splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. */
+#define SYS_splat_ktest			1006
+/* splat_readdir(index, char *name, size): the index-th path of the initramfs; its length, or -ENOENT. */
+#define SYS_splat_readdir		1007
+
+#define SPLAT_KTEST_COUNT	0	/* returns the number of suites */
+#define SPLAT_KTEST_NAME	1	/* fills in name */
+#define SPLAT_KTEST_RUN		2	/* runs it (prints KTAP, indented by two), fills in all */
+
+struct splat_ktest {
+	char name[32];
+	uint32_t run, failed, skipped;
+};
+
+/* Kinds of report. Each is counted before any rate limit. */
+enum splat_kind {
+	SPLAT_MIGHT_SLEEP,	/* sleeping function called from invalid context */
+	SPLAT_ATOMIC_SCHED,	/* scheduling while atomic */
+	SPLAT_UNDERFLOW,	/* preempt_count would go below zero */
+	SPLAT_CORRUPTED,	/* a task was switched out or in at the wrong preempt_count */
+	SPLAT_STATE,		/* blocking call while task->state is not RUNNING */
+	SPLAT_WARN,		/* any other WARN */
+	SPLAT_KINDS
+};
+
+struct splat_info {
+	uint64_t splats[SPLAT_KINDS];
+	/* Memory, in pages. */
+	uint64_t pages_total, pages_free;
+	/* Scheduler and locks. */
+	uint64_t switches, preemptions, boosts, lock_waits, forks;
+	/* FPU: executions since boot, and the configuration. */
+	uint64_t fpu_saves, fpu_restores, fpu_clone_saves;
+	uint64_t xfeatures;		/* XCR0; 3 where there is only FXSAVE */
+	uint32_t fpu_kernel_size, fpu_user_size;
+	char fpu_save_form[16];		/* "FXSAVE", "XSAVE", "XSAVEOPT" */
+	char fpu_clone[8], dynamic[8];	/* the options as they stand */
+	char cpu_name[52];
+	uint32_t cpus;
+	uint32_t hz;
+};
+
+#endif

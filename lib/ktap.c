@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests that run inside the kernel. The linker lays all struct ktest out as one array; a suite is a
+ * run of entries with the same suite pointer, for each suite is one file.
+ */
+#include "lib/errno.h"
+#include "lib/ktap.h"
+#include "lib/printk.h"
+#include "lib/vsprintf.h"
+
+/* From the linker script; equal if there are no tests. */
+extern const struct ktest __start_ktests[], __stop_ktests[];
+
+static const struct ktest *suite_end(const struct ktest *test)
+{
+	const char *suite = test->suite;
+
+	while (test < __stop_ktests && test->suite == suite)
+		test++;
+	return test;
+}
+
+/* The first test of suite @index, or NULL. */
+static const struct ktest *suite_start(unsigned int index)
+{
+	const struct ktest *test = __start_ktests;
+
+	while (test < __stop_ktests && index--)
+		test = suite_end(test);
+	return test < __stop_ktests ? test : NULL;
+}
+
+unsigned int ktap_suite_count(void)
+{
+	const struct ktest *test = __start_ktests;
+	unsigned int count = 0;
+
+	for (; test < __stop_ktests; test = suite_end(test))
+		count++;
+	return count;
+}
+
+const char *ktap_suite_name(unsigned int index)
+{
+	const struct ktest *test = suite_start(index);
+
+	return test ? test->suite : NULL;
+}
+
+void ktest_fail(struct ktest_run *kt, const char *file, int line, const char *fmt, ...)
+{
+	char text[PRINTK_LINE_MAX];
+	va_list args;
+
+	kt->failed = true;
+	if (++kt->complaints > KTEST_COMPLAINTS_MAX)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	pr_plain("  # %s:%d: %s", file, line, text);
+}
+
+static void run_test(const struct ktest *test, unsigned int number, struct ktest_run *kt)
+{
+	*kt = (struct ktest_run) { .failed = false };
+	test->fn(kt);
+
+	if (kt->complaints > KTEST_COMPLAINTS_MAX)
+		pr_plain("  # and %u more", kt->complaints - KTEST_COMPLAINTS_MAX);
+	/* A test that failed before it found a reason to skip has failed. */
+	if (kt->failed)
+		pr_plain("  not ok %u %s", number, test->name);
+	else if (kt->skip_reason)
+		pr_plain("  ok %u %s # SKIP %s", number, test->name, kt->skip_reason);
+	else
+		pr_plain("  ok %u %s", number, test->name);
+}
+
+int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped)
+{
+	const struct ktest *start = suite_start(index), *end;
+
+	*run = *failed = *skipped = 0;
+	if (!start)
+		return -ENOENT;
+	end = suite_end(start);
+
+	pr_plain("  KTAP version 1");
+	pr_plain("  # Subtest: %s", start->suite);
+	pr_plain("  1..%u", (unsigned int)(end - start));
+	for (const struct ktest *test = start; test < end; test++) {
+		struct ktest_run kt;
+
+		run_test(test, ++*run, &kt);
+		*failed += kt.failed;
+		*skipped += kt.skip_reason && !kt.failed;
+	}
+	return 0;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The log: a ring of fixed-size records, each claimed by one atomic add, so that any context may write one.
+ *
+ * Who gets the console prints every finished record in order and then looks again; who does not get it leaves its
+ * record to the holder. Interrupts are off while the console is held, so the holder is never preempted; an NMI that
+ * comes meanwhile finds it taken and returns. No lock is waited for, and preempt_count is never touched: its
+ * "disabled at" address must survive the report that prints it.
+ */
+#include "lib/printk.h"
+#include "arch/x86/console.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/time.h"
+#include "lib/string.h"
+#include "lib/vsprintf.h"
+
+#define LOG_RECORDS	512		/* a power of two */
+
+struct log_record {
+	u64 seq;			/* of the message in it, plus 1; 0: being written */
+	u64 ns;
+	u8 level;
+	char text[PRINTK_LINE_MAX];
+};
+
+static struct log_record log_ring[LOG_RECORDS];
+static u64 log_next;			/* sequence number of the next message */
+static u64 console_seq;			/* next to print; the console holder's */
+static bool console_busy;
+
+static void console_emit(const struct log_record *r)
+{
+	char prefix[32];
+
+	console_fresh_line();
+	if (r->level != 'p') {
+		scnprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000, r->ns / 1000 % 1000000);
+		console_write(prefix, strlen(prefix));
+	}
+	console_write(r->text, strlen(r->text));
+	console_write("\n", 1);
+}
+
+/* Print all finished records. Interrupts off, console_busy ours. */
+static void console_flush_held(void)
+{
+	while (console_seq != __atomic_load_n(&log_next, __ATOMIC_ACQUIRE)) {
+		struct log_record *r = &log_ring[console_seq % LOG_RECORDS];
+		u64 seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
+
+		if (seq > console_seq + 1) {		/* the ring went round: say how much is lost */
+			console_seq = seq - 1;
+			console_fresh_line();
+			console_write("** messages lost **\n", 20);
+			continue;
+		}
+		if (seq != console_seq + 1)
+			return;				/* its writer finishes it and comes here itself */
+		console_emit(r);
+		console_seq++;
+	}
+}
+
+static void console_flush(void)
+{
+	u64 next;
+
+	do {
+		unsigned long flags = local_irq_save();
+
+		if (__atomic_exchange_n(&console_busy, true, __ATOMIC_ACQUIRE)) {
+			local_irq_restore(flags);
+			return;
+		}
+		console_flush_held();
+		next = console_seq;
+		__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
+		local_irq_restore(flags);
+		/* A record finished after the last look and before the release would wait for the next message. */
+	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
+}
+
+int vprintk(const char *fmt, va_list args)
+{
+	u64 seq = __atomic_fetch_add(&log_next, 1, __ATOMIC_ACQ_REL);
+	struct log_record *r = &log_ring[seq % LOG_RECORDS];
+	u8 level = '6';
+	int len;
+
+	if (fmt[0] == '\001') {
+		level = fmt[1];
+		fmt += 2;
+	}
+	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
+	r->ns = sched_clock();
+	r->level = level;
+	len = vsnprintf(r->text, PRINTK_LINE_MAX, fmt, args);
+	if (len >= PRINTK_LINE_MAX)
+		memcpy(r->text + PRINTK_LINE_MAX - 4, "...", 4);
+	else if (len && r->text[len - 1] == '\n')
+		r->text[len - 1] = '\0';
+	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
+	console_flush();
+	return len;
+}
+
+int printk(const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vprintk(fmt, args);
+	va_end(args);
+	return len;
+}
+
+/*
+ * What ring 3 writes: straight to the console, no record, in order with the log. Does not sleep. Waits for the
+ * console, which another CPU holds for one line at most; so not for NMI context.
+ */
+void console_write_user(const char *text, size_t len)
+{
+	unsigned long flags = local_irq_save();
+
+	while (__atomic_exchange_n(&console_busy, true, __ATOMIC_ACQUIRE))
+		__builtin_ia32_pause();
+	console_write(text, len);
+	console_flush_held();
+	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel messages: one call is one line, kept in a ring and sent to the console.
+ *
+ * Context: any, NMI included; never sleeps and does not touch preempt_count. A message that comes while another
+ * context holds the console is printed by that holder before it lets go, so nothing is lost or torn.
+ */
+#ifndef LIB_PRINTK_H
+#define LIB_PRINTK_H
+
+#include "lib/types.h"
+
+#define KERN_SOH	"\001"
+#define KERN_EMERG	KERN_SOH "0"
+#define KERN_ALERT	KERN_SOH "1"
+#define KERN_ERR	KERN_SOH "3"
+#define KERN_WARNING	KERN_SOH "4"
+#define KERN_NOTICE	KERN_SOH "5"
+#define KERN_INFO	KERN_SOH "6"
+#define KERN_DEBUG	KERN_SOH "7"
+#define KERN_PLAIN	KERN_SOH "p"	/* no time stamp: KTAP, and what ring 3 writes */
+
+/**
+ * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is optional.
+ * Lines longer than PRINTK_LINE_MAX are cut and marked with "...".
+ */
+int printk(const char *fmt, ...) __printf(1, 2);
+int vprintk(const char *fmt, va_list args);
+
+#define PRINTK_LINE_MAX 240
+
+#define pr_emerg(fmt, ...)	printk(KERN_EMERG fmt, ##__VA_ARGS__)
+#define pr_err(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
+#define pr_warn(fmt, ...)	printk(KERN_WARNING fmt, ##__VA_ARGS__)
+#define pr_notice(fmt, ...)	printk(KERN_NOTICE fmt, ##__VA_ARGS__)
+#define pr_info(fmt, ...)	printk(KERN_INFO fmt, ##__VA_ARGS__)
+#define pr_debug(fmt, ...)	printk(KERN_DEBUG fmt, ##__VA_ARGS__)
+#define pr_plain(fmt, ...)	printk(KERN_PLAIN fmt, ##__VA_ARGS__)
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first process of a test boot: runs all suites, those in the kernel and the ring-3 programs,
+ * and prints KTAP.
+ *
+ * Arguments name what to run, as patterns: "k/rbtree", "u/vec", "k/r*". None: everything. "list":
+ * only print names. The exit status is 0 if everything that was asked for exists and passed.
+ */
+#include "user/lib/libc.h"
+
+#define MAX_SUITES	128
+#define FOLDER		"tests/"
+#define SELF		"testrun"
+
+struct suite {
+	char name[64];		/* "k/rbtree", "u/vec" */
+	char path[80];		/* the program; empty: in the kernel */
+	int index;		/* in the kernel */
+};
+
+static struct suite suites[MAX_SUITES];
+static int suite_count;
+
+/* ---- what there is ---- */
+
+static struct suite *new_suite(void)
+{
+	if (suite_count == MAX_SUITES) {
+		printf("# more than %d suites\n", MAX_SUITES);
+		exit(1);
+	}
+	return &suites[suite_count++];
+}
+
+static void find_kernel_suites(void)
+{
+	int i, count = splat_ktest(SPLAT_KTEST_COUNT, 0, NULL);
+
+	for (i = 0; i < count; i++) {
+		struct splat_ktest test = { 0 };
+		struct suite *s = new_suite();
+
+		splat_ktest(SPLAT_KTEST_NAME, i, &test);
+		s->index = i;
+		snprintf(s->name, sizeof(s->name), "k/%s", test.name);
+	}
+}
+
+static void find_programs(void)
+{
+	char path[80];
+	int i;
+
+	for (i = 0; splat_readdir(i, path, sizeof(path)) >= 0; i++) {
+		const char *p = path + (path[0] == '/');
+		struct suite *s;
+
+		if (strncmp(p, FOLDER, strlen(FOLDER)) || !strcmp(p + strlen(FOLDER), SELF))
+			continue;
+		s = new_suite();
+		snprintf(s->path, sizeof(s->path), "/%s", p);
+		snprintf(s->name, sizeof(s->name), "u/%s", p + strlen(FOLDER));
+	}
+}
+
+/* ---- what is wanted ---- */
+
+/* '*' is any text, '?' any character. */
+static bool matches(const char *pattern, const char *name)
+{
+	if (*pattern == '*')
+		return matches(pattern + 1, name) || (*name && matches(pattern, name + 1));
+	if (!*pattern || !*name)
+		return *pattern == *name;
+	return (*pattern == '?' || *pattern == *name) && matches(pattern + 1, name + 1);
+}
+
+static bool wanted(const struct suite *s, int count, char **patterns)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (matches(patterns[i], s->name))
+			return true;
+	}
+	return count == 0;
+}
+
+/* Returns how many patterns name nothing: a typing error must not look like success. */
+static int report_useless(int count, char **patterns)
+{
+	int i, j, useless = 0;
+
+	for (i = 0; i < count; i++) {
+		for (j = 0; j < suite_count && !matches(patterns[i], suites[j].name); j++)
+			;
+		if (j < suite_count)
+			continue;
+		printf("# no suite is named %s\n", patterns[i]);
+		useless++;
+	}
+	return useless;
+}
+
+/* ---- running ---- */
+
+static bool run_kernel_suite(const struct suite *s)
+{
+	struct splat_ktest test = { 0 };
+	int ret = splat_ktest(SPLAT_KTEST_RUN, s->index, &test);
+
+	if (ret < 0)
+		printf("# %s: %s\n", s->name, error_name(ret));
+	else if (test.failed || !test.run)
+		printf("# %s: %u of %u tests failed\n", s->name, test.failed, test.run);
+	return ret >= 0 && test.run && !test.failed;
+}
+
+/* As pid 1 this is also the parent of every orphan: those are buried on the way. */
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+	pid_t got;
+
+	do {
+		got = wait4(-1, &status, 0, NULL);
+	} while (got > 0 && got != pid);
+	return got < 0 ? got : status;
+}
+
+static bool run_program(const struct suite *s)
+{
+	char *argv[] = { (char *)s->path, NULL }, *envp[] = { NULL };
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		status = execve(s->path, argv, envp);
+		printf("# %s: execve: %s\n", s->name, error_name(status));
+		exit(127);
+	}
+	status = pid < 0 ? pid : wait_for(pid);
+	if (status < 0)
+		printf("# %s: %s: %s\n", s->name, pid < 0 ? "fork" : "wait4", error_name(status));
+	else if (!WIFEXITED(status))
+		printf("# %s: killed by %s\n", s->name, signal_name(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		printf("# %s: exit status %d\n", s->name, WEXITSTATUS(status));
+	return status == 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool list = argc == 2 && !strcmp(argv[1], "list");
+	int i, patterns = list ? 0 : argc - 1, planned = 0, number = 0, failed;
+
+	find_kernel_suites();
+	find_programs();
+	if (list) {
+		for (i = 0; i < suite_count; i++)
+			printf("%s\n", suites[i].name);
+		return 0;
+	}
+
+	for (i = 0; i < suite_count; i++)
+		planned += wanted(&suites[i], patterns, argv + 1);
+	printf("KTAP version 1\n");
+	printf("1..%d\n", planned);
+	failed = report_useless(patterns, argv + 1);
+	if (!planned)
+		failed++;
+	for (i = 0; i < suite_count; i++) {
+		const struct suite *s = &suites[i];
+		bool good;
+
+		if (!wanted(s, patterns, argv + 1))
+			continue;
+		good = s->path[0] ? run_program(s) : run_kernel_suite(s);
+		printf("%s %d %s\n", good ? "ok" : "not ok", ++number, s->name);
+		failed += !good;
+	}
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests in ring 3. A program is a list of TEST()s; main() is in ktap.c and prints a KTAP subtest,
+ * two blanks in.
+ *
+ *	TEST(pipe_ends) { EXPECT_EQ(read(fd, buf, 1), 0); }
+ *
+ * An EXPECT that fails prints where and what, and the test goes on; an ASSERT leaves the test.
+ */
+#ifndef USER_LIB_KTAP_H
+#define USER_LIB_KTAP_H
+
+#include "user/lib/libc.h"
+
+struct ktap_test {
+	const char *name;
+	int line;
+	void (*run)(void);
+};
+
+#define TEST(id)										\
+	static void id(void);									\
+	static const struct ktap_test ktap_##id							\
+		__used __section("ktap_tests") __aligned(8) = { #id, __LINE__, id };		\
+	static void id(void)
+
+/*
+ * A program that execs itself with arguments defines this: called first; a result >= 0 is the exit
+ * status.
+ */
+int test_reexec(int argc, char **argv);
+
+/* The path of this program, for such an exec. */
+extern const char *ktap_self;
+
+/* Failures in this test so far, in this process. */
+extern int ktap_failures;
+
+void ktap_fail(const char *file, int line, const char *fmt, ...) __printf(3, 4);
+void ktap_skip(const char *fmt, ...) __printf(1, 2);
+
+#define SKIP(...)	do { ktap_skip(__VA_ARGS__); return; } while (0)
+
+#define EXPECT(cond)		ktap_expect(cond, #cond, )
+#define ASSERT(cond)		ktap_expect(cond, #cond, return)
+#define EXPECT_EQ(a, b)		ktap_expect_eq(a, b, #a, )
+#define ASSERT_EQ(a, b)		ktap_expect_eq(a, b, #a, return)
+
+#define ktap_expect(cond, text, otherwise)							\
+	do {											\
+		if (!(cond)) {									\
+			ktap_fail(__FILE__, __LINE__, "expected %s", text);			\
+			otherwise;								\
+		}										\
+	} while (0)
+
+#define ktap_expect_eq(a, b, text, otherwise)							\
+	do {											\
+		long __got = (long)(a), __want = (long)(b);					\
+		if (__got != __want) {								\
+			ktap_fail(__FILE__, __LINE__, "%s is %ld (0x%lx), not %ld (0x%lx)",	\
+				  text, __got, __got, __want, __want);				\
+			otherwise;								\
+		}										\
+	} while (0)
+
+/*
+ * Starts a child that runs fn(arg) and then exits: with 0, or 1 if an EXPECT failed in it. Returns
+ * its pid, as fork() does; never 0.
+ */
+pid_t start_child(void (*fn)(void *), void *arg);
+/* Waits for a child of ours. Returns its wait status, or the negative errno. */
+int wait_child(pid_t pid);
+/* Both in one: the wait status of a child that ran fn(arg). */
+int run_child(void (*fn)(void *), void *arg);
+
+/* Wait statuses. */
+#define EXITED(code)	((code) << 8)
+#define KILLED(signal)	(signal)
+
+/* Under Splat, true and *@info filled in; on another kernel, false. */
+bool on_splat(struct splat_info *info);
+
+#endif
