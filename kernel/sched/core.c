@@ -292,7 +292,7 @@ void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
 
 	if (pi_task && pi_task->prio < prio)
 		prio = pi_task->prio;
-	if (prio < task->prio)
+	if (prio < task->prio && prio < task->normal_prio)
 		this_cpu()->rq->nr_boosts++;
 	set_prio(task, prio);
 }
