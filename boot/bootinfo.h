@@ -3,8 +3,7 @@
  * What the boot loader told us, whichever loader it was. Filled once, before anything is allocated; the strings and
  * the initramfs stay where the loader put them, so the page allocator must leave those ranges alone.
  */
-#ifndef BOOT_BOOTINFO_H
-#define BOOT_BOOTINFO_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -29,5 +28,3 @@ extern struct boot_info boot_info;
 
 /* Parse what EAX and EBX held at entry. Halts with one line if @magic is neither protocol's. */
 void bootinfo_init(u32 magic, u64 info_phys);
-
-#endif

@@ -96,6 +96,7 @@ struct program {
 	const struct elf64_ehdr *ehdr;
 	struct mm_struct *mm;
 	u64 phdr_addr;			/* of the program headers in ring 3, or 0 */
+	u64 end;			/* of the highest segment: where the heap begins */
 	u64 sp;
 };
 
@@ -135,6 +136,8 @@ static int load_segment(struct program *p, const struct elf64_phdr *ph)
 	if (!ph->memsz)
 		return 0;
 	end = ALIGN_UP(end, PAGE_SIZE);
+	if ((end - start) >> PAGE_SHIFT > nr_total_pages())
+		return -ENOMEM;
 	ret = mm_add_area(p->mm, start, end, flags);
 	if (!ret)
 		ret = mm_write(p->mm, ph->vaddr, p->file.data + ph->offset, ph->filesz);
@@ -142,22 +145,26 @@ static int load_segment(struct program *p, const struct elf64_phdr *ph)
 		return ret;
 	if (p->ehdr->phoff >= ph->offset && p->ehdr->phoff - ph->offset < ph->filesz)
 		p->phdr_addr = ph->vaddr + p->ehdr->phoff - ph->offset;
-	p->mm->start_brk = p->mm->brk = max(p->mm->brk, end);
+	p->end = max(p->end, end);
 	return 0;
 }
 
 static int load_elf(struct program *p)
 {
+	int ret;
+
 	for (unsigned int i = 0; i < p->ehdr->phnum; i++) {
 		const struct elf64_phdr *ph = program_header(p, i);
-		int ret = ph->type == PT_LOAD ? load_segment(p, ph) : 0;
 
+		ret = ph->type == PT_LOAD ? load_segment(p, ph) : 0;
 		if (ret)
 			return ret;
 	}
-	if (!p->mm->brk || p->ehdr->entry >= TASK_SIZE_MAX)
+	if (!p->end || p->ehdr->entry >= TASK_SIZE_MAX)
 		return -EINVAL;
-	return mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
+	p->mm->start_brk = p->mm->brk = p->end;
+	ret = mm_add_area(p->mm, p->end, p->end + HEAP_MAX, VM_READ | VM_WRITE);
+	return ret ? ret : mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
 }
 
 /* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Running programs out of the initramfs. */
-#ifndef KERNEL_EXEC_H
-#define KERNEL_EXEC_H
+#pragma once
 
 #include "lib/cpio.h"
 
@@ -20,5 +19,3 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
 
 /* The system call: strings in ring 3's memory. */
 long do_execve(const char *path, const char *const *argv, const char *const *envp);
-
-#endif

@@ -169,11 +169,9 @@ int de_thread(void)
 {
 	struct signal_struct *signal = current->signal;
 	struct task_struct *old_leader = NULL;
-	struct wait_queue_entry entry = { .task = current };
 
 	if (current->group_leader == current && signal->nr_threads == 1)
 		return 0;
-	INIT_LIST_HEAD(&entry.node);
 	spin_lock(&tasklist_lock);
 	if (signal->group_exit) {
 		spin_unlock(&tasklist_lock);
@@ -184,13 +182,8 @@ int de_thread(void)
 	zap_other_threads();
 	spin_unlock(&tasklist_lock);
 
-	for (;;) {
-		prepare_to_wait(&signal->wait_chldexit, &entry, TASK_UNINTERRUPTIBLE);
-		if (READ_ONCE(signal->nr_threads) == 1)
-			break;
-		schedule();
-	}
-	finish_wait(&signal->wait_chldexit, &entry);
+	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
+			 READ_ONCE(signal->nr_threads) == 1);
 
 	spin_lock(&tasklist_lock);
 	if (current->group_leader != current) {
@@ -246,28 +239,16 @@ static pid_t try_reap(pid_t pid, int *status)
 
 long do_wait(pid_t pid, int *status, int options)
 {
-	struct wait_queue_head *wq = &current->signal->wait_chldexit;
-	struct wait_queue_entry entry = { .task = current };
-	long ret;
+	long reaped = 0;
+	int ret;
 
 	/* Process groups do not exist here: any child will do, or one by number. */
 	if ((options & ~WNOHANG) || (pid < -1) || pid == 0)
 		return -EINVAL;
-	INIT_LIST_HEAD(&entry.node);
-	for (;;) {
-		int killed = prepare_to_wait(wq, &entry, TASK_INTERRUPTIBLE);
-
-		/* tasklist_lock may block here: it keeps our state, which is what saved_state is for. */
-		ret = try_reap(pid, status);
-		if (ret || (options & WNOHANG))
-			break;
-		ret = killed;
-		if (killed)
-			break;
-		schedule();
-	}
-	finish_wait(wq, &entry);
-	return ret;
+	/* tasklist_lock may block in there: it keeps our state, which is what saved_state is for. */
+	ret = wait_event_interruptible(&current->signal->wait_chldexit,
+				       (reaped = try_reap(pid, status)) || (options & WNOHANG));
+	return ret ? ret : reaped;
 }
 
 /* From ret_from_fork: a kernel thread's function is done, or a ring-3 task is ready to go. */

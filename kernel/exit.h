@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of tasks, and parents that wait for it. All may sleep. */
-#ifndef KERNEL_EXIT_H
-#define KERNEL_EXIT_H
+#pragma once
 
 #include "kernel/task.h"
 
@@ -27,5 +26,3 @@ int de_thread(void);
 
 /* A child's pid, 0 (WNOHANG, none ready), -ECHILD, -EINTR, -EINVAL. Its status goes to *@status. */
 long do_wait(pid_t pid, int *status, int options);
-
-#endif

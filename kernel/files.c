@@ -82,16 +82,6 @@ static ssize_t console_file_write(struct file *file, const char *user_buf, size_
 
 static const struct file_ops console_ops = { .read = console_read, .write = console_file_write };
 
-bool fd_is_console(int fd)
-{
-	struct file *file = fget(fd);
-	bool is = file && file->ops == &console_ops;
-
-	if (file)
-		fput(file);
-	return is;
-}
-
 /* --- Files --- */
 
 struct file *file_alloc(const struct file_ops *ops, void *private)
@@ -218,34 +208,43 @@ void exit_files(struct task_struct *task)
 
 /* --- System calls --- */
 
+/* The two calls differ in which operation they use. */
+#define DO_RW(op, fd, user_buf, count) ({						\
+	struct file *__file = fget(fd);							\
+	long __ret = -EBADF;								\
+											\
+	if (__file && __file->ops->op)							\
+		__ret = !access_ok(user_buf, count) ? -EFAULT :				\
+			count ? __file->ops->op(__file, user_buf, count) : 0;		\
+	if (__file)									\
+		fput(__file);								\
+	__ret; })
+
 long do_read(int fd, char *user_buf, size_t count)
 {
-	struct file *file = fget(fd);
-	long ret = -EBADF;
-
-	if (!file)
-		return -EBADF;
-	if (!access_ok(user_buf, count))
-		ret = -EFAULT;
-	else if (file->ops->read)
-		ret = count ? file->ops->read(file, user_buf, count) : 0;
-	fput(file);
-	return ret;
+	return DO_RW(read, fd, user_buf, count);
 }
 
 long do_write(int fd, const char *user_buf, size_t count)
 {
+	return DO_RW(write, fd, user_buf, count);
+}
+
+#define TIOCGWINSZ	0x5413
+
+/* The one question that programs ask of a terminal: are you one? */
+long do_ioctl(int fd, unsigned int request, void *user_arg)
+{
+	static const u16 winsize[4] = { 25, 80 };
 	struct file *file = fget(fd);
-	long ret = -EBADF;
+	bool console = file && file->ops == &console_ops;
 
 	if (!file)
 		return -EBADF;
-	if (!access_ok(user_buf, count))
-		ret = -EFAULT;
-	else if (file->ops->write)
-		ret = count ? file->ops->write(file, user_buf, count) : 0;
 	fput(file);
-	return ret;
+	if (!console || request != TIOCGWINSZ)
+		return -ENOTTY;
+	return copy_to_user(user_arg, winsize, sizeof(winsize));
 }
 
 long do_close(int fd)

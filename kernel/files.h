@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Open files: the console and pipes. Everything here may sleep. */
-#ifndef KERNEL_FILES_H
-#define KERNEL_FILES_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -33,12 +32,10 @@ int fd_install(struct file *file);		/* takes over the reference; -EMFILE: does n
 
 long do_read(int fd, char *user_buf, size_t count);
 long do_write(int fd, const char *user_buf, size_t count);
+long do_ioctl(int fd, unsigned int request, void *user_arg);
 long do_close(int fd);
 long do_dup2(int from, int to);
 long do_pipe(int *user_fds);			/* pipe.c */
-bool fd_is_console(int fd);
 
 /* The timer interrupt: collect what was typed. */
 void console_poll_input(void);
-
-#endif

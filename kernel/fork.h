@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making tasks. Everything here may sleep unless it says otherwise. */
-#ifndef KERNEL_FORK_H
-#define KERNEL_FORK_H
+#pragma once
 
 #include "kernel/task.h"
 
@@ -49,5 +48,3 @@ void mm_release(struct task_struct *task);
 void release_pid(struct task_struct *task);
 /* Put @task into the pid table under task->pid, in place of who stands there; tasklist_lock held. */
 void set_pid(struct task_struct *task);
-
-#endif

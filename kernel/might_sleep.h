@@ -5,8 +5,7 @@
  * A function that may block says so before it knows whether it will have to. So the report comes on every call from
  * the wrong place, not only on the unlucky one that finds the lock taken.
  */
-#ifndef KERNEL_MIGHT_SLEEP_H
-#define KERNEL_MIGHT_SLEEP_H
+#pragma once
 
 #include "lib/types.h"
 #include "kernel/uapi.h"
@@ -37,5 +36,3 @@ void might_sleep_ratelimit_reset(void);
 /* RCU here is a nesting counter only: no grace periods. */
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
-
-#endif

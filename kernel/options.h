@@ -5,8 +5,7 @@
  * A file that owns an option declares it with BOOT_OPTION(); this is the only list. Unknown names and bad values are
  * named in a warning; boot goes on. What stands after "--" goes to init.
  */
-#ifndef KERNEL_OPTIONS_H
-#define KERNEL_OPTIONS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -33,5 +32,3 @@ extern char init_path[64];
 /* Words after "--", for init's argv. */
 #define INIT_ARGS_MAX 16
 extern const char *init_args[INIT_ARGS_MAX + 1];
-
-#endif

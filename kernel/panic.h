@@ -3,8 +3,7 @@
  * When something is wrong: WARN goes on, BUG ends the task's world, panic ends the machine with a failing exit code.
  * None of them sleeps; all print registers or a trace; none can hang.
  */
-#ifndef KERNEL_PANIC_H
-#define KERNEL_PANIC_H
+#pragma once
 
 #include "kernel/uapi.h"
 #include "lib/types.h"
@@ -57,5 +56,3 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 	if (unlikely(cond))							\
 		panic("kernel BUG at %s:%d: %s", __FILE__, __LINE__, #cond);	\
 } while (0)
-
-#endif

@@ -11,8 +11,7 @@
  * The count belongs to the CPU, not to the task: every switch happens at the same depth (FORK_PREEMPT_COUNT), so it
  * need not be saved. The address that took it from 0 is kept, for the splat's "Preemption disabled at:".
  */
-#ifndef KERNEL_PREEMPT_H
-#define KERNEL_PREEMPT_H
+#pragma once
 
 #include "arch/x86/percpu.h"
 #include "kernel/locking/annotations.h"
@@ -103,5 +102,3 @@ static __always_inline void preempt_enable(void) __releases(preempt_off)
 	if (unlikely(should_resched()))
 		preempt_schedule();
 }
-
-#endif

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls: Linux's numbers, and Splat's own above 1000 (kernel/uapi.h). */
-#ifndef KERNEL_SYSCALLS_H
-#define KERNEL_SYSCALLS_H
+#pragma once
 
 #include "arch/x86/thread.h"
 
 /* The call's result, or -ENOSYS. May sleep. */
-long do_syscall(unsigned long nr, struct pt_regs *regs);
+long do_syscall(unsigned int nr, struct pt_regs *regs);
 
 /* kernel/debug/splat_calls.c: numbers above 1000. */
-long do_splat_call(unsigned long nr, struct pt_regs *regs);
-
-#endif
+long do_splat_call(unsigned int nr, struct pt_regs *regs);

@@ -5,8 +5,7 @@
  * Life: copy_process() makes it, wake_up_new_task() starts it, do_exit() ends it, and the last put_task_struct() gives
  * the memory back. Tasks of one process share a signal_struct.
  */
-#ifndef KERNEL_TASK_H
-#define KERNEL_TASK_H
+#pragma once
 
 #include "arch/x86/fpu/types.h"
 #include "arch/x86/percpu.h"
@@ -168,5 +167,3 @@ extern struct task_struct init_task;			/* CPU 0's idle task, the first of all */
 extern spinlock_t tasklist_lock;
 
 struct task_struct *find_task_by_pid(pid_t pid);	/* under tasklist_lock */
-
-#endif

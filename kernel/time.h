@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Ticks and sleeping. */
-#ifndef KERNEL_TIME_H
-#define KERNEL_TIME_H
+#pragma once
 
 #include "lib/list.h"
 #include "lib/types.h"
@@ -23,5 +22,3 @@ void tick(void);
 
 /* Sleep for at least @ns. May sleep. 0, or -EINTR if the group is being killed. */
 int sleep_ns(u64 ns);
-
-#endif

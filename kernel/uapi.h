@@ -5,8 +5,7 @@
  * Numbers above 1000 are Splat's: they choose the world at run time and read what the kernel counted, so that no
  * test has to parse text to know what happened. Included by kernel and user programs alike.
  */
-#ifndef KERNEL_UAPI_H
-#define KERNEL_UAPI_H
+#pragma once
 
 #include <stdint.h>
 
@@ -61,5 +60,3 @@ struct splat_info {
 	uint32_t cpus;
 	uint32_t hz;
 };
-
-#endif

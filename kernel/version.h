@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The release, as it stands in a splat's CPU line. */
-#ifndef KERNEL_VERSION_H
-#define KERNEL_VERSION_H
+#pragma once
 
 #define SPLAT_RELEASE "0.1.0-splat"
-
-#endif

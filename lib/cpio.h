@@ -4,8 +4,7 @@
  * Nothing is copied; names and data point into the archive. The archive comes from outside, so no
  * length in it is believed unchecked.
  */
-#ifndef LIB_CPIO_H
-#define LIB_CPIO_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -29,5 +28,3 @@ int cpio_next(const void *archive, size_t len, size_t *pos, struct cpio_file *ou
  * cpio_next() does.
  */
 int cpio_find(const void *archive, size_t len, const char *path, struct cpio_file *out);
-
-#endif

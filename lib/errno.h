@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Linux's error numbers, as far as Splat returns them. A function that can fail returns the negative. */
-#ifndef LIB_ERRNO_H
-#define LIB_ERRNO_H
+#pragma once
 
 #define EPERM		1
 #define ENOENT		2
@@ -32,5 +31,3 @@
 #define ERR_PTR(err)	((void *)(long)(err))
 #define PTR_ERR(ptr)	((long)(ptr))
 #define IS_ERR(ptr)	((unsigned long)(ptr) >= (unsigned long)-MAX_ERRNO)
-
-#endif

@@ -4,8 +4,7 @@
  * The table is made at link time by scripts/kallsyms.awk. It holds functions only, and never
  * changes. Context: any.
  */
-#ifndef LIB_KALLSYMS_H
-#define LIB_KALLSYMS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -21,5 +20,3 @@ unsigned long kallsyms_address(const char *name);
 
 /* Is @addr in the kernel's code? */
 bool kernel_text_address(unsigned long addr);
-
-#endif

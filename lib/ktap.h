@@ -16,8 +16,7 @@
  * check that fails marks the test and goes on. In a function that a test calls, the checks need its
  * @kt as a parameter.
  */
-#ifndef LIB_KTAP_H
-#define LIB_KTAP_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -89,5 +88,3 @@ const char *ktap_suite_name(unsigned int index);
  * Return: 0, whatever the tests said, or -ENOENT if there is no such suite.
  */
 int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped);
-
-#endif

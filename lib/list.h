@@ -6,8 +6,7 @@
  * so adding and removing never meet a NULL and need no special case for the ends. Nothing here
  * locks.
  */
-#ifndef LIB_LIST_H
-#define LIB_LIST_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -98,5 +97,3 @@ static inline void list_move_tail(struct list_head *entry, struct list_head *hea
 	     n = list_entry(pos->member.next, __typeof__(*pos), member);		\
 	     &pos->member != (head);							\
 	     pos = n, n = list_entry(n->member.next, __typeof__(*n), member))
-
-#endif

@@ -34,7 +34,7 @@ static void console_emit(const struct log_record *r)
 
 	console_fresh_line();
 	if (r->level != 'p') {
-		scnprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000, r->ns / 1000 % 1000000);
+		snprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000, r->ns / 1000 % 1000000);
 		console_write(prefix, strlen(prefix));
 	}
 	console_write(r->text, strlen(r->text));

@@ -5,8 +5,7 @@
  * Context: any, NMI included; never sleeps and does not touch preempt_count. A message that comes while another
  * context holds the console is printed by that holder before it lets go, so nothing is lost or torn.
  */
-#ifndef LIB_PRINTK_H
-#define LIB_PRINTK_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -36,5 +35,3 @@ int vprintk(const char *fmt, va_list args);
 #define pr_info(fmt, ...)	printk(KERN_INFO fmt, ##__VA_ARGS__)
 #define pr_debug(fmt, ...)	printk(KERN_DEBUG fmt, ##__VA_ARGS__)
 #define pr_plain(fmt, ...)	printk(KERN_PLAIN fmt, ##__VA_ARGS__)
-
-#endif

@@ -6,8 +6,7 @@
  * spinlock. The caller brings the order as less(a, b). Among equals the first one added is the
  * first one out. Nothing here locks.
  */
-#ifndef LIB_RBTREE_H
-#define LIB_RBTREE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -51,5 +50,3 @@ void rb_add_cached(struct rb_node *node, struct rb_root_cached *tree,
 
 /* Takes @node out of @tree, which it must be in, and clears it: RB_EMPTY_NODE() then holds. */
 void rb_erase_cached(struct rb_node *node, struct rb_root_cached *tree);
-
-#endif

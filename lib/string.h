@@ -4,8 +4,7 @@
  * has no safe one. gcc calls the first four on its own. None of them sleeps, allocates, or touches
  * a vector register.
  */
-#ifndef LIB_STRING_H
-#define LIB_STRING_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -35,5 +34,3 @@ ssize_t strscpy(char *dst, const char *src, size_t size);
  * else 10). No blanks, no sign; a number too large keeps its low 64 bits.
  */
 unsigned long simple_strtoul(const char *s, char **end, unsigned int base);
-
-#endif

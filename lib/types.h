@@ -3,8 +3,7 @@
  * The words everything else is written in: fixed-size integers, a few compiler attributes, container_of.
  * Nothing here knows about tasks, CPUs or memory.
  */
-#ifndef LIB_TYPES_H
-#define LIB_TYPES_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -59,5 +58,3 @@ typedef int pid_t;
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		4096UL
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
-
-#endif

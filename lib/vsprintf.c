@@ -19,7 +19,7 @@ struct spec {
 	bool left, zero, alternate;
 	int width;
 	int precision;		/* negative: none */
-	int bytes;		/* of the integer: 1, 2, 4 or 8 */
+	int bytes;		/* of the integer: 4 or 8 */
 };
 
 static void put(struct output *out, char c)
@@ -138,22 +138,11 @@ static const char *put_pointer(struct output *out, struct spec *spec, const char
 	return fmt;
 }
 
-/* A width or precision: a number, or '*' for the next argument. */
-static const char *parse_count(struct output *out, const char *fmt, int *count)
+/* @fmt is behind the '%'. Return: where the conversion letter is. */
+static const char *parse_spec(const char *fmt, struct spec *spec)
 {
 	char *end;
 
-	if (*fmt == '*') {
-		*count = va_arg(out->args, int);
-		return fmt + 1;
-	}
-	*count = simple_strtoul(fmt, &end, 10);
-	return end;
-}
-
-/* @fmt is behind the '%'. Return: where the conversion letter is. */
-static const char *parse_spec(struct output *out, const char *fmt, struct spec *spec)
-{
 	*spec = (struct spec) { .precision = -1, .bytes = 4 };
 
 	for (; *fmt == '-' || *fmt == '0' || *fmt == '#'; fmt++) {
@@ -161,16 +150,12 @@ static const char *parse_spec(struct output *out, const char *fmt, struct spec *
 		spec->zero |= *fmt == '0';
 		spec->alternate |= *fmt == '#';
 	}
-	fmt = parse_count(out, fmt, &spec->width);
-	if (spec->width < 0) {		/* only from a '*' */
-		spec->left = true;
-		spec->width = -spec->width;
+	spec->width = simple_strtoul(fmt, &end, 10);
+	fmt = end;
+	if (*fmt == '.') {
+		spec->precision = simple_strtoul(fmt + 1, &end, 10);
+		fmt = end;
 	}
-	if (*fmt == '.')
-		fmt = parse_count(out, fmt + 1, &spec->precision);
-
-	for (; *fmt == 'h' && spec->bytes > 1; fmt++)
-		spec->bytes /= 2;
 	for (; *fmt == 'l' || *fmt == 'z'; fmt++)
 		spec->bytes = 8;
 	return fmt;
@@ -182,7 +167,7 @@ static const char *put_conversion(struct output *out, const char *fmt)
 	struct spec spec;
 	char c;
 
-	fmt = parse_spec(out, fmt, &spec);
+	fmt = parse_spec(fmt, &spec);
 	switch (*fmt) {
 	case 'd':
 	case 'u':
@@ -236,17 +221,4 @@ int snprintf(char *buf, size_t size, const char *fmt, ...)
 	len = vsnprintf(buf, size, fmt, args);
 	va_end(args);
 	return len;
-}
-
-int scnprintf(char *buf, size_t size, const char *fmt, ...)
-{
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vsnprintf(buf, size, fmt, args);
-	va_end(args);
-	if ((size_t)len < size)
-		return len;
-	return size ? size - 1 : 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The console: the first serial port (16550 at COM1), by polling, so that it works in every context. */
-#ifndef ARCH_X86_CONSOLE_H
-#define ARCH_X86_CONSOLE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -18,5 +17,3 @@ int console_getc(void);
 
 /* lib/printk.c: write for ring 3, in order with the log. */
 void console_write_user(const char *text, size_t len);
-
-#endif

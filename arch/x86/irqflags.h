@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The interrupt flag of this CPU. */
-#ifndef ARCH_X86_IRQFLAGS_H
-#define ARCH_X86_IRQFLAGS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -48,5 +47,3 @@ static inline bool irqs_disabled(void)
 {
 	return !(local_save_flags() & X86_EFLAGS_IF);
 }
-
-#endif

@@ -7,8 +7,7 @@
  *   ffffc90000000000  kernel stacks, each with an unmapped page below it
  *   ffffffff81000000  the kernel image, loaded at 16 MiB
  */
-#ifndef ARCH_X86_LAYOUT_H
-#define ARCH_X86_LAYOUT_H
+#pragma once
 
 #ifdef __ASSEMBLER__
 #define UL(x)			x
@@ -32,5 +31,3 @@
 #define USER_DS			0x2b
 #define USER_CS			0x33
 #define TSS_SEL			0x40
-
-#endif

@@ -6,8 +6,7 @@
  * elsewhere. A field read through this_cpu_read() is right at that instant; a pointer from this_cpu() stays right
  * only while preemption is off.
  */
-#ifndef ARCH_X86_PERCPU_H
-#define ARCH_X86_PERCPU_H
+#pragma once
 
 #include "arch/x86/layout.h"
 #include "lib/types.h"
@@ -86,5 +85,3 @@ static inline struct task_struct *get_current(void)
 	return task;
 }
 #define current get_current()
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, switching and ending the x86 part of a task. */
-#ifndef ARCH_X86_PROCESS_H
-#define ARCH_X86_PROCESS_H
+#pragma once
 
 #include "kernel/fork.h"
 #include "kernel/task.h"
@@ -28,5 +27,3 @@ static inline struct pt_regs *task_pt_regs(struct task_struct *task)
 void set_child_tid(void);
 
 long do_arch_prctl(int option, unsigned long arg2);
-
-#endif

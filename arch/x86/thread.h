@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The x86 part of a task, and what ring 3's registers look like on the kernel stack. */
-#ifndef ARCH_X86_THREAD_H
-#define ARCH_X86_THREAD_H
+#pragma once
 
 #include "arch/x86/fpu/types.h"
 #include "lib/types.h"
@@ -25,5 +24,3 @@ struct thread_struct {
 	u32			pkru;		/* valid while switched out only */
 	struct fpu		fpu;		/* last: see there */
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Time: the TSC, scaled by a calibration against the PIT. Monotonic on one CPU; starts near 0 at boot. */
-#ifndef ARCH_X86_TIME_H
-#define ARCH_X86_TIME_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -9,5 +8,3 @@ extern u64 tsc_khz;			/* 0 until time_init() */
 
 void time_init(void);			/* calibrates TSC and local APIC timer; interrupts off, about 10 ms */
 u64 sched_clock(void);			/* ns since boot; any context; 0 before time_init() */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Backtraces as Linux prints them. Any context; never sleeps, never faults: it reads only inside known stacks. */
-#ifndef ARCH_X86_UNWIND_H
-#define ARCH_X86_UNWIND_H
+#pragma once
 
 #include "arch/x86/thread.h"
 
@@ -19,5 +18,3 @@ void print_cpu_line(void);
 
 /* RIP, stack pointer and flags of an entry frame: two lines. */
 void print_frame(const struct pt_regs *regs);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The museum: "bug=name" re-creates one known mistake at run time, so that a check can be seen to fail. */
-#ifndef KERNEL_DEBUG_MUSEUM_H
-#define KERNEL_DEBUG_MUSEUM_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -12,5 +11,3 @@ enum museum_piece {
 
 /* Is this bug switched on? */
 bool museum_bug(enum museum_piece piece);
-
-#endif

@@ -113,7 +113,7 @@ static long splat_hold_siglock(void)
 	return 0;
 }
 
-long do_splat_call(unsigned long nr, struct pt_regs *regs)
+long do_splat_call(unsigned int nr, struct pt_regs *regs)
 {
 	switch (nr) {
 	case SYS_splat_setopt:

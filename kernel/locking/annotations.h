@@ -4,8 +4,7 @@
  * A function that may sleep is __must_not_hold(preempt_off). Annotate only the outer functions: clang takes a nested
  * preempt_disable() for a mistake.
  */
-#ifndef KERNEL_LOCKING_ANNOTATIONS_H
-#define KERNEL_LOCKING_ANNOTATIONS_H
+#pragma once
 
 #ifdef __clang__
 #define __capability(name)	__attribute__((capability(name)))
@@ -28,5 +27,3 @@ struct __capability("context") context_token {
 	char unused;
 };
 extern struct context_token preempt_off;
-
-#endif

@@ -39,7 +39,7 @@ out:
 int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 {
 	might_sleep();
-	if (likely(rt_mutex_cmpxchg_acquire(&lock->rtmutex, NULL, current)))
+	if (likely(rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		return 0;
 	return mutex_slowlock(&lock->rtmutex, true);
 }
@@ -47,12 +47,12 @@ int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 void mutex_lock(mutex_t *lock) __no_lock_analysis
 {
 	might_sleep();
-	if (unlikely(!rt_mutex_cmpxchg_acquire(&lock->rtmutex, NULL, current)))
+	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		mutex_slowlock(&lock->rtmutex, false);
 }
 
 void mutex_unlock(mutex_t *lock) __no_lock_analysis
 {
-	if (unlikely(!rt_mutex_cmpxchg_release(&lock->rtmutex, current, NULL)))
+	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, current, NULL)))
 		rt_mutex_slowunlock(&lock->rtmutex);
 }

@@ -6,8 +6,7 @@
  * Context: any that the lock's users allow; the _irq forms also keep this CPU's interrupts out. Never sleeps.
  * Checked: unlocking a lock that another CPU holds, and taking one that this CPU holds (it would spin for ever).
  */
-#ifndef KERNEL_LOCKING_RAW_SPINLOCK_H
-#define KERNEL_LOCKING_RAW_SPINLOCK_H
+#pragma once
 
 #include "kernel/locking/annotations.h"
 #include "lib/types.h"
@@ -28,5 +27,3 @@ void raw_spin_unlock_irqrestore(raw_spinlock_t *lock, unsigned long flags) __rel
 
 /* Does this CPU hold it? */
 bool raw_spin_is_held(const raw_spinlock_t *lock);
-
-#endif

@@ -34,20 +34,12 @@ static void rt_mutex_set_owner(struct rt_mutex_base *lock, struct task_struct *o
 	__atomic_store_n(&lock->owner, value, __ATOMIC_RELEASE);
 }
 
-bool rt_mutex_cmpxchg_acquire(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
+bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
 {
 	unsigned long expected = (unsigned long)old;
 
-	return __atomic_compare_exchange_n(&lock->owner, &expected, (unsigned long)new, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
-}
-
-bool rt_mutex_cmpxchg_release(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
-{
-	unsigned long expected = (unsigned long)old;
-
-	return __atomic_compare_exchange_n(&lock->owner, &expected, (unsigned long)new, false, __ATOMIC_RELEASE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&lock->owner, &expected, (unsigned long)new, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* From here on a fast unlock fails: whoever holds the lock comes to the slow path and finds us. wait_lock held. */

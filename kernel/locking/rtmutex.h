@@ -7,8 +7,7 @@
  * compare-and-swap) fail and everyone meets under wait_lock. NULL with bit 0 set: free, the top waiter is about to
  * take it. Lock order: wait_lock, then a task's pi_lock.
  */
-#ifndef KERNEL_LOCKING_RTMUTEX_H
-#define KERNEL_LOCKING_RTMUTEX_H
+#pragma once
 
 #include "kernel/locking/raw_spinlock.h"
 #include "lib/rbtree.h"
@@ -66,8 +65,8 @@ int mutex_lock_checked(mutex_t *lock) __must_not_hold(preempt_off);
 /* --- What spinlock_rt.c and the scheduler need (kernel/locking/rtmutex.c) --- */
 
 void rt_mutex_base_init(struct rt_mutex_base *lock);
-bool rt_mutex_cmpxchg_acquire(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new);
-bool rt_mutex_cmpxchg_release(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new);
+/* The fast paths: from free (NULL) to current, and back. Fails if anybody waits. */
+bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new);
 
 /*
  * wait_lock held, interrupts off. @waiter says how @task would wait (rt_mutex_init_waiter()), whether it stands in the
@@ -88,5 +87,3 @@ void rt_mutex_adjust_pi(struct task_struct *task);
 
 /* The most urgent task that waits for a lock of @task, or NULL. @task's pi_lock held. */
 struct task_struct *rt_mutex_top_task(struct task_struct *task);
-
-#endif

@@ -68,7 +68,7 @@ out:
 void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 {
 	__might_resched(__FILE__, __LINE__, RTLOCK_RESCHED_OFFSETS);
-	if (unlikely(!rt_mutex_cmpxchg_acquire(&lock->lock, NULL, current)))
+	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, NULL, current)))
 		rtlock_slowlock(&lock->lock);
 	rcu_read_lock();
 	migrate_disable();
@@ -77,7 +77,7 @@ void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 void rt_spin_unlock(spinlock_t *lock) __no_lock_analysis
 {
 	migrate_enable();
-	if (unlikely(!rt_mutex_cmpxchg_release(&lock->lock, current, NULL)))
+	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, current, NULL)))
 		rt_mutex_slowunlock(&lock->lock);
 	rcu_read_unlock();
 }

@@ -7,8 +7,7 @@
  * not even when it is free: that is checked on every call (kernel/might_sleep.h). Blocking keeps task->__state
  * (saved_state), because code written for a spinning lock does not expect to lose it.
  */
-#ifndef KERNEL_LOCKING_SPINLOCK_RT_H
-#define KERNEL_LOCKING_SPINLOCK_RT_H
+#pragma once
 
 #include "kernel/locking/rtmutex.h"
 
@@ -43,5 +42,3 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock) __releases(*lock)
 {
 	rt_spin_unlock(lock);
 }
-
-#endif

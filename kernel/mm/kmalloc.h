@@ -6,8 +6,7 @@
  * a poison that is checked when they are given out again: a write after free panics, naming the object.
  * Context: GFP_KERNEL may sleep; GFP_ATOMIC and kfree() never do.
  */
-#ifndef KERNEL_MM_KMALLOC_H
-#define KERNEL_MM_KMALLOC_H
+#pragma once
 
 #include "kernel/mm/pages.h"
 
@@ -21,5 +20,3 @@ void kmalloc_init(void);
 void *kmalloc(size_t size, gfp_t gfp);	/* NULL: out of memory, or more than KMALLOC_MAX */
 void *kzalloc(size_t size, gfp_t gfp);
 void kfree(void *object);		/* NULL is fine */
-
-#endif

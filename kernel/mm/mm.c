@@ -134,8 +134,6 @@ int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, un
 	if (start >= end || start < MMAP_MIN || end > TASK_SIZE_MAX || ((start | end) & ~PAGE_MASK) ||
 	    !range_free(mm, start, end))
 		return -EINVAL;
-	if ((end - start) >> PAGE_SHIFT > nr_total_pages())	/* could never be filled */
-		return -ENOMEM;
 	area = kmalloc(sizeof(*area), GFP_KERNEL);
 	if (!area)
 		return -ENOMEM;
@@ -173,7 +171,8 @@ long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsign
 
 	if (!len || (fixed && (addr & ~PAGE_MASK)))
 		return -EINVAL;
-	if (len > TASK_SIZE_MAX || (fixed && (addr > TASK_SIZE_MAX - len || addr < MMAP_MIN)))
+	/* More than all RAM could never be filled. */
+	if (len > TASK_SIZE_MAX || len >> PAGE_SHIFT > nr_total_pages() || (fixed && (addr > TASK_SIZE_MAX - len || addr < MMAP_MIN)))
 		return -ENOMEM;
 	len = ALIGN_UP(len, PAGE_SIZE);
 	mutex_lock(&mm->mmap_lock);
@@ -184,36 +183,17 @@ long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsign
 	return ret ? ret : (long)addr;
 }
 
-/* The heap is one area that grows and shrinks with the break. */
+/* The heap's area is there from exec on; the break says how much of it may be used. */
 long mm_brk(struct mm_struct *mm, unsigned long brk)
 {
-	unsigned long old_end, new_end;
-	struct vm_area *heap;
-
 	mutex_lock(&mm->mmap_lock);
-	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
-	new_end = ALIGN_UP(brk, PAGE_SIZE);
-	if (brk < mm->start_brk || brk > MMAP_TOP)
-		goto out;
-	heap = old_end > mm->start_brk ? find_area(mm, mm->start_brk) : NULL;
-	if (new_end > old_end) {
-		if (!range_free(mm, old_end, new_end))
-			goto out;
-		if (heap)
-			heap->end = new_end;
-		else if (mm_add_area(mm, mm->start_brk, new_end, VM_READ | VM_WRITE))
-			goto out;
-	} else if (new_end < old_end) {
-		pgtable_unmap_range(mm->pml4, new_end, old_end);
-		flush_tlb_all_local();
-		heap->end = new_end;
-		if (heap->start == new_end) {
-			list_del(&heap->node);
-			kfree(heap);
+	if (brk >= mm->start_brk && brk <= mm->start_brk + HEAP_MAX) {
+		if (brk < mm->brk) {
+			pgtable_unmap_range(mm->pml4, ALIGN_UP(brk, PAGE_SIZE), mm->brk);
+			flush_tlb_all_local();
 		}
+		mm->brk = brk;
 	}
-	mm->brk = brk;
-out:
 	brk = mm->brk;
 	mutex_unlock(&mm->mmap_lock);
 	return brk;
@@ -253,7 +233,8 @@ static int fault_locked(struct mm_struct *mm, unsigned long addr, unsigned int a
 	void *page;
 	pte_t *pte;
 
-	if (!area || (access & ~area->flags))
+	if (!area || (access & ~area->flags) ||
+	    (area->start == mm->start_brk && addr >= ALIGN_UP(mm->brk, PAGE_SIZE)))
 		return -EFAULT;
 	pte = pgtable_pte(mm->pml4, addr, true);
 	if (!pte)

@@ -6,8 +6,7 @@
  * all users together as one, and kernel threads that borrow it.
  * Everything here may sleep, except mmgrab(), mmdrop() and switch_mm().
  */
-#ifndef KERNEL_MM_MM_H
-#define KERNEL_MM_MM_H
+#pragma once
 
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/locking/rtmutex.h"
@@ -19,6 +18,7 @@
 
 #define STACK_TOP	0x7ffffffff000UL	/* ring 3's stack ends here */
 #define STACK_SIZE	(8UL << 20)		/* at most; pages come on demand */
+#define HEAP_MAX	(64UL << 20)
 #define MMAP_TOP	0x7ffff0000000UL	/* mmap() goes down from here */
 #define MMAP_MIN	0x10000UL		/* nothing below: NULL pointers fault */
 
@@ -61,5 +61,3 @@ int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t 
 
 long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags, bool fixed);
 long mm_brk(struct mm_struct *mm, unsigned long brk);	/* the new break, or the old one if it cannot be */
-
-#endif

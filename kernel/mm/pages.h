@@ -5,8 +5,7 @@
  * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with GFP_KERNEL the caller
  * says that it could, and that is checked: code that works only because memory is plentiful is still wrong.
  */
-#ifndef KERNEL_MM_PAGES_H
-#define KERNEL_MM_PAGES_H
+#pragma once
 
 #include "arch/x86/layout.h"
 #include "lib/list.h"
@@ -69,5 +68,3 @@ u64 nr_total_pages(void);
 
 /* Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. */
 void fail_nth_alloc(int nr);
-
-#endif

@@ -5,8 +5,7 @@
  * Everything here may be called with preemption off and from interrupts, except schedule() and what says "may sleep".
  * Lock order: a task's pi_lock, then a run queue's lock; both raw, interrupts off.
  */
-#ifndef KERNEL_SCHED_SCHED_H
-#define KERNEL_SCHED_SCHED_H
+#pragma once
 
 #include "kernel/preempt.h"
 #include "kernel/task.h"
@@ -92,5 +91,3 @@ static inline bool rt_prio(int prio)
 {
 	return prio < MAX_RT_PRIO;
 }
-
-#endif

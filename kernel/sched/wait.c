@@ -78,40 +78,23 @@ void complete(struct completion *x) __no_lock_analysis
 	raw_spin_unlock_irqrestore(&x->wait.lock, flags);
 }
 
-static int wait_for_common(struct completion *x, unsigned int state) __no_lock_analysis
+/* Use up one complete(), if there is one. */
+static bool try_take(struct completion *x) __no_lock_analysis
 {
-	struct wait_queue_entry entry = { .task = current };
-	int ret = 0;
+	unsigned long flags = raw_spin_lock_irqsave(&x->wait.lock);
+	bool done = x->done;
 
-	might_sleep();
-	INIT_LIST_HEAD(&entry.node);
-	raw_spin_lock_irq(&x->wait.lock);
-	while (!x->done) {
-		if ((state & TASK_INTERRUPTIBLE) && signal_pending(current)) {
-			ret = -EINTR;
-			break;
-		}
-		if (list_empty(&entry.node))
-			list_add_tail(&entry.node, &x->wait.waiters);
-		set_current_state(state);
-		raw_spin_unlock_irq(&x->wait.lock);
-		schedule();
-		raw_spin_lock_irq(&x->wait.lock);
-	}
-	__set_current_state(TASK_RUNNING);
-	list_del_init(&entry.node);
-	if (!ret)
-		x->done--;
-	raw_spin_unlock_irq(&x->wait.lock);
-	return ret;
+	x->done -= done;
+	raw_spin_unlock_irqrestore(&x->wait.lock, flags);
+	return done;
 }
 
 void wait_for_completion(struct completion *x)
 {
-	wait_for_common(x, TASK_UNINTERRUPTIBLE);
+	wait_event_state(&x->wait, TASK_UNINTERRUPTIBLE, try_take(x));
 }
 
 int wait_for_completion_interruptible(struct completion *x)
 {
-	return wait_for_common(x, TASK_INTERRUPTIBLE);
+	return wait_event_interruptible(&x->wait, try_take(x));
 }

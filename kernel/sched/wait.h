@@ -3,8 +3,7 @@
  * Waiting for an event: wait queues and completions. Their lock is raw (Linux's simple wait queues), so a wake-up
  * works in any context, interrupts included. Waiting sleeps.
  */
-#ifndef KERNEL_SCHED_WAIT_H
-#define KERNEL_SCHED_WAIT_H
+#pragma once
 
 #include "kernel/locking/raw_spinlock.h"
 #include "lib/list.h"
@@ -32,25 +31,29 @@ void wake_up_one(struct wait_queue_head *wq);
 int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 
-/* Sleep until @cond; 0 or -EINTR. May sleep. @cond is evaluated in state INTERRUPTIBLE: it must not block in a mutex. */
-#define wait_event_interruptible(wq, cond) ({					\
-	struct wait_queue_entry __entry = { .task = current };			\
-	int __ret = 0;								\
-										\
-	might_sleep();								\
-	INIT_LIST_HEAD(&__entry.node);						\
-	for (;;) {								\
-		__ret = prepare_to_wait(wq, &__entry, TASK_INTERRUPTIBLE);	\
-		if (cond) {							\
-			__ret = 0;						\
-			break;							\
-		}								\
-		if (__ret)							\
-			break;							\
-		schedule();							\
-	}									\
-	finish_wait(wq, &__entry);						\
+/*
+ * Sleep in @state until @cond; 0 or -EINTR. May sleep. @cond is evaluated with the state set: it may
+ * take a spinlock_t, which keeps the state, but no mutex.
+ */
+#define wait_event_state(wq, state, cond) ({						\
+	struct wait_queue_entry __entry = { .task = current };				\
+	int __ret = 0;									\
+											\
+	might_sleep();									\
+	INIT_LIST_HEAD(&__entry.node);							\
+	for (;;) {									\
+		__ret = prepare_to_wait(wq, &__entry, state);				\
+		if (cond) {								\
+			__ret = 0;							\
+			break;								\
+		}									\
+		if (__ret)								\
+			break;								\
+		schedule();								\
+	}										\
+	finish_wait(wq, &__entry);							\
 	__ret; })
+#define wait_event_interruptible(wq, cond) wait_event_state(wq, TASK_INTERRUPTIBLE, cond)
 
 struct completion {
 	unsigned int		done;
@@ -61,5 +64,3 @@ void init_completion(struct completion *x);
 void complete(struct completion *x);
 void wait_for_completion(struct completion *x);		/* may sleep, not interruptible */
 int wait_for_completion_interruptible(struct completion *x);	/* -EINTR if killed */
-
-#endif

@@ -55,11 +55,7 @@ TEST(calls_that_read_memory)
 
 	ASSERT(open_pipe());
 	FOR_EACH_BAD_ADDRESS(a) {
-		struct iovec part = { (void *)a, 8 };
-
 		EXPECT_FAULT(syscall(SYS_write, fds[1], a, 8), a);
-		EXPECT_FAULT(syscall(SYS_writev, fds[1], a, 1), a);
-		EXPECT_FAULT(syscall(SYS_writev, fds[1], &part, 1), a);
 		EXPECT_FAULT(syscall(SYS_execve, a, no_strings, no_strings), a);
 		EXPECT_FAULT(syscall(SYS_execve, ktap_self, a, no_strings), a);
 		EXPECT_FAULT(syscall(SYS_execve, ktap_self, no_strings, a), a);
@@ -231,7 +227,6 @@ TEST(files_that_are_not_open)
 	for (i = 0; i < ARRAY_SIZE(bad_fds); i++) {
 		EXPECT_EQ(read(bad_fds[i], buf, 1), -EBADF);
 		EXPECT_EQ(write(bad_fds[i], buf, 1), -EBADF);
-		EXPECT_EQ(syscall(SYS_writev, bad_fds[i], buf, 0), -EBADF);
 		EXPECT_EQ(close(bad_fds[i]), -EBADF);
 		EXPECT_EQ(dup2(bad_fds[i], 5), -EBADF);
 		EXPECT_EQ(syscall(SYS_ioctl, bad_fds[i], TIOCGWINSZ, buf), -EBADF);

@@ -254,21 +254,6 @@ TEST(ping_pong)
 	close(answers[0]);
 }
 
-TEST(writev_writes_all_parts)
-{
-	struct iovec parts[3] = { { "ab", 2 }, { NULL, 0 }, { "cde", 3 } };
-	char buf[8] = { 0 };
-
-	ASSERT_EQ(pipe(fds), 0);
-	EXPECT_EQ(syscall(SYS_writev, fds[1], parts, 3), 5);
-	EXPECT_EQ(read(fds[0], buf, sizeof(buf)), 5);
-	EXPECT(!strcmp(buf, "abcde"));
-	EXPECT_EQ(syscall(SYS_writev, fds[1], parts, 0), 0);
-	EXPECT_EQ(syscall(SYS_writev, fds[1], parts, -1), -EINVAL);
-	close(fds[0]);
-	close(fds[1]);
-}
-
 /* The table of files is finite, and running into its end costs nothing. */
 TEST(too_many_pipes)
 {

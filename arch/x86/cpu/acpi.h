@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ACPI, as far as the MADT: which CPUs there are, and where the local APIC is. */
-#ifndef ARCH_X86_CPU_ACPI_H
-#define ARCH_X86_CPU_ACPI_H
+#pragma once
 
 #include "arch/x86/layout.h"
 #include "lib/types.h"
@@ -16,5 +15,3 @@ extern struct acpi_info acpi_info;
 
 /* Parse the tables (low 4 GiB, mapped at boot). Without ACPI: one CPU and the APIC at its usual place. */
 void acpi_init(u64 rsdp_phys);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The local APIC: one interrupt source here, its timer, HZ times a second (SDM vol. 3, chapter 11). */
-#ifndef ARCH_X86_CPU_APIC_H
-#define ARCH_X86_CPU_APIC_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -18,5 +17,3 @@ extern u32 apic_timer_khz;		/* counts a millisecond, with divisor 1 */
 
 /* Route the 8259s out of the way and mask them: no legacy interrupt is used. */
 void pic_disable(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What this CPU can do, as far as the kernel uses it: read once from CPUID, fixed afterwards. */
-#ifndef ARCH_X86_CPU_FEATURES_H
-#define ARCH_X86_CPU_FEATURES_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -18,5 +17,3 @@ void cpu_features_init(void);
 
 /* Switch on in CR0, CR4 and EFER what was found. On every CPU. */
 void cpu_setup_control_registers(void);
-
-#endif

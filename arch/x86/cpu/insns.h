@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID. None sleeps. */
-#ifndef ARCH_X86_CPU_INSNS_H
-#define ARCH_X86_CPU_INSNS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -105,5 +104,3 @@ static inline void cpu_relax(void)
 {
 	__asm__ volatile("pause" ::: "memory");
 }
-
-#endif

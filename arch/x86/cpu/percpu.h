@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Setting up a CPU's GDT, TSS and SYSCALL registers. Each is called once on each CPU, interrupts off. */
-#ifndef ARCH_X86_CPU_PERCPU_H
-#define ARCH_X86_CPU_PERCPU_H
+#pragma once
 
 struct task_struct;
 
@@ -9,5 +8,3 @@ struct task_struct;
 void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp);
 void percpu_load_tss(void);
 void syscall_init(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways into the kernel and out of it (entry.S), and the C they call (idt.c, traps.c, common.c). */
-#ifndef ARCH_X86_ENTRY_ENTRY_H
-#define ARCH_X86_ENTRY_ENTRY_H
+#pragma once
 
 #include "arch/x86/thread.h"
 
@@ -45,5 +44,3 @@ void __noreturn die(const char *what, struct pt_regs *regs);
 void force_fatal_exit(int signal, const char *why, struct pt_regs *regs);
 
 void show_regs(const struct pt_regs *regs);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What fork, exec and exit do to FPU state. Floor 4: may sleep. */
-#ifndef ARCH_X86_FPU_CLONE_H
-#define ARCH_X86_FPU_CLONE_H
+#pragma once
 
 #include "kernel/task.h"
 
@@ -25,5 +24,3 @@ bool fpu_state_size_dynamic(void);
 /* The options as they stand: "fixed" or "buggy"; "auto", "off" or "force". */
 const char *fpu_clone_order_name(void);
 const char *fpu_dynamic_name(void);
-
-#endif

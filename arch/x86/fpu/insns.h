@@ -6,8 +6,7 @@
  *
  * Images must be aligned to 64 bytes (FXSAVE: 16), else #GP (SDM vol. 1, 13.7 to 13.9).
  */
-#ifndef ARCH_X86_FPU_INSNS_H
-#define ARCH_X86_FPU_INSNS_H
+#pragma once
 
 #include "arch/x86/fpu/types.h"
 #include "arch/x86/mm/uaccess.h"
@@ -97,5 +96,3 @@ static inline void fwait_swallow(void)
 {
 	(void)FAULTABLE("fwait", "i"(0));
 }
-
-#endif

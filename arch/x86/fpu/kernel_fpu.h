@@ -5,8 +5,7 @@
  * begin saves ring 3's registers if they are live; end brings nothing back: the flag is set, so the next exit to ring 3
  * does. Sections do not nest and must not sleep (preemption is off).
  */
-#ifndef ARCH_X86_FPU_KERNEL_FPU_H
-#define ARCH_X86_FPU_KERNEL_FPU_H
+#pragma once
 
 #include "kernel/locking/annotations.h"
 #include "lib/types.h"
@@ -16,5 +15,3 @@ bool irq_fpu_usable(void);
 
 void kernel_fpu_begin(void) __acquires(preempt_off);
 void kernel_fpu_end(void) __releases(preempt_off);
-
-#endif

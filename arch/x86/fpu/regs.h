@@ -13,8 +13,7 @@
  *
  * PKRU stands apart: it is switched at once, because the kernel's own accesses to ring 3's memory obey it.
  */
-#ifndef ARCH_X86_FPU_REGS_H
-#define ARCH_X86_FPU_REGS_H
+#pragma once
 
 #include "arch/x86/fpu/xstate.h"
 #include "kernel/preempt.h"
@@ -96,5 +95,3 @@ void fpu__drop(struct fpu *fpu);
 u32 read_pkru(void);			/* 0 without PKU */
 void write_pkru(u32 pkru);
 void x86_pkru_load(struct thread_struct *prev, struct thread_struct *next);
-
-#endif

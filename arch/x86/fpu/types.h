@@ -3,8 +3,7 @@
  * The FPU part of a task, in Linux's names (asm/fpu/types.h): images as the hardware writes them (SDM vol. 1,
  * 10.5.1 and 13.4), the buffer that holds one, the permission record, and struct fpu which ties them together.
  */
-#ifndef ARCH_X86_FPU_TYPES_H
-#define ARCH_X86_FPU_TYPES_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -107,5 +106,3 @@ struct fpu {
 	/* Default buffer. Last of the task: its register area is cut to fpu_kernel_cfg.default_size. */
 	struct fpstate		__fpstate;
 };
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Which components there are, how large they are and where they lie: read from CPUID leaf 0xD at boot, never changed.
  */
-#ifndef ARCH_X86_FPU_XSTATE_H
-#define ARCH_X86_FPU_XSTATE_H
+#pragma once
 
 #include "arch/x86/fpu/types.h"
 
@@ -43,5 +42,3 @@ void *get_xsave_addr(struct xregs_state *xsave, enum xfeature nr);
 /* Offset in the kernel's format; 0 if the component does not exist. */
 u32 xstate_offset(enum xfeature nr);
 u32 xstate_size(enum xfeature nr);
-
-#endif

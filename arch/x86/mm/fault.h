@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Page faults (#PF), and the stacks of kernel tasks with their guard pages. */
-#ifndef ARCH_X86_MM_FAULT_H
-#define ARCH_X86_MM_FAULT_H
+#pragma once
 
 #include "arch/x86/thread.h"
 
@@ -17,5 +16,3 @@ bool is_stack_guard(unsigned long addr);
  */
 void *alloc_kernel_stack(void);
 void free_kernel_stack(void *stack);		/* does not sleep */
-
-#endif

@@ -3,8 +3,7 @@
  * Page tables (SDM vol. 3, 4.5). The kernel's half is the same in every address space: its top-level entries are made at
  * boot and copied, never changed afterwards.
  */
-#ifndef ARCH_X86_MM_PGTABLE_H
-#define ARCH_X86_MM_PGTABLE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -53,5 +52,3 @@ void flush_tlb_all_local(void);
  * For the tests: call @fn for every kernel mapping (address, its rights PTE_RW | PTE_NX | PTE_US, combined over levels).
  */
 void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights));
-
-#endif

@@ -4,8 +4,7 @@
  * handler first tries to bring the page in, and else continues at the entry's fixup: the caller gets -EFAULT.
  * May sleep (the page may have to be made), unless page faults are disabled.
  */
-#ifndef ARCH_X86_MM_UACCESS_H
-#define ARCH_X86_MM_UACCESS_H
+#pragma once
 
 #include "arch/x86/layout.h"
 #include "arch/x86/thread.h"
@@ -42,5 +41,3 @@ long strncpy_from_user(char *to, const char *from, size_t size);
 	__typeof__(*(ptr)) __pu = (value);				\
 	copy_to_user((ptr), &__pu, sizeof(__pu)); })
 #define get_user(var, ptr) copy_from_user(&(var), (ptr), sizeof(var))
-
-#endif
