@@ -2,7 +2,8 @@
 /*
  * Multiboot2's tags and PVH's start info, brought to one form.
  *
- * Runs on the boot page tables, which map the low 4 GiB in the direct map; both loaders place what they pass there.
+ * Runs on the boot page tables, which map the low 4 GiB in the direct map; both loaders place what
+ * they pass there.
  */
 #include "boot/bootinfo.h"
 #include "arch/x86/layout.h"
@@ -27,7 +28,10 @@ static void add_ram(u64 start, u64 size)
 
 	if (boot_info.nr_ram == BOOT_MEM_MAX || end < start)
 		return;
-	/* Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables there. */
+	/*
+	 * Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables
+	 * there.
+	 */
 	start = ALIGN_UP(max(start, 0x100000UL), PAGE_SIZE);
 	end = ALIGN_DOWN(min(end, DIRECT_MAP_MAX), PAGE_SIZE);
 	if (start < end)

@@ -2,8 +2,9 @@
 /*
  * From 32-bit protected mode to C in long mode.
  *
- * In: EBX = physical address of the loader's information; EAX = Multiboot2's magic, or anything from PVH.
- * Out: start_kernel(magic, info) on the boot stack, at the kernel's linked address, interrupts off.
+ * In: EBX = physical address of the loader's information; EAX = Multiboot2's magic, or anything
+ * from PVH. Out: start_kernel(magic, info) on the boot stack, at the kernel's linked address,
+ * interrupts off.
  */
 #include "arch/x86/layout.h"
 
@@ -28,7 +29,10 @@ boot_entry32:
 	movl	%eax, %ebp			/* EBP: magic, EBX: info; kept until long mode */
 	movl	$PHYS(boot_stack_top), %esp
 
-	/* 1. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots this has CPUID. */
+	/*
+	 * 1. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots
+	 * this has CPUID.
+	 */
 	pushl	%ebx
 	movl	$0x80000000, %eax
 	cpuid
@@ -41,7 +45,8 @@ boot_entry32:
 	popl	%ebx
 
 	/*
-	 * 2. First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there), in the direct map, and the
+	 * 2. First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there), in the
+	 * direct map, and the
 	 *    first GiB at KERNEL_OFFSET. mm_init() replaces them by tables that keep W^X.
 	 */
 	movl	$PHYS(boot_pd), %edi

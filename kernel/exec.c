@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * execve(): a static ELF64 program from the initramfs into a new address space (System V ABI, AMD64, 3.4).
+ * execve(): a static ELF64 program from the initramfs into a new address space (System V ABI,
+ * AMD64, 3.4).
  *
- * All checks come first and the new address space is complete before the old one goes, so that a broken program gives an
- * errno to a caller that still exists.
+ * All checks come first and the new address space is complete before the old one goes, so that a
+ * broken program gives an errno to a caller that still exists.
  */
 #include "kernel/exec.h"
 #include "arch/x86/mm/uaccess.h"
@@ -178,7 +179,10 @@ static int push(struct program *p, const void *data, size_t size)
 	return mm_write(p->mm, p->sp, data, size);
 }
 
-/* Copy the strings; their addresses go to @addrs, with a 0 at the end. Returns their number, or an error. */
+/*
+ * Copy the strings; their addresses go to @addrs, with a 0 at the end. Returns their number, or an
+ * error.
+ */
 static int push_strings(struct program *p, const char *const strings[], u64 *addrs, int room)
 {
 	int n;
@@ -280,7 +284,10 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
 	return ret;
 }
 
-/* --- The system call: bring path and strings into the kernel first; they are in the memory that will go. --- */
+/*
+ * --- The system call: bring path and strings into the kernel first; they are in the memory that
+ * will go. ---
+ */
 
 struct exec_strings {
 	char path[256];

@@ -10,10 +10,10 @@ void initramfs_init(void);		/* panics with one line if there is none */
 const char *initramfs_name(unsigned int index);
 
 /*
- * Replace current's program. The strings are the kernel's own; @argv and @envp end with NULL. May sleep.
- * 0: the task goes to the new program when it returns to ring 3. Errors leave it as it was: -ENOENT, -EACCES (not a
- * file), -ENOEXEC (not a static ELF64 program), -EINVAL (an impossible one), -E2BIG, -ENOMEM. Past the point of no
- * return an error ends the task.
+ * Replace current's program. The strings are the kernel's own; @argv and @envp end with NULL. May
+ * sleep. 0: the task goes to the new program when it returns to ring 3. Errors leave it as it was:
+ * -ENOENT, -EACCES (not a file), -ENOEXEC (not a static ELF64 program), -EINVAL (an impossible
+ * one), -E2BIG, -ENOMEM. Past the point of no return an error ends the task.
  */
 int kernel_execve(const char *path, const char *const argv[], const char *const envp[]);
 

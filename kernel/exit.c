@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * do_exit(): give back what can be given back by the task itself, tell the family, and switch away for ever. The stack and
- * the task_struct go when the last reference does, after that switch.
+ * do_exit(): give back what can be given back by the task itself, tell the family, and switch away
+ * for ever. The stack and the task_struct go when the last reference does, after that switch.
  *
- * The leader of a group stays as a zombie until its threads are gone too, and is then seen by the parent's wait4().
+ * The leader of a group stays as a zombie until its threads are gone too, and is then seen by the
+ * parent's wait4().
  */
 #include "kernel/exit.h"
 #include "arch/x86/process.h"
@@ -144,7 +145,10 @@ void do_group_exit_pending(void)
 
 /* --- exec --- */
 
-/* Another thread was the leader: take its pid, its place among the parent's children, and its children. */
+/*
+ * Another thread was the leader: take its pid, its place among the parent's children, and its
+ * children.
+ */
 static void take_over_leadership(struct task_struct *old) __must_hold(tasklist_lock)
 {
 	struct task_struct *child, *next;
@@ -245,7 +249,9 @@ long do_wait(pid_t pid, int *status, int options)
 	/* Process groups do not exist here: any child will do, or one by number. */
 	if ((options & ~WNOHANG) || (pid < -1) || pid == 0)
 		return -EINVAL;
-	/* tasklist_lock may block in there: it keeps our state, which is what saved_state is for. */
+	/*
+	 * tasklist_lock may block in there: it keeps our state, which is what saved_state is for.
+	 */
 	ret = wait_event_interruptible(&current->signal->wait_chldexit,
 				       (reaped = try_reap(pid, status)) || (options & WNOHANG));
 	return ret ? ret : reaped;

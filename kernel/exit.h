@@ -21,7 +21,10 @@ void __noreturn do_group_exit(int code);
 /* On the way to ring 3 with TIF_SIGPENDING: somebody ends the group. */
 void __noreturn do_group_exit_pending(void);
 
-/* exec: end all other threads, and become the group's leader. 0, or -EINTR if we are being ended ourselves. */
+/*
+ * exec: end all other threads, and become the group's leader. 0, or -EINTR if we are being ended
+ * ourselves.
+ */
 int de_thread(void);
 
 /* A child's pid, 0 (WNOHANG, none ready), -ECHILD, -EINTR, -EINVAL. Its status goes to *@status. */

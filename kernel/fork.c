@@ -2,8 +2,9 @@
 /*
  * kernel_clone() -> copy_process() -> copy_thread() -> fpu_clone(): how a task comes to be.
  *
- * Order matters twice. Everything that can fail is done before the child is visible to others. And copy_thread() is
- * called with no lock held and preempt_count 0, so the 1 that a splat shows is fpregs_lock()'s own.
+ * Order matters twice. Everything that can fail is done before the child is visible to others. And
+ * copy_thread() is called with no lock held and preempt_count 0, so the 1 that a splat shows is
+ * fpregs_lock()'s own.
  */
 #include "kernel/fork.h"
 #include "arch/x86/fpu/xstate.h"
@@ -148,7 +149,10 @@ static void put_signal(struct signal_struct *signal)
 
 /* --- Life of the task_struct --- */
 
-/* A copy of current with a stack of its own. The FPU part starts as zeros, not as the parent's stale image. */
+/*
+ * A copy of current with a stack of its own. The FPU part starts as zeros, not as the parent's
+ * stale image.
+ */
 static struct task_struct *dup_task_struct(void)
 {
 	struct task_struct *child = kmalloc(task_struct_size(), GFP_KERNEL | __GFP_ZERO);
@@ -233,7 +237,10 @@ static int link_child(struct task_struct *child, unsigned long flags)
 	} else {
 		child->group_leader = child;
 		child->tgid = child->pid;
-		/* Nobody waits for a kernel thread: it is no child of the process that happens to make it. */
+		/*
+		 * Nobody waits for a kernel thread: it is no child of the process that happens to
+		 * make it.
+		 */
 		child->real_parent = child->flags & PF_KTHREAD ? &init_task : current->group_leader;
 		list_add_tail(&child->sibling, &child->real_parent->children);
 	}

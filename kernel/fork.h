@@ -33,7 +33,9 @@ struct kernel_clone_args {
 /* pid of the new task, or a negative errno. */
 pid_t kernel_clone(const struct kernel_clone_args *args);
 
-/* A kernel thread. @fn ends it by returning. ERR_PTR, or the task with a reference for the caller. */
+/*
+ * A kernel thread. @fn ends it by returning. ERR_PTR, or the task with a reference for the caller.
+ */
 struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
 
 /* A task that starts in @fn and becomes a ring-3 program there (kernel_execve()), as init does. */
@@ -41,10 +43,15 @@ pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name);
 
 void fork_init(void);
 
-/* Let go of what ring 3 waits for when a task leaves its memory: vfork's parent, CLONE_CHILD_CLEARTID's word. */
+/*
+ * Let go of what ring 3 waits for when a task leaves its memory: vfork's parent,
+ * CLONE_CHILD_CLEARTID's word.
+ */
 void mm_release(struct task_struct *task);
 
 /* Take @task out of the pid table; tasklist_lock held. */
 void release_pid(struct task_struct *task);
-/* Put @task into the pid table under task->pid, in place of who stands there; tasklist_lock held. */
+/*
+ * Put @task into the pid table under task->pid, in place of who stands there; tasklist_lock held.
+ */
 void set_pid(struct task_struct *task);

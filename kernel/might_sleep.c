@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The reports of "sleeping where you must not" (formats: Linux's kernel/sched/core.c), and their counters.
+ * The reports of "sleeping where you must not" (formats: Linux's kernel/sched/core.c), and their
+ * counters.
  *
- * One rate limit for the whole system: at most one __might_resched report a second is printed. Counting comes first, so
- * that a silent report still shows in the counters.
+ * One rate limit for the whole system: at most one __might_resched report a second is printed.
+ * Counting comes first, so that a silent report still shows in the counters.
  */
 #include "kernel/might_sleep.h"
 #include "arch/x86/irqflags.h"

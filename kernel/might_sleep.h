@@ -2,8 +2,8 @@
 /*
  * "This may sleep": the assertion that catches the bug this kernel is about.
  *
- * A function that may block says so before it knows whether it will have to. So the report comes on every call from
- * the wrong place, not only on the unlucky one that finds the lock taken.
+ * A function that may block says so before it knows whether it will have to. So the report comes on
+ * every call from the wrong place, not only on the unlucky one that finds the lock taken.
  */
 #pragma once
 
@@ -20,7 +20,10 @@
  */
 void __might_resched(const char *file, int line, unsigned int offsets);
 
-/* Also checks that task->state is RUNNING: blocking would lose what it was set to. Locks that keep it skip this. */
+/*
+ * Also checks that task->state is RUNNING: blocking would lose what it was set to. Locks that keep
+ * it skip this.
+ */
 void __might_sleep(const char *file, int line);
 #define might_sleep() __might_sleep(__FILE__, __LINE__)
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options: name=value on the command line, some also at run time (splat_setopt). They choose the world.
+ * Options: name=value on the command line, some also at run time (splat_setopt). They choose the
+ * world.
  *
- * A file that owns an option declares it with BOOT_OPTION(); this is the only list. Unknown names and bad values are
- * named in a warning; boot goes on. What stands after "--" goes to init.
+ * A file that owns an option declares it with BOOT_OPTION(); this is the only list. Unknown names
+ * and bad values are named in a warning; boot goes on. What stands after "--" goes to init.
  */
 #pragma once
 

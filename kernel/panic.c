@@ -24,7 +24,10 @@ void add_taint(unsigned int bit)
 	__atomic_fetch_or(&tainted, BIT(bit), __ATOMIC_RELAXED);
 }
 
-/* 19 columns, one a flag, blank where unset; only W exists here, and the first is G as there are no modules. */
+/*
+ * 19 columns, one a flag, blank where unset; only W exists here, and the first is G as there are no
+ * modules.
+ */
 void print_tainted(char buf[TAINT_STRING_MAX])
 {
 	if (!tainted) {
@@ -67,7 +70,10 @@ void panic(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	printk(KERN_EMERG "Kernel panic - not syncing: %s", text);
-	/* A second panic, out of the first one's trace, gets its line but no trace. Before %gs is set: neither. */
+	/*
+	 * A second panic, out of the first one's trace, gets its line but no trace. Before %gs is
+	 * set: neither.
+	 */
 	if (!panicking && rdmsr(MSR_GS_BASE)) {
 		panicking = true;
 		dump_stack();

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When something is wrong: WARN goes on, BUG ends the task's world, panic ends the machine with a failing exit code.
- * None of them sleeps; all print registers or a trace; none can hang.
+ * When something is wrong: WARN goes on, BUG ends the task's world, panic ends the machine with a
+ * failing exit code. None of them sleeps; all print registers or a trace; none can hang.
  */
 #pragma once
 
 #include "kernel/uapi.h"
 #include "lib/types.h"
 
-/* Exit codes of the machine, as QEMU's isa-debug-exit makes them of the byte written: (byte << 1) | 1. */
+/*
+ * Exit codes of the machine, as QEMU's isa-debug-exit makes them of the byte written: (byte << 1) |
+ * 1.
+ */
 #define EXIT_BYTE_PASS		0x10	/* 33 */
 #define EXIT_BYTE_FAIL		0x11	/* 35 */
 #define EXIT_BYTE_PANIC		0x12	/* 37 */
@@ -22,7 +25,10 @@ extern enum system_states system_state;
 
 #define TAINT_WARN	9
 #define TAINT_STRING_MAX 48
-/* Note that the kernel has complained (taint W), and the text that says so: "Not tainted" or "Tainted: G ...". */
+/*
+ * Note that the kernel has complained (taint W), and the text that says so: "Not tainted" or
+ * "Tainted: G ...".
+ */
 void add_taint(unsigned int bit);
 void print_tainted(char buf[TAINT_STRING_MAX]);
 

@@ -19,7 +19,10 @@ struct pipe {
 	bool			reader, writer;	/* that end is open */
 };
 
-/* One end is closed for good. The other end's users hear of it under the lock: after that the pipe may be gone. */
+/*
+ * One end is closed for good. The other end's users hear of it under the lock: after that the pipe
+ * may be gone.
+ */
 static void close_end(struct pipe *pipe, bool *end)
 {
 	bool unused;
@@ -96,7 +99,10 @@ static ssize_t write_some(struct pipe *pipe, const char *user_buf, size_t count)
 	return n;
 }
 
-/* All of it, or as much as went before an error. Nobody left to read: -EPIPE (there is no SIGPIPE yet). */
+/*
+ * All of it, or as much as went before an error. Nobody left to read: -EPIPE (there is no SIGPIPE
+ * yet).
+ */
 static ssize_t pipe_write(struct file *file, const char *user_buf, size_t count)
 {
 	struct pipe *pipe = file->private;

@@ -2,14 +2,13 @@
 /*
  * preempt_count: why the running code may not be switched away from, as one number per CPU.
  *
- *   bits  0-7   nested preempt_disable() and raw locks
- *   bits  8-15  softirqs (serving: 0x100, disabled: 0x200)
- *   bits 16-19  hard interrupts
- *   bits 20-23  NMI
- *   bit  31     inverted: set = no reschedule is wanted. So "count 0 and a reschedule wanted" is plain 0.
+ * bits  0-7   nested preempt_disable() and raw locks   bits  8-15  softirqs (serving: 0x100,
+ * disabled: 0x200)   bits 16-19  hard interrupts   bits 20-23  NMI   bit  31     inverted: set = no
+ * reschedule is wanted. So "count 0 and a reschedule wanted" is plain 0.
  *
- * The count belongs to the CPU, not to the task: every switch happens at the same depth (FORK_PREEMPT_COUNT), so it
- * need not be saved. The address that took it from 0 is kept, for the splat's "Preemption disabled at:".
+ * The count belongs to the CPU, not to the task: every switch happens at the same depth
+ * (FORK_PREEMPT_COUNT), so it need not be saved. The address that took it from 0 is kept, for the
+ * splat's "Preemption disabled at:".
  */
 #pragma once
 
@@ -26,7 +25,10 @@
 #define NMI_MASK		0xf00000
 #define PREEMPT_NEED_RESCHED	0x80000000
 
-/* A new task wakes up as if inside schedule(): once for schedule() itself, once for the run queue's lock. */
+/*
+ * A new task wakes up as if inside schedule(): once for schedule() itself, once for the run queue's
+ * lock.
+ */
 #define FORK_PREEMPT_COUNT	(2 * PREEMPT_OFFSET)
 
 static inline int preempt_count(void)
@@ -72,10 +74,10 @@ static inline bool should_resched(void)
 }
 
 /**
- * preempt_count_add(), preempt_count_sub() - change the count by @val, checked.
- * add notes its caller's address if it takes the count from 0, and warns within 10 of an overflow of the low byte.
- * sub reports an underflow and then leaves the count alone. preempt_count_add_ip() names another address than its
- * caller's: a lock function passes its own caller's. Context: any.
+ * preempt_count_add(), preempt_count_sub() - change the count by @val, checked. add notes its
+ * caller's address if it takes the count from 0, and warns within 10 of an overflow of the low
+ * byte. sub reports an underflow and then leaves the count alone. preempt_count_add_ip() names
+ * another address than its caller's: a lock function passes its own caller's. Context: any.
  */
 void preempt_count_add(int val);
 void preempt_count_add_ip(int val, unsigned long ip);

@@ -2,8 +2,8 @@
 /*
  * A task: one thread of execution, in ring 3 or in the kernel only.
  *
- * Life: copy_process() makes it, wake_up_new_task() starts it, do_exit() ends it, and the last put_task_struct() gives
- * the memory back. Tasks of one process share a signal_struct.
+ * Life: copy_process() makes it, wake_up_new_task() starts it, do_exit() ends it, and the last
+ * put_task_struct() gives the memory back. Tasks of one process share a signal_struct.
  */
 #pragma once
 
@@ -47,7 +47,10 @@ struct mm_struct;
 struct rq;
 struct rt_mutex_waiter;
 
-/* Shared by CLONE_SIGHAND. Real Linux keeps signal handlers here; Splat needs its lock, the heart of the story. */
+/*
+ * Shared by CLONE_SIGHAND. Real Linux keeps signal handlers here; Splat needs its lock, the heart
+ * of the story.
+ */
 struct sighand_struct {
 	spinlock_t		siglock;
 	int			count;			/* atomic */
@@ -117,7 +120,10 @@ struct task_struct {
 	struct list_head	thread_node;		/* in signal->threads */
 	int			exit_state;
 
-	/* The switch and the FPU code. Last: the FPU's register area is as long as this CPU needs it. */
+	/*
+	 * The switch and the FPU code. Last: the FPU's register area is as long as this CPU needs
+	 * it.
+	 */
 	struct thread_struct	thread;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tick drives everything here: jiffies, the scheduler's time slices, and a list of timers, soonest first.
+ * The tick drives everything here: jiffies, the scheduler's time slices, and a list of timers,
+ * soonest first.
  */
 #include "kernel/time.h"
 #include "kernel/files.h"

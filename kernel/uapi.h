@@ -2,14 +2,18 @@
 /*
  * What ring 3 and the kernel agree on beyond Linux's own system calls.
  *
- * Numbers above 1000 are Splat's: they choose the world at run time and read what the kernel counted, so that no
- * test has to parse text to know what happened. Included by kernel and user programs alike.
+ * Numbers above 1000 are Splat's: they choose the world at run time and read what the kernel
+ * counted, so that no test has to parse text to know what happened. Included by kernel and user
+ * programs alike.
  */
 #pragma once
 
 #include <stdint.h>
 
-/* splat_setopt("name=value"): set a boot option at run time. -EINVAL: unknown or bad value; -EPERM: boot only. */
+/*
+ * splat_setopt("name=value"): set a boot option at run time. -EINVAL: unknown or bad value; -EPERM:
+ * boot only.
+ */
 #define SYS_splat_setopt		1001
 /* splat_info(struct splat_info *, size): copy min(size, sizeof) bytes. */
 #define SYS_splat_info			1002
@@ -17,11 +21,17 @@
 #define SYS_splat_ratelimit_reset	1003
 /* splat_hold_siglock(): take the group's siglock, hold it until somebody waits for it, let go. */
 #define SYS_splat_hold_siglock		1004
-/* splat_await_siglock(): sleep until a thread of the group stands in splat_hold_siglock() with the lock. */
+/*
+ * splat_await_siglock(): sleep until a thread of the group stands in splat_hold_siglock() with the
+ * lock.
+ */
 #define SYS_splat_await_siglock		1005
 /* splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. */
 #define SYS_splat_ktest			1006
-/* splat_readdir(index, char *name, size): the index-th path of the initramfs; its length, or -ENOENT. */
+/*
+ * splat_readdir(index, char *name, size): the index-th path of the initramfs; its length, or
+ * -ENOENT.
+ */
 #define SYS_splat_readdir		1007
 
 #define SPLAT_KTEST_COUNT	0	/* returns the number of suites */

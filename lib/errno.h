@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Linux's error numbers, as far as Splat returns them. A function that can fail returns the negative. */
+/*
+ * Linux's error numbers, as far as Splat returns them. A function that can fail returns the
+ * negative.
+ */
 #pragma once
 
 #define EPERM		1

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The log: a ring of fixed-size records, each claimed by one atomic add, so that any context may write one.
+ * The log: a ring of fixed-size records, each claimed by one atomic add, so that any context may
+ * write one.
  *
- * Who gets the console prints every finished record in order and then looks again; who does not get it leaves its
- * record to the holder. Interrupts are off while the console is held, so the holder is never preempted; an NMI that
- * comes meanwhile finds it taken and returns. No lock is waited for, and preempt_count is never touched: its
- * "disabled at" address must survive the report that prints it.
+ * Who gets the console prints every finished record in order and then looks again; who does not get
+ * it leaves its record to the holder. Interrupts are off while the console is held, so the holder
+ * is never preempted; an NMI that comes meanwhile finds it taken and returns. No lock is waited
+ * for, and preempt_count is never touched: its "disabled at" address must survive the report that
+ * prints it.
  */
 #include "lib/printk.h"
 #include "arch/x86/console.h"
@@ -76,7 +78,10 @@ static void console_flush(void)
 		next = console_seq;
 		__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
 		local_irq_restore(flags);
-		/* A record finished after the last look and before the release would wait for the next message. */
+		/*
+		 * A record finished after the last look and before the release would wait for the
+		 * next message.
+		 */
 	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
 }
 
@@ -116,8 +121,8 @@ int printk(const char *fmt, ...)
 }
 
 /*
- * What ring 3 writes: straight to the console, no record, in order with the log. Does not sleep. Waits for the
- * console, which another CPU holds for one line at most; so not for NMI context.
+ * What ring 3 writes: straight to the console, no record, in order with the log. Does not sleep.
+ * Waits for the console, which another CPU holds for one line at most; so not for NMI context.
  */
 void console_write_user(const char *text, size_t len)
 {

@@ -2,8 +2,9 @@
 /*
  * Kernel messages: one call is one line, kept in a ring and sent to the console.
  *
- * Context: any, NMI included; never sleeps and does not touch preempt_count. A message that comes while another
- * context holds the console is printed by that holder before it lets go, so nothing is lost or torn.
+ * Context: any, NMI included; never sleeps and does not touch preempt_count. A message that comes
+ * while another context holds the console is printed by that holder before it lets go, so nothing
+ * is lost or torn.
  */
 #pragma once
 
@@ -20,8 +21,8 @@
 #define KERN_PLAIN	KERN_SOH "p"	/* no time stamp: KTAP, and what ring 3 writes */
 
 /**
- * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is optional.
- * Lines longer than PRINTK_LINE_MAX are cut and marked with "...".
+ * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is
+ * optional. Lines longer than PRINTK_LINE_MAX are cut and marked with "...".
  */
 int printk(const char *fmt, ...) __printf(1, 2);
 int vprintk(const char *fmt, va_list args);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words everything else is written in: fixed-size integers, a few compiler attributes, container_of.
- * Nothing here knows about tasks, CPUs or memory.
+ * The words everything else is written in: fixed-size integers, a few compiler attributes,
+ * container_of. Nothing here knows about tasks, CPUs or memory.
  */
 #pragma once
 

@@ -2,8 +2,9 @@
 /*
  * The demonstration: fork under the buggy and the fixed order, see the splat and see it gone.
  *
- * Each world is a real fork with known values in every vector register, verified in parent and child. What the kernel
- * reported is read from its counters, never from text. Exit status 0 only if every world came out as it must.
+ * Each world is a real fork with known values in every vector register, verified in parent and
+ * child. What the kernel reported is read from its counters, never from text. Exit status 0 only if
+ * every world came out as it must.
  */
 #include "user/lib/libc.h"
 #include "user/lib/vec.h"
@@ -13,7 +14,9 @@
 struct world {
 	const char *order, *dynamic;
 	bool contended;
-	/* What must come out. The three kinds that this bug can cause; any other kind must stay 0. */
+	/*
+	 * What must come out. The three kinds that this bug can cause; any other kind must stay 0.
+	 */
 	u64 might_sleep, atomic_sched, underflow;
 	/* What came out. */
 	struct splat_info before, after;
@@ -27,7 +30,10 @@ static struct world worlds[] = {
 	{ .order = "buggy", .dynamic = "force", .might_sleep = 1 },
 	{ .order = "fixed", .dynamic = "off" },
 	{ .order = "fixed", .dynamic = "force" },
-	/* Blocking with preemption off is reported too; the scheduler mends the count, so the unlock underflows. */
+	/*
+	 * Blocking with preemption off is reported too; the scheduler mends the count, so the
+	 * unlock underflows.
+	 */
 	{ .order = "buggy", .dynamic = "force", .contended = true, .might_sleep = 1, .atomic_sched = 1, .underflow = 1 },
 	{ .order = "fixed", .dynamic = "force", .contended = true },
 };
@@ -70,8 +76,8 @@ static void hold_siglock(void *arg __unused)
 }
 
 /*
- * A second thread takes the group's siglock and keeps it until it sees a waiter; we become that waiter, inside fork. We
- * are the more urgent one, so the holder must be boosted.
+ * A second thread takes the group's siglock and keeps it until it sees a waiter; we become that
+ * waiter, inside fork. We are the more urgent one, so the holder must be boosted.
  */
 static void fork_contended(struct world *w, u64 seed)
 {

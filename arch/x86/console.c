@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A 16550 UART, polled (see console.h). A machine without one loses output, never time: each wait is bounded. */
+/*
+ * A 16550 UART, polled (see console.h). A machine without one loses output, never time: each wait
+ * is bounded.
+ */
 #include "arch/x86/console.h"
 #include "arch/x86/cpu/insns.h"
 

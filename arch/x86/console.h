@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The console: the first serial port (16550 at COM1), by polling, so that it works in every context. */
+/*
+ * The console: the first serial port (16550 at COM1), by polling, so that it works in every
+ * context.
+ */
 #pragma once
 
 #include "lib/types.h"

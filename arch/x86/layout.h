@@ -2,10 +2,9 @@
 /*
  * Where things stand in the 48-bit address space. Read by C and by assembly.
  *
- *   0000000000400000  ring 3: program, heap, mmap, stack            0000800000000000  (not canonical)
- *   ffff888000000000  all RAM, one to one (the direct map)
- *   ffffc90000000000  kernel stacks, each with an unmapped page below it
- *   ffffffff81000000  the kernel image, loaded at 16 MiB
+ * 0000000000400000  ring 3: program, heap, mmap, stack            0000800000000000  (not canonical)
+ * ffff888000000000  all RAM, one to one (the direct map)   ffffc90000000000  kernel stacks, each
+ * with an unmapped page below it   ffffffff81000000  the kernel image, loaded at 16 MiB
  */
 #pragma once
 

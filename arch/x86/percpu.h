@@ -2,9 +2,9 @@
 /*
  * What each CPU has for itself, reached through %gs in one instruction.
  *
- * One instruction matters: between reading "which CPU am I" and using the answer a task could be preempted and go on
- * elsewhere. A field read through this_cpu_read() is right at that instant; a pointer from this_cpu() stays right
- * only while preemption is off.
+ * One instruction matters: between reading "which CPU am I" and using the answer a task could be
+ * preempted and go on elsewhere. A field read through this_cpu_read() is right at that instant; a
+ * pointer from this_cpu() stays right only while preemption is off.
  */
 #pragma once
 
@@ -38,7 +38,9 @@ struct cpu {
 	unsigned long		kernel_sp;		/* top of current's kernel stack */
 	unsigned long		user_sp;		/* scratch of the SYSCALL entry */
 
-	/* FPU: whose state the registers hold (arch/x86/fpu/regs.c), and is the kernel using them? */
+	/*
+	 * FPU: whose state the registers hold (arch/x86/fpu/regs.c), and is the kernel using them?
+	 */
 	struct fpu		*fpu_fpregs_owner_ctx;
 	bool			in_kernel_fpu;
 	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;	/* executed since boot; may wrap */

@@ -9,7 +9,10 @@
 struct task_struct *__switch_to_asm(struct task_struct *prev, struct task_struct *next);
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next);
 
-/* Fill in @child's kernel stack and thread_struct, FPU state last. May sleep: fpu_clone() takes siglock. */
+/*
+ * Fill in @child's kernel stack and thread_struct, FPU state last. May sleep: fpu_clone() takes
+ * siglock.
+ */
 int copy_thread(struct task_struct *child, const struct kernel_clone_args *args);
 
 /* exec: all registers as a new program finds them. May sleep. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calibration: let the PIT's channel 2 count 10 ms (its 1.193182 MHz are fixed by the PC's design) and see how far the
- * TSC and the local APIC's timer get meanwhile. The interrupt flag is off, so nothing disturbs the measurement.
+ * Calibration: let the PIT's channel 2 count 10 ms (its 1.193182 MHz are fixed by the PC's design)
+ * and see how far the TSC and the local APIC's timer get meanwhile. The interrupt flag is off, so
+ * nothing disturbs the measurement.
  */
 #include "arch/x86/time.h"
 #include "arch/x86/cpu/apic.h"

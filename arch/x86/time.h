@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Time: the TSC, scaled by a calibration against the PIT. Monotonic on one CPU; starts near 0 at boot. */
+/*
+ * Time: the TSC, scaled by a calibration against the PIT. Monotonic on one CPU; starts near 0 at
+ * boot.
+ */
 #pragma once
 
 #include "lib/types.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The unwinder: two things walk up the stack together. The frame pointers (%rbp) lead from return address to return
- * address; beside them every word is looked at, and one that is a kernel text address is printed. A word that stands
- * where a frame says its return address is, is confirmed; any other may be a leftover and gets "? ".
+ * The unwinder: two things walk up the stack together. The frame pointers (%rbp) lead from return
+ * address to return address; beside them every word is looked at, and one that is a kernel text
+ * address is printed. A word that stands where a frame says its return address is, is confirmed;
+ * any other may be a leftover and gets "? ".
  *
- * At an entry from below, %rbp holds the address of pt_regs plus 1 (entry.S): the chain goes on with the registers
- * saved there.
+ * At an entry from below, %rbp holds the address of pt_regs plus 1 (entry.S): the chain goes on
+ * with the registers saved there.
  */
 #include "arch/x86/unwind.h"
 #include "arch/x86/entry/entry.h"

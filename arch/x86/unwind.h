@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Backtraces as Linux prints them. Any context; never sleeps, never faults: it reads only inside known stacks. */
+/*
+ * Backtraces as Linux prints them. Any context; never sleeps, never faults: it reads only inside
+ * known stacks.
+ */
 #pragma once
 
 #include "arch/x86/thread.h"
@@ -7,8 +10,9 @@
 struct task_struct;
 
 /*
- * Print "Call Trace:" of @task: from @regs if given, else from the caller (current) or from where it was switched out.
- * Entries that the frame pointers confirm print plain, other kernel addresses found on the stack with "? ".
+ * Print "Call Trace:" of @task: from @regs if given, else from the caller (current) or from where
+ * it was switched out. Entries that the frame pointers confirm print plain, other kernel addresses
+ * found on the stack with "? ".
  */
 void show_stack(struct task_struct *task, const struct pt_regs *regs);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The museum: "bug=name" re-creates one known mistake at run time, so that a check can be seen to fail. */
+/*
+ * The museum: "bug=name" re-creates one known mistake at run time, so that a check can be seen to
+ * fail.
+ */
 #pragma once
 
 #include "lib/types.h"

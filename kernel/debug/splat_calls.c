@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Splat's own system calls: choose a world at run time, read what was counted, run the in-kernel tests, and stage a
- * contended siglock.
+ * Splat's own system calls: choose a world at run time, read what was counted, run the in-kernel
+ * tests, and stage a contended siglock.
  */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
@@ -96,8 +96,9 @@ static long splat_readdir(unsigned int index, char *user_name, size_t size)
 }
 
 /*
- * The contended case without luck and without sleeping for a while: the holder keeps siglock until it sees the contender
- * in the lock's tree. It spins, preemptibly: on one CPU the contender runs because it is more urgent or its time comes.
+ * The contended case without luck and without sleeping for a while: the holder keeps siglock until
+ * it sees the contender in the lock's tree. It spins, preemptibly: on one CPU the contender runs
+ * because it is more urgent or its time comes.
  */
 static long splat_hold_siglock(void)
 {

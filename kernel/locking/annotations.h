@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a function does to a lock or a context, said in its type: clang's -Wthread-safety checks it, gcc sees nothing.
- * A function that may sleep is __must_not_hold(preempt_off). Annotate only the outer functions: clang takes a nested
- * preempt_disable() for a mistake.
+ * What a function does to a lock or a context, said in its type: clang's -Wthread-safety checks it,
+ * gcc sees nothing. A function that may sleep is __must_not_hold(preempt_off). Annotate only the
+ * outer functions: clang takes a nested preempt_disable() for a mistake.
  */
 #pragma once
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* mutex_t: the plain sleeping lock, an rt_mutex that waits in TASK_UNINTERRUPTIBLE and does not keep the state. */
+/*
+ * mutex_t: the plain sleeping lock, an rt_mutex that waits in TASK_UNINTERRUPTIBLE and does not
+ * keep the state.
+ */
 #include "kernel/locking/rtmutex.h"
 #include "kernel/might_sleep.h"
 #include "kernel/panic.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A test-and-set lock. Preemption goes off first: a holder that was switched away would let others spin for its whole
- * absence. Each function passes its caller's address on as the place where preemption was disabled.
+ * A test-and-set lock. Preemption goes off first: a holder that was switched away would let others
+ * spin for its whole absence. Each function passes its caller's address on as the place where
+ * preemption was disabled.
  */
 #include "kernel/locking/raw_spinlock.h"
 #include "arch/x86/cpu/insns.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * raw_spinlock_t: spins with preemption off, on every kernel. For the scheduler, the locks that sleep, the page
- * allocator and interrupt code; held for a short and bounded time.
+ * raw_spinlock_t: spins with preemption off, on every kernel. For the scheduler, the locks that
+ * sleep, the page allocator and interrupt code; held for a short and bounded time.
  *
- * Context: any that the lock's users allow; the _irq forms also keep this CPU's interrupts out. Never sleeps.
- * Checked: unlocking a lock that another CPU holds, and taking one that this CPU holds (it would spin for ever).
+ * Context: any that the lock's users allow; the _irq forms also keep this CPU's interrupts out.
+ * Never sleeps. Checked: unlocking a lock that another CPU holds, and taking one that this CPU
+ * holds (it would spin for ever).
  */
 #pragma once
 

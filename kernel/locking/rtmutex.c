@@ -2,12 +2,13 @@
 /*
  * The core of the locks that sleep: who may take, who waits, who is boosted.
  *
- * A waiter stands in the lock's tree (lock->waiters). The top waiter of each lock also stands in its owner's tree
- * (owner->pi_waiters), so the owner's priority is the minimum of its own and the first one there. If the owner itself
- * waits for a lock, its new priority must move it up there too, and so on: the chain walk.
+ * A waiter stands in the lock's tree (lock->waiters). The top waiter of each lock also stands in
+ * its owner's tree (owner->pi_waiters), so the owner's priority is the minimum of its own and the
+ * first one there. If the owner itself waits for a lock, its new priority must move it up there
+ * too, and so on: the chain walk.
  *
- * Locks: lock->wait_lock, then one task's pi_lock. Both raw, interrupts off. Only rt_mutex_adjust_prio_chain() goes
- * the other way, and therefore tries.
+ * Locks: lock->wait_lock, then one task's pi_lock. Both raw, interrupts off. Only
+ * rt_mutex_adjust_prio_chain() goes the other way, and therefore tries.
  */
 #include "kernel/locking/rtmutex.h"
 #include "arch/x86/cpu/insns.h"
@@ -42,13 +43,19 @@ bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struc
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* From here on a fast unlock fails: whoever holds the lock comes to the slow path and finds us. wait_lock held. */
+/*
+ * From here on a fast unlock fails: whoever holds the lock comes to the slow path and finds us.
+ * wait_lock held.
+ */
 static void mark_rt_mutex_waiters(struct rt_mutex_base *lock)
 {
 	__atomic_fetch_or(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELAXED);
 }
 
-/* Taking the mark back when nobody waits any more, so that the fast paths work again. wait_lock held. */
+/*
+ * Taking the mark back when nobody waits any more, so that the fast paths work again. wait_lock
+ * held.
+ */
 void fixup_rt_mutex_waiters(struct rt_mutex_base *lock)
 {
 	if (!rt_mutex_has_waiters(lock))
@@ -133,8 +140,9 @@ struct chain {
 };
 
 /*
- * One step: @c->task waits for a lock; move it to its new place there, and let the lock's owner inherit.
- * Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN to try this step again.
+ * One step: @c->task waits for a lock; move it to its new place there, and let the lock's owner
+ * inherit. Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN
+ * to try this step again.
  */
 static int chain_step(struct chain *c)
 {
@@ -172,7 +180,10 @@ static int chain_step(struct chain *c)
 	raw_spin_unlock(&task->pi_lock);
 
 	if (!owner) {
-		/* Free, and its top waiter was woken. If that is another one now, it must hear of it. */
+		/*
+		 * Free, and its top waiter was woken. If that is another one now, it must hear of
+		 * it.
+		 */
 		if (prev_top != new_top)
 			wake_up_state(new_top->task, new_top->wake_state);
 		raw_spin_unlock_irq(&lock->wait_lock);
@@ -197,8 +208,8 @@ static int chain_step(struct chain *c)
 }
 
 /*
- * Carry @task's priority along the locks it waits for. Called with no lock held and preemptible: at most two locks are
- * held at a time, however long the chain. Drops the caller's reference on @task.
+ * Carry @task's priority along the locks it waits for. Called with no lock held and preemptible: at
+ * most two locks are held at a time, however long the chain. Drops the caller's reference on @task.
  */
 static int rt_mutex_adjust_prio_chain(struct task_struct *task, bool detect_deadlock,
 				      struct rt_mutex_base *orig_lock, struct task_struct *top_task)
@@ -227,7 +238,10 @@ void rt_mutex_adjust_pi(struct task_struct *task)
 
 /* --- Taking, waiting, handing on. wait_lock held, interrupts off. --- */
 
-/* May @waiter have the lock although another one is first? Only if it is more urgent; RT tasks never jump equals. */
+/*
+ * May @waiter have the lock although another one is first? Only if it is more urgent; RT tasks
+ * never jump equals.
+ */
 static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task, struct rt_mutex_waiter *waiter)
 {
 	int prio = waiter_prio(task);
@@ -348,14 +362,18 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 		return;
 	}
 	/*
-	 * Deboost first, then wake. Between the two we are back at our own priority with the lock free; preemption
-	 * stays off there, or a middle priority could keep us, and so the waiter, from going on.
+	 * Deboost first, then wake. Between the two we are back at our own priority with the lock
+	 * free; preemption stays off there, or a middle priority could keep us, and so the waiter,
+	 * from going on.
 	 */
 	raw_spin_lock(&current->pi_lock);
 	dequeue_pi(current, waiter);
 	rt_mutex_adjust_prio(current);
 	raw_spin_unlock(&current->pi_lock);
-	/* The waiter stays in the tree and takes the lock itself; until then a more urgent one may steal it. */
+	/*
+	 * The waiter stays in the tree and takes the lock itself; until then a more urgent one may
+	 * steal it.
+	 */
 	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
 	task = get_task_struct(waiter->task);
 	wake_state = waiter->wake_state;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rt_mutex: a lock whose owner runs at the priority of its most urgent waiter. Under it stand Splat's two locks that
- * sleep: mutex (this file's rt_mutex_lock) and spinlock_t (spinlock_rt.h).
+ * rt_mutex: a lock whose owner runs at the priority of its most urgent waiter. Under it stand
+ * Splat's two locks that sleep: mutex (this file's rt_mutex_lock) and spinlock_t (spinlock_rt.h).
  *
- * owner holds the owning task's address; bit 0 says that waiters stand in the tree, so that the fast paths (one
- * compare-and-swap) fail and everyone meets under wait_lock. NULL with bit 0 set: free, the top waiter is about to
- * take it. Lock order: wait_lock, then a task's pi_lock.
+ * owner holds the owning task's address; bit 0 says that waiters stand in the tree, so that the
+ * fast paths (one compare-and-swap) fail and everyone meets under wait_lock. NULL with bit 0 set:
+ * free, the top waiter is about to take it. Lock order: wait_lock, then a task's pi_lock.
  */
 #pragma once
 
@@ -22,7 +22,10 @@ struct rt_mutex_base {
 	unsigned long		owner;
 };
 
-/* A place in two queues: the lock's, and, for the top waiter, the owner's. Lives on the waiter's stack. */
+/*
+ * A place in two queues: the lock's, and, for the top waiter, the owner's. Lives on the waiter's
+ * stack.
+ */
 struct rt_mutex_waiter {
 	struct rb_node		tree_entry;	/* lock->waiters; wait_lock */
 	struct rb_node		pi_tree_entry;	/* owner->pi_waiters; the owner's pi_lock */
@@ -49,7 +52,9 @@ static inline bool rt_mutex_has_waiters(const struct rt_mutex_base *lock)
 	return !rb_empty_cached(&lock->waiters);
 }
 
-/* --- mutex: may sleep, must not be held across a return to ring 3; only the owner may unlock. --- */
+/*
+ * --- mutex: may sleep, must not be held across a return to ring 3; only the owner may unlock. ---
+ */
 
 typedef struct __capability("mutex") mutex {
 	struct rt_mutex_base rtmutex;
@@ -69,8 +74,8 @@ void rt_mutex_base_init(struct rt_mutex_base *lock);
 bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new);
 
 /*
- * wait_lock held, interrupts off. @waiter says how @task would wait (rt_mutex_init_waiter()), whether it stands in the
- * tree yet or not.
+ * wait_lock held, interrupts off. @waiter says how @task would wait (rt_mutex_init_waiter()),
+ * whether it stands in the tree yet or not.
  */
 bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task, struct rt_mutex_waiter *waiter);
 int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter,
@@ -79,10 +84,14 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter);
 void fixup_rt_mutex_waiters(struct rt_mutex_base *lock);
 void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock, unsigned int wake_state);
 
-/* Hand the lock on: deboost, then wake the top waiter. Does not sleep, may be preempted at its end. */
+/*
+ * Hand the lock on: deboost, then wake the top waiter. Does not sleep, may be preempted at its end.
+ */
 void rt_mutex_slowunlock(struct rt_mutex_base *lock);
 
-/* @task's own priority changed: carry it along the chain of locks that it waits for. No lock held. */
+/*
+ * @task's own priority changed: carry it along the chain of locks that it waits for. No lock held.
+ */
 void rt_mutex_adjust_pi(struct task_struct *task);
 
 /* The most urgent task that waits for a lock of @task, or NULL. @task's pi_lock held. */

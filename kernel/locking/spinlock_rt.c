@@ -2,8 +2,9 @@
 /*
  * spinlock_t under PREEMPT_RT (see spinlock_rt.h).
  *
- * The order on the way in: check the context, take the rt_mutex, enter an RCU read section, pin to the CPU. On the way
- * out the reverse, with RCU last: the lock's memory may be freed by RCU as soon as it is released.
+ * The order on the way in: check the context, take the rt_mutex, enter an RCU read section, pin to
+ * the CPU. On the way out the reverse, with RCU last: the lock's memory may be freed by RCU as soon
+ * as it is released.
  */
 #include "kernel/locking/spinlock_rt.h"
 #include "kernel/might_sleep.h"
@@ -16,16 +17,17 @@ void spin_lock_init(spinlock_t *lock)
 }
 
 /*
- * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known whether the lock is
- * free: the report must not depend on luck.
+ * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known
+ * whether the lock is free: the report must not depend on luck.
  */
 #define RTLOCK_RESCHED_OFFSETS \
 	((unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT)
 
 /*
- * The caller's state is put aside: code that says set_current_state(); spin_lock(); ...; schedule() must neither lose
- * the state nor a wake-up that comes while it waits here. A normal wake-up finds saved_state and sets it to RUNNING
- * (try_to_wake_up()); only the unlocker's, with exactly TASK_RTLOCK_WAIT, wakes us.
+ * The caller's state is put aside: code that says set_current_state(); spin_lock(); ...; schedule()
+ * must neither lose the state nor a wake-up that comes while it waits here. A normal wake-up finds
+ * saved_state and sets it to RUNNING (try_to_wake_up()); only the unlocker's, with exactly
+ * TASK_RTLOCK_WAIT, wakes us.
  */
 static void save_state(void)
 {

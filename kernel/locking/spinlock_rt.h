@@ -2,10 +2,11 @@
 /*
  * spinlock_t under PREEMPT_RT: its name says spin, but it sleeps.
  *
- * It is an rt_mutex with priority inheritance. A holder can be preempted, cannot be migrated, and counts as an RCU
- * reader. The _irq forms do not touch the interrupt flag. So it must not be taken with preemption or interrupts off,
- * not even when it is free: that is checked on every call (kernel/might_sleep.h). Blocking keeps task->__state
- * (saved_state), because code written for a spinning lock does not expect to lose it.
+ * It is an rt_mutex with priority inheritance. A holder can be preempted, cannot be migrated, and
+ * counts as an RCU reader. The _irq forms do not touch the interrupt flag. So it must not be taken
+ * with preemption or interrupts off, not even when it is free: that is checked on every call
+ * (kernel/might_sleep.h). Blocking keeps task->__state (saved_state), because code written for a
+ * spinning lock does not expect to lose it.
  */
 #pragma once
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Slabs of one page: free objects are linked through their first word; the rest of them is poison. */
+/*
+ * Slabs of one page: free objects are linked through their first word; the rest of them is poison.
+ */
 #include "kernel/mm/kmalloc.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"

@@ -2,8 +2,9 @@
 /*
  * Small objects: sizes are powers of two, cut from single pages; above half a page, whole pages.
  *
- * Objects are aligned to their size (64 at least from 64 bytes on, which XSAVE needs). Freed objects are filled with
- * a poison that is checked when they are given out again: a write after free panics, naming the object.
+ * Objects are aligned to their size (64 at least from 64 bytes on, which XSAVE needs). Freed
+ * objects are filled with a poison that is checked when they are given out again: a write after
+ * free panics, naming the object.
  * Context: GFP_KERNEL may sleep; GFP_ATOMIC and kfree() never do.
  */
 #pragma once

@@ -2,8 +2,9 @@
 /*
  * Areas, faults, copy-on-write.
  *
- * Fork shares every page read-only and counts its users; the first write by either side faults and gets a copy, or the
- * page itself if the other is gone. Memory that was never touched has no page at all.
+ * Fork shares every page read-only and counts its users; the first write by either side faults and
+ * gets a copy, or the page itself if the other is gone. Memory that was never touched has no page
+ * at all.
  */
 #include "kernel/mm/mm.h"
 #include "arch/x86/cpu/insns.h"
@@ -44,7 +45,10 @@ void mmgrab(struct mm_struct *mm)
 	__atomic_fetch_add(&mm->mm_count, 1, __ATOMIC_RELAXED);
 }
 
-/* The top-level table may still be loaded on this CPU, though nobody runs in it: load the kernel's own. */
+/*
+ * The top-level table may still be loaded on this CPU, though nobody runs in it: load the kernel's
+ * own.
+ */
 void mmdrop(struct mm_struct *mm)
 {
 	unsigned long flags;

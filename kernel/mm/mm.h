@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces of ring 3: a sorted list of areas, and page tables that are filled when a page is touched.
+ * Address spaces of ring 3: a sorted list of areas, and page tables that are filled when a page is
+ * touched.
  *
- * mm_users counts tasks that run in it; when it drops to 0 all pages go. mm_count counts who keeps the top-level table:
- * all users together as one, and kernel threads that borrow it.
- * Everything here may sleep, except mmgrab(), mmdrop() and switch_mm().
+ * mm_users counts tasks that run in it; when it drops to 0 all pages go. mm_count counts who keeps
+ * the top-level table: all users together as one, and kernel threads that borrow it. Everything
+ * here may sleep, except mmgrab(), mmdrop() and switch_mm().
  */
 #pragma once
 
@@ -47,7 +48,10 @@ void mmdrop(struct mm_struct *mm);
 
 /* Load its tables unless they are. Preemption or interrupts off. */
 void switch_mm(struct mm_struct *mm);
-/* Make @mm current's (exec; or NULL at exit), and give back the old one's tables, not its user count. */
+/*
+ * Make @mm current's (exec; or NULL at exit), and give back the old one's tables, not its user
+ * count.
+ */
 struct mm_struct *exchange_current_mm(struct mm_struct *mm);
 
 /* Add an area that overlaps none. 0, -EINVAL, -ENOMEM. */
@@ -56,7 +60,10 @@ int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, un
 /* A fault at @addr wanting @access (VM_*). 0, -EFAULT, -ENOMEM. */
 int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int access);
 
-/* Copy into an address space that need not be loaded, as its owner could, read-only pages included (exec). */
+/*
+ * Copy into an address space that need not be loaded, as its owner could, read-only pages included
+ * (exec).
+ */
 int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size);
 
 long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags, bool fixed);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The buddy allocator: free memory is kept in blocks of 2^order pages, aligned to their size. A block whose "buddy"
- * (the address with one bit flipped) is free too is joined with it; a block too large is halved.
+ * The buddy allocator: free memory is kept in blocks of 2^order pages, aligned to their size. A
+ * block whose "buddy" (the address with one bit flipped) is free too is joined with it; a block too
+ * large is halved.
  *
  * zone_lock is raw: pages are freed and taken with preemption off.
  */
@@ -21,7 +22,10 @@ static struct page *mem_map;		/* one for each page frame, RAM or not */
 static u64 nr_frames;
 static u64 total_pages, free_count;
 
-/* --- Before the allocator: a pointer that moves up through RAM, around what the loader put there. --- */
+/*
+ * --- Before the allocator: a pointer that moves up through RAM, around what the loader put there.
+ * ---
+ */
 
 static u64 early_next = 0x200000;	/* above the boot section */
 

@@ -2,8 +2,9 @@
 /*
  * Pages of physical memory: a buddy allocator, and a struct page for each page of RAM.
  *
- * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with GFP_KERNEL the caller
- * says that it could, and that is checked: code that works only because memory is plentiful is still wrong.
+ * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with
+ * GFP_KERNEL the caller says that it could, and that is checked: code that works only because
+ * memory is plentiful is still wrong.
  */
 #pragma once
 
@@ -28,7 +29,10 @@ struct page {
 	struct list_head	node;
 };
 
-/* Before pages_init(): memory that is never freed, zeroed, page-aligned, below 4 GiB. Panics if there is none. */
+/*
+ * Before pages_init(): memory that is never freed, zeroed, page-aligned, below 4 GiB. Panics if
+ * there is none.
+ */
 void *early_alloc(size_t size);
 u64 early_max_ram(void);		/* end of the highest RAM */
 void pages_init(void);

@@ -2,9 +2,10 @@
 /*
  * schedule() and what leads to it.
  *
- * Every switch happens at preempt_count 2: one for schedule(), one for the run queue's lock, which the old task takes and
- * the new one releases (finish_task_switch()). Called at any other depth, schedule() reports "scheduling while atomic"
- * and sets the count right, so that the machine goes on.
+ * Every switch happens at preempt_count 2: one for schedule(), one for the run queue's lock, which
+ * the old task takes and the new one releases (finish_task_switch()). Called at any other depth,
+ * schedule() reports "scheduling while atomic" and sets the count right, so that the machine goes
+ * on.
  */
 #include "kernel/sched/sched.h"
 #include "arch/x86/irqflags.h"
@@ -45,7 +46,10 @@ static void check_preempt_curr(struct rq *rq, struct task_struct *task)
 
 /* --- The switch --- */
 
-/* The task switched from is off its stack now: undo what the switch holds, on behalf of the new task. */
+/*
+ * The task switched from is off its stack now: undo what the switch holds, on behalf of the new
+ * task.
+ */
 static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 {
 	struct rq *rq = this_cpu()->rq;
@@ -76,7 +80,10 @@ void schedule_tail(struct task_struct *prev) __no_lock_analysis
 
 static void context_switch(struct rq *rq, struct task_struct *prev, struct task_struct *next)
 {
-	/* A kernel thread has no address space of its own and borrows the last one: no need to load another. */
+	/*
+	 * A kernel thread has no address space of its own and borrows the last one: no need to load
+	 * another.
+	 */
 	if (next->mm) {
 		switch_mm(next->mm);
 	} else {
@@ -152,8 +159,9 @@ void schedule_rtlock(void)
 }
 
 /*
- * Kernel code let preemption back on and a reschedule is wanted. The count is raised before __schedule(), and so while
- * the next task is chosen: a second interrupt there must not come back here.
+ * Kernel code let preemption back on and a reschedule is wanted. The count is raised before
+ * __schedule(), and so while the next task is chosen: a second interrupt there must not come back
+ * here.
  */
 void preempt_schedule(void)
 {
@@ -202,8 +210,8 @@ static void activate_task(struct task_struct *task) __no_lock_analysis
 }
 
 /*
- * Does a wake-up for @state concern @task? If it waits for an RT spinlock, a normal wake-up is for the state it put
- * aside: note it there and let it sleep on for its lock. pi_lock held.
+ * Does a wake-up for @state concern @task? If it waits for an RT spinlock, a normal wake-up is for
+ * the state it put aside: note it there and let it sleep on for its lock. pi_lock held.
  */
 static bool ttwu_state_match(struct task_struct *task, unsigned int state, bool *success)
 {

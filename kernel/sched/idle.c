@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The idle task: halts the CPU until an interrupt makes something runnable. Runs with preemption off, never blocks. */
+/*
+ * The idle task: halts the CPU until an interrupt makes something runnable. Runs with preemption
+ * off, never blocks.
+ */
 #include "arch/x86/irqflags.h"
 #include "kernel/sched/sched.h"
 
@@ -7,7 +10,10 @@ void cpu_idle(void)
 {
 	for (;;) {
 		local_irq_disable();
-		/* STI takes effect after the next instruction, so no interrupt slips in between test and HLT. */
+		/*
+		 * STI takes effect after the next instruction, so no interrupt slips in between
+		 * test and HLT.
+		 */
 		if (!need_resched())
 			__asm__ volatile("sti; hlt" ::: "memory");
 		else

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The run queue: a list for each priority and a bitmap of those that are not empty. Adding, removing and picking cost the
- * same however many tasks there are. The running task stays in its list.
+ * The run queue: a list for each priority and a bitmap of those that are not empty. Adding,
+ * removing and picking cost the same however many tasks there are. The running task stays in its
+ * list.
  */
 #include "kernel/sched/sched.h"
 #include "kernel/panic.h"

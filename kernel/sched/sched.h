@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler: strict priorities, first come first served among equals, time slices for SCHED_OTHER.
+ * The scheduler: strict priorities, first come first served among equals, time slices for
+ * SCHED_OTHER.
  *
- * Everything here may be called with preemption off and from interrupts, except schedule() and what says "may sleep".
- * Lock order: a task's pi_lock, then a run queue's lock; both raw, interrupts off.
+ * Everything here may be called with preemption off and from interrupts, except schedule() and what
+ * says "may sleep". Lock order: a task's pi_lock, then a run queue's lock; both raw, interrupts
+ * off.
  */
 #pragma once
 
@@ -75,8 +77,8 @@ static inline unsigned int task_state(const struct task_struct *task)
 }
 
 /*
- * Set current's state before looking at the condition it will sleep on. The full barrier orders the two against a
- * waker, who changes the condition and then looks at the state.
+ * Set current's state before looking at the condition it will sleep on. The full barrier orders the
+ * two against a waker, who changes the condition and then looks at the state.
  */
 #define set_current_state(state_value) do {					\
 	current->task_state_change = _THIS_IP_;					\

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Wait queues and completions on a raw lock. A woken entry leaves the queue; its owner may queue it again. */
+/*
+ * Wait queues and completions on a raw lock. A woken entry leaves the queue; its owner may queue it
+ * again.
+ */
 #include "kernel/sched/wait.h"
 #include "kernel/might_sleep.h"
 #include "kernel/sched/sched.h"

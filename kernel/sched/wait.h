@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for an event: wait queues and completions. Their lock is raw (Linux's simple wait queues), so a wake-up
- * works in any context, interrupts included. Waiting sleeps.
+ * Waiting for an event: wait queues and completions. Their lock is raw (Linux's simple wait
+ * queues), so a wake-up works in any context, interrupts included. Waiting sleeps.
  */
 #pragma once
 
@@ -25,15 +25,16 @@ void wake_up_all(struct wait_queue_head *wq);
 void wake_up_one(struct wait_queue_head *wq);
 
 /*
- * Queue current and set its state; the caller then checks its condition and calls schedule(). A wake-up between the
- * two makes schedule() return at once, so none is lost. -EINTR: the group is being killed (INTERRUPTIBLE only).
+ * Queue current and set its state; the caller then checks its condition and calls schedule(). A
+ * wake-up between the two makes schedule() return at once, so none is lost. -EINTR: the group is
+ * being killed (INTERRUPTIBLE only).
  */
 int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 
 /*
- * Sleep in @state until @cond; 0 or -EINTR. May sleep. @cond is evaluated with the state set: it may
- * take a spinlock_t, which keeps the state, but no mutex.
+ * Sleep in @state until @cond; 0 or -EINTR. May sleep. @cond is evaluated with the state set: it
+ * may take a spinlock_t, which keeps the state, but no mutex.
  */
 #define wait_event_state(wq, state, cond) ({						\
 	struct wait_queue_entry __entry = { .task = current };				\

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* RSDP to RSDT or XSDT to MADT (ACPI 6.4, 5.2). A table with a bad checksum or length is not believed. */
+/*
+ * RSDP to RSDT or XSDT to MADT (ACPI 6.4, 5.2). A table with a bad checksum or length is not
+ * believed.
+ */
 #include "arch/x86/cpu/acpi.h"
 #include "kernel/mm/pages.h"
 #include "lib/printk.h"

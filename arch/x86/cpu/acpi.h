@@ -13,5 +13,8 @@ struct acpi_info {
 
 extern struct acpi_info acpi_info;
 
-/* Parse the tables (low 4 GiB, mapped at boot). Without ACPI: one CPU and the APIC at its usual place. */
+/*
+ * Parse the tables (low 4 GiB, mapped at boot). Without ACPI: one CPU and the APIC at its usual
+ * place.
+ */
 void acpi_init(u64 rsdp_phys);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC: one interrupt source here, its timer, HZ times a second (SDM vol. 3, chapter 11). */
+/*
+ * The local APIC: one interrupt source here, its timer, HZ times a second (SDM vol. 3, chapter 11).
+ */
 #pragma once
 
 #include "lib/types.h"
@@ -10,7 +12,9 @@ u32 apic_id(void);
 void apic_eoi(void);
 void apic_timer_start(void);		/* periodic, LOCAL_TIMER_VECTOR; after time_init() */
 
-/* For the calibration: start counting down from the largest value; how much has been counted since. */
+/*
+ * For the calibration: start counting down from the largest value; how much has been counted since.
+ */
 void apic_timer_count_start(void);
 u32 apic_timer_counted(void);
 extern u32 apic_timer_khz;		/* counts a millisecond, with divisor 1 */

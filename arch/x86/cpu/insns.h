@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID. None sleeps. */
+/*
+ * The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID. None
+ * sleeps.
+ */
 #pragma once
 
 #include "lib/types.h"

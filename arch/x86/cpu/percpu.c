@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A CPU's own tables: GDT and TSS in its struct cpu, GS base pointing there, and the registers that SYSCALL uses.
+ * A CPU's own tables: GDT and TSS in its struct cpu, GS base pointing there, and the registers that
+ * SYSCALL uses.
  */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
@@ -54,7 +55,10 @@ void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel
 	cpu->curr_task = idle;
 	cpu->kernel_sp = kernel_sp;
 	cpu->tss.rsp0 = kernel_sp;
-	/* As inside schedule() without the run queue's lock: the idle task enables preemption when it is ready. */
+	/*
+	 * As inside schedule() without the run queue's lock: the idle task enables preemption when
+	 * it is ready.
+	 */
 	cpu->preempt_count = PREEMPT_OFFSET | PREEMPT_NEED_RESCHED;
 	wrmsr(MSR_GS_BASE, (u64)cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);

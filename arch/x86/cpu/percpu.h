@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Setting up a CPU's GDT, TSS and SYSCALL registers. Each is called once on each CPU, interrupts off. */
+/*
+ * Setting up a CPU's GDT, TSS and SYSCALL registers. Each is called once on each CPU, interrupts
+ * off.
+ */
 #pragma once
 
 struct task_struct;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Between the entry stubs and everything else: system calls, interrupts, and the work before ring 3 goes on.
+ * Between the entry stubs and everything else: system calls, interrupts, and the work before ring 3
+ * goes on.
  */
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/entry/entry.h"
@@ -16,8 +17,9 @@
 #include "lib/printk.h"
 
 /*
- * Reschedule and exits first, as often as they come; then, with interrupts off until ring 3, the registers. In the other
- * order a switch could take the registers away again after they were loaded.
+ * Reschedule and exits first, as often as they come; then, with interrupts off until ring 3, the
+ * registers. In the other order a switch could take the registers away again after they were
+ * loaded.
  */
 void exit_to_user_mode(struct pt_regs *regs)
 {
@@ -40,7 +42,9 @@ bool do_syscall_64(struct pt_regs *regs)
 	local_irq_enable();
 	regs->ax = do_syscall(regs->orig_ax, regs);
 	exit_to_user_mode(regs);
-	/* SYSRET loads RIP from RCX and flags from R11; anything exec or clone changed needs IRET. */
+	/*
+	 * SYSRET loads RIP from RCX and flags from R11; anything exec or clone changed needs IRET.
+	 */
 	return regs->ip == regs->cx && regs->flags == regs->r11 && regs->ip < TASK_SIZE_MAX &&
 	       regs->cs == USER_CS && regs->ss == USER_DS;
 }

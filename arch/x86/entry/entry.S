@@ -2,9 +2,10 @@
 /*
  * The ways in and out: SYSCALL, exceptions and interrupts, NMI, and the first return of a new task.
  *
- * Every way in builds a struct pt_regs on the kernel stack and calls C; %gs is the kernel's from then on. The CFI lines
- * describe each push, so that GDB's backtrace crosses from the kernel into what was interrupted. %rbp tells our own
- * unwinder the same: address of pt_regs plus 1 (arch/x86/unwind.c).
+ * Every way in builds a struct pt_regs on the kernel stack and calls C; %gs is the kernel's from
+ * then on. The CFI lines describe each push, so that GDB's backtrace crosses from the kernel into
+ * what was interrupted. %rbp tells our own unwinder the same: address of pt_regs plus 1
+ * (arch/x86/unwind.c).
  */
 #include "asm-offsets.h"
 #include "arch/x86/layout.h"
@@ -70,8 +71,8 @@
 	.endm
 
 /*
- * void entry_SYSCALL_64(void) - SDM vol. 2, SYSCALL: RCX = return address, R11 = flags, IF clear by FMASK; RSP and GS
- * are still ring 3's. Arguments: rdi rsi rdx r10 r8 r9, number in rax.
+ * void entry_SYSCALL_64(void) - SDM vol. 2, SYSCALL: RCX = return address, R11 = flags, IF clear by
+ * FMASK; RSP and GS are still ring 3's. Arguments: rdi rsi rdx r10 r8 r9, number in rax.
  */
 	.globl	entry_SYSCALL_64
 entry_SYSCALL_64:
@@ -102,7 +103,10 @@ entry_SYSCALL_64:
 	call	do_syscall_64
 	testb	%al, %al
 	jz	return_to_user_iret
-	/* 4. The fast way back: RCX and R11 hold what SYSRET wants. Interrupts are off from here to ring 3. */
+	/*
+	 * 4. The fast way back: RCX and R11 hold what SYSRET wants. Interrupts are off from here to
+	 * ring 3.
+	 */
 	.cfi_remember_state
 	POP_REGS_BUT_DI
 	movq	%rsp, %rdi			/* rdi is still saved there */
@@ -126,8 +130,9 @@ return_to_user_iret:
 	.cfi_endproc
 
 /*
- * Exceptions and interrupts. A stub per vector makes every frame alike (where the CPU pushes no error code: 0, or -1
- * for an interrupt), then puts the vector where di will be saved. 16 bytes each.
+ * Exceptions and interrupts. A stub per vector makes every frame alike (where the CPU pushes no
+ * error code: 0, or -1 for an interrupt), then puts the vector where di will be saved. 16 bytes
+ * each.
  */
 	.balign 16
 	.globl	entry_stubs
@@ -159,7 +164,10 @@ entry_stubs:
 
 common_entry:
 	CFI_FRAME 16
-	/* 1. From ring 3: the kernel's GS. Flags that it could have set are not ours: DF, and AC which opens SMAP. */
+	/*
+	 * 1. From ring 3: the kernel's GS. Flags that it could have set are not ours: DF, and AC
+	 * which opens SMAP.
+	 */
 	cld
 	testb	$3, 24(%rsp)			/* the saved CS */
 	jz	1f
@@ -187,8 +195,9 @@ common_entry:
 	.cfi_endproc
 
 /*
- * NMI, double fault, machine check: they may come between ring 3 and SWAPGS, so the saved CS does not tell whose GS is
- * loaded; its base does (the kernel's is in the upper half). IST gives them a stack of their own; no exit work.
+ * NMI, double fault, machine check: they may come between ring 3 and SWAPGS, so the saved CS does
+ * not tell whose GS is loaded; its base does (the kernel's is in the upper half). IST gives them a
+ * stack of their own; no exit work.
  */
 paranoid_entry:
 	CFI_FRAME 16
@@ -216,8 +225,9 @@ paranoid_entry:
 	.cfi_endproc
 
 /*
- * First code of a new task, on its own stack: RAX = the task switched from, RBX = function or 0, R12 = its argument,
- * pt_regs above. A function that returns has made this a ring-3 task (exec), or ends its kernel thread.
+ * First code of a new task, on its own stack: RAX = the task switched from, RBX = function or 0,
+ * R12 = its argument, pt_regs above. A function that returns has made this a ring-3 task (exec), or
+ * ends its kernel thread.
  */
 	.globl	ret_from_fork
 ret_from_fork:

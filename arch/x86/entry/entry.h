@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The ways into the kernel and out of it (entry.S), and the C they call (idt.c, traps.c, common.c). */
+/*
+ * The ways into the kernel and out of it (entry.S), and the C they call (idt.c, traps.c, common.c).
+ */
 #pragma once
 
 #include "arch/x86/thread.h"
@@ -40,7 +42,10 @@ void exit_to_user_mode(struct pt_regs *regs);
 void do_exception(unsigned long vector, struct pt_regs *regs);
 /* A fault that ring 0 must not have: print and panic. */
 void __noreturn die(const char *what, struct pt_regs *regs);
-/* Ring 3 did something fatal: end its thread group with wait status @signal. Does not return to the fault. */
+/*
+ * Ring 3 did something fatal: end its thread group with wait status @signal. Does not return to the
+ * fault.
+ */
 void force_fatal_exit(int signal, const char *why, struct pt_regs *regs);
 
 void show_regs(const struct pt_regs *regs);

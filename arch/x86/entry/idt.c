@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The interrupt descriptor table: one for all CPUs, a gate to the stub of every vector (SDM vol. 3, 6.14). */
+/*
+ * The interrupt descriptor table: one for all CPUs, a gate to the stub of every vector (SDM vol. 3,
+ * 6.14).
+ */
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/percpu.h"

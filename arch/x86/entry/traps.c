@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Exceptions. From ring 3: the process's own fault ends it, with the signal that Linux would send. From ring 0: an entry
- * in the exception table, or the end of the machine, with registers and trace.
+ * Exceptions. From ring 3: the process's own fault ends it, with the signal that Linux would send.
+ * From ring 0: an entry in the exception table, or the end of the machine, with registers and
+ * trace.
  */
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"

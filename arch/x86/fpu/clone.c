@@ -2,10 +2,11 @@
 /*
  * FPU state across fork, exec and exit: the heart of Splat.
  *
- * fork must do two things for the child: copy the parent's registers, and inherit the parent's permissions. The first
- * needs the registers to stay put, so preemption is off (fpregs_lock). The second reads a record that other threads may
- * change, so it takes siglock: under PREEMPT_RT a lock that sleeps. The two must not overlap. From Linux 5.16 to
- * 6.1-rc5 they did; fpu_clone_buggy() is that order, fpu_clone_fixed() is commit 36b038791e1e's.
+ * fork must do two things for the child: copy the parent's registers, and inherit the parent's
+ * permissions. The first needs the registers to stay put, so preemption is off (fpregs_lock). The
+ * second reads a record that other threads may change, so it takes siglock: under PREEMPT_RT a lock
+ * that sleeps. The two must not overlap. From Linux 5.16 to 6.1-rc5 they did; fpu_clone_buggy() is
+ * that order, fpu_clone_fixed() is commit 36b038791e1e's.
  */
 #include "arch/x86/fpu/clone.h"
 #include "arch/x86/cpu/features.h"
@@ -87,9 +88,9 @@ static void fpstate_init_minimal(struct fpstate *fpstate)
 }
 
 /*
- * Copy permissions, and only those, from current's group leader to the child: no buffer and no switched-on feature
- * crosses a fork. siglock keeps the bitmap and the two sizes consistent against another thread's request; it is the
- * parent's lock, as it is the parent's record. May sleep.
+ * Copy permissions, and only those, from current's group leader to the child: no buffer and no
+ * switched-on feature crosses a fork. siglock keeps the bitmap and the two sizes consistent against
+ * another thread's request; it is the parent's lock, as it is the parent's record. May sleep.
  */
 static void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
 {
@@ -104,9 +105,10 @@ static void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
 }
 
 /*
- * The parent's registers straight into the child's buffer, with the child's mask. Not from the parent's buffer: that may
- * be old, larger, or laid out differently. If current was preempted or the kernel used the FPU since entry, the registers
- * are somebody else's: load them first. fpregs_lock held.
+ * The parent's registers straight into the child's buffer, with the child's mask. Not from the
+ * parent's buffer: that may be old, larger, or laid out differently. If current was preempted or
+ * the kernel used the FPU since entry, the registers are somebody else's: load them first.
+ * fpregs_lock held.
  */
 static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 {
@@ -143,7 +145,10 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	__fpu_invalidate_fpregs_state(dst_fpu);
 	/* 2. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
-	/* 3. It must load before ring 3, and must not be saved before that. The parent's flags were copied. */
+	/*
+	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
+	 * copied.
+	 */
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
@@ -169,8 +174,8 @@ void fpu_flush_thread(void)
 
 	fpstate_reset(fpu);
 	/*
-	 * The task is invalidated, not this CPU: its old registers may be live on another one, and it may get back there.
-	 * The registers themselves stay until the exit to ring 3.
+	 * The task is invalidated, not this CPU: its old registers may be live on another one, and
+	 * it may get back there. The registers themselves stay until the exit to ring 3.
 	 */
 	fpregs_lock();
 	__fpu_invalidate_fpregs_state(fpu);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions that save and restore FPU state, one wrapper each; they stand nowhere else. They count themselves, so
- * that "one save and one restore per switch" can be read from a number. None sleeps; preemption must be off, or the
- * answer to "whose registers were these?" could change on the way.
+ * The instructions that save and restore FPU state, one wrapper each; they stand nowhere else. They
+ * count themselves, so that "one save and one restore per switch" can be read from a number. None
+ * sleeps; preemption must be off, or the answer to "whose registers were these?" could change on
+ * the way.
  *
  * Images must be aligned to 64 bytes (FXSAVE: 16), else #GP (SDM vol. 1, 13.7 to 13.9).
  */
@@ -27,7 +28,10 @@ static inline void xsave(struct xregs_state *xs, u64 mask)
 	__asm__ volatile("xsave64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
 }
 
-/* As xsave(), but may leave out what is in its initial state or unchanged since the last xrstor() from here. */
+/*
+ * As xsave(), but may leave out what is in its initial state or unchanged since the last xrstor()
+ * from here.
+ */
 static inline void xsaveopt(struct xregs_state *xs, u64 mask)
 {
 	this_cpu_add_int(fpu_saves, 1);
@@ -56,7 +60,10 @@ static inline int fxrstor(const struct fxregs_state *fx)
 	return FAULTABLE("fxrstor64 %1", "m"(*fx));
 }
 
-/* Components in @mask: from the image if its XSTATE_BV has them, else initialised. Faults on a bad header or MXCSR. */
+/*
+ * Components in @mask: from the image if its XSTATE_BV has them, else initialised. Faults on a bad
+ * header or MXCSR.
+ */
 static inline int xrstor(const struct xregs_state *xs, u64 mask)
 {
 	this_cpu_add_int(fpu_restores, 1);

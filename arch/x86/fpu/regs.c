@@ -61,8 +61,9 @@ void fpregs_assert_state_consistent(void)
 }
 
 /*
- * Out: the registers go to memory if they are prev's. Kernel threads have none: they always carry the flag, and are
- * tested for besides. The owner stays: if nobody loads another state before prev comes back, nothing need be loaded.
+ * Out: the registers go to memory if they are prev's. Kernel threads have none: they always carry
+ * the flag, and are tested for besides. The owner stays: if nobody loads another state before prev
+ * comes back, nothing need be loaded.
  */
 void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
 {

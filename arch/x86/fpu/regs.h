@@ -2,16 +2,18 @@
 /*
  * Who owns this CPU's FPU registers.
  *
- * A task's vector state is in one of two places: its fpstate in memory, or the registers of one CPU. Three facts together
- * say which: the task's TIF_NEED_FPU_LOAD, this CPU's fpu_fpregs_owner_ctx, and the task's last_cpu.
+ * A task's vector state is in one of two places: its fpstate in memory, or the registers of one
+ * CPU. Three facts together say which: the task's TIF_NEED_FPU_LOAD, this CPU's
+ * fpu_fpregs_owner_ctx, and the task's last_cpu.
  *
- *   flag  valid   where the truth is
+ * flag  valid   where the truth is
  *    0     yes    in the registers; memory may be old
  *    1     yes    in both: the load may be skipped
  *    1     no     in memory; the registers are somebody else's, or the kernel's
  *    0     no     nowhere: a bug
  *
- * PKRU stands apart: it is switched at once, because the kernel's own accesses to ring 3's memory obey it.
+ * PKRU stands apart: it is switched at once, because the kernel's own accesses to ring 3's memory
+ * obey it.
  */
 #pragma once
 
@@ -23,10 +25,10 @@
 #define XFEATURE_MASK_FPSTATE	(fpu_kernel_cfg.max_features & ~XFEATURE_MASK(PKRU))
 
 /**
- * fpregs_lock(), fpregs_unlock() - keep current's registers where they are.
- * Between them no switch and no kernel FPU user can take the registers away. Guards the sequence "look at the flag, touch
- * registers or the active fpstate, update the flag" of current, and nothing else. Preemption is off inside, so nothing
- * that may sleep may be called: neither a mutex nor a spinlock_t.
+ * fpregs_lock(), fpregs_unlock() - keep current's registers where they are. Between them no switch
+ * and no kernel FPU user can take the registers away. Guards the sequence "look at the flag, touch
+ * registers or the active fpstate, update the flag" of current, and nothing else. Preemption is off
+ * inside, so nothing that may sleep may be called: neither a mutex nor a spinlock_t.
  */
 static __always_inline void fpregs_lock(void) __acquires(preempt_off)
 {
@@ -41,8 +43,9 @@ static __always_inline void fpregs_unlock(void) __releases(preempt_off)
 /**
  * fpregs_state_valid() - are @cpu's registers a true copy of @fpu?
  * @fpu: the state asked about.  @cpu: must be the running CPU.
- * Context: preemption off. Return: true iff this CPU's owner is @fpu and @fpu was last loaded here. Both halves are
- * needed: the owner pointer goes stale when a task moves away, last_cpu when another task loads here.
+ * Context: preemption off. Return: true iff this CPU's owner is @fpu and @fpu was last loaded here.
+ * Both halves are needed: the owner pointer goes stale when a task moves away, last_cpu when
+ * another task loads here.
  */
 static inline bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)
 {
@@ -65,12 +68,16 @@ static inline void __fpu_invalidate_fpregs_state(struct fpu *fpu)
 void save_fpregs_to_fpstate(struct fpstate *fpstate);
 
 /*
- * @fpstate to the registers. Components in @mask that it lacks are initialised: with the system's mask, nothing of the
- * last owner stays behind. An image that the CPU refuses is reported, and replaced by init_fpstate. Preemption off.
+ * @fpstate to the registers. Components in @mask that it lacks are initialised: with the system's
+ * mask, nothing of the last owner stays behind. An image that the CPU refuses is reported, and
+ * replaced by init_fpstate. Preemption off.
  */
 void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask);
 
-/* Make the registers current's, if they are not, and clear its flag. fpregs_lock, or interrupts off on exit to ring 3. */
+/*
+ * Make the registers current's, if they are not, and clear its flag. fpregs_lock, or interrupts off
+ * on exit to ring 3.
+ */
 void fpregs_restore_userregs(void);
 
 /* exit_to_user_mode(): after the last reschedule and signal check, interrupts off. */
@@ -83,7 +90,9 @@ static inline void switch_fpu_return(void)
 /* Warns if ring 3 would run on registers that are not current's (flag 0, not valid). */
 void fpregs_assert_state_consistent(void);
 
-/* The two halves of a switch (arch/x86/switch.c): save prev's registers; tell next to load its own. */
+/*
+ * The two halves of a switch (arch/x86/switch.c): save prev's registers; tell next to load its own.
+ */
 void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu);
 void switch_fpu_finish(struct task_struct *next);
 

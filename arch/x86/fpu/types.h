@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The FPU part of a task, in Linux's names (asm/fpu/types.h): images as the hardware writes them (SDM vol. 1,
- * 10.5.1 and 13.4), the buffer that holds one, the permission record, and struct fpu which ties them together.
+ * The FPU part of a task, in Linux's names (asm/fpu/types.h): images as the hardware writes them
+ * (SDM vol. 1, 10.5.1 and 13.4), the buffer that holds one, the permission record, and struct fpu
+ * which ties them together.
  */
 #pragma once
 
@@ -32,7 +33,10 @@ enum xfeature {
 #define XFEATURE_MASK_FPSSE		(XFEATURE_MASK(FP) | XFEATURE_MASK(SSE))
 #define XFEATURE_MASK_AVX512		(XFEATURE_MASK(OPMASK) | XFEATURE_MASK(ZMM_Hi256) | \
 					 XFEATURE_MASK(Hi16_ZMM))
-/* What Splat saves for ring 3 today. MPX is left out on purpose, as in Linux since 5.6; tiles come with XFD. */
+/*
+ * What Splat saves for ring 3 today. MPX is left out on purpose, as in Linux since 5.6; tiles come
+ * with XFD.
+ */
 #define XFEATURE_MASK_USER_SUPPORTED	(XFEATURE_MASK_FPSSE | XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512 | \
 					 XFEATURE_MASK(PKRU))
 #define XFEATURE_MASK_USER_DYNAMIC	XFEATURE_MASK(XTILE_DATA)
@@ -84,8 +88,9 @@ struct fpstate {
 } __aligned(64);
 
 /*
- * Which features a process may use. Only the group leader's record counts. The bitmap may be read without a lock as a
- * quick check; the sizes only under sighand->siglock, which keeps all three consistent.
+ * Which features a process may use. Only the group leader's record counts. The bitmap may be read
+ * without a lock as a quick check; the sizes only under sighand->siglock, which keeps all three
+ * consistent.
  */
 struct fpu_state_perm {
 	u64			__state_perm;
@@ -95,14 +100,18 @@ struct fpu_state_perm {
 
 struct fpu {
 	/*
-	 * CPU on which this context was last loaded into, or saved from, registers. -1: memory is newer than any
-	 * register file, reload. Says something only together with that CPU's fpu_fpregs_owner_ctx.
+	 * CPU on which this context was last loaded into, or saved from, registers. -1: memory is
+	 * newer than any register file, reload. Says something only together with that CPU's
+	 * fpu_fpregs_owner_ctx.
 	 */
 	unsigned int		last_cpu;
 	struct fpstate		*fpstate;	/* the active buffer */
 	struct fpu_state_perm	perm;
 	struct fpu_state_perm	guest_perm;	/* inherited alike; for virtual machines in Linux */
 
-	/* Default buffer. Last of the task: its register area is cut to fpu_kernel_cfg.default_size. */
+	/*
+	 * Default buffer. Last of the task: its register area is cut to
+	 * fpu_kernel_cfg.default_size.
+	 */
 	struct fpstate		__fpstate;
 };

@@ -2,8 +2,9 @@
 /*
  * CPUID leaf 0xD to offsets and sizes (SDM vol. 1, 13.2 and 13.4).
  *
- * The standard format has a fixed offset for each component, with holes for those that are off, and other offsets on
- * other vendors' CPUs: nothing is hard-coded. A component whose sub-leaf is empty is dropped, whatever XCR0's mask says.
+ * The standard format has a fixed offset for each component, with holes for those that are off, and
+ * other offsets on other vendors' CPUs: nothing is hard-coded. A component whose sub-leaf is empty
+ * is dropped, whatever XCR0's mask says.
  */
 #include "arch/x86/fpu/xstate.h"
 #include "arch/x86/cpu/features.h"
@@ -137,7 +138,10 @@ void fpu_init_system(void)
 	init_fpstate.xfeatures = fpu_kernel_cfg.default_features;
 	init_fpstate.user_xfeatures = fpu_user_cfg.default_features;
 	init_fpstate.xfd = fpu_user_cfg.max_features & XFEATURE_MASK_USER_DYNAMIC;
-	/* XSTATE_BV = 0 says "initial" to XRSTOR; FXRSTOR, and MXCSR in the standard format, take the bytes. */
+	/*
+	 * XSTATE_BV = 0 says "initial" to XRSTOR; FXRSTOR, and MXCSR in the standard format, take
+	 * the bytes.
+	 */
 	init_fpstate.regs.fxsave.cwd = FCW_DEFAULT;
 	init_fpstate.regs.fxsave.mxcsr = MXCSR_DEFAULT;
 	print_layout();

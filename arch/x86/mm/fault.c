@@ -30,7 +30,10 @@ void do_page_fault(struct pt_regs *regs)
 	bool may_handle = current->mm && addr < TASK_SIZE_MAX && !(error & (PF_RSVD | PF_PK));
 	int ret = -EFAULT;
 
-	/* Ring 3 at the wheel, but a supervisor's access: IRET to ring 0's selectors. Not a page that could be brought in. */
+	/*
+	 * Ring 3 at the wheel, but a supervisor's access: IRET to ring 0's selectors. Not a page
+	 * that could be brought in.
+	 */
 	if (user_mode(regs) && !(error & PF_USER))
 		may_handle = false;
 	/* Ring 0 may touch ring 3's memory only where it says so, and never with preemption off. */

@@ -42,7 +42,10 @@ static pte_t *walk(pte_t *table, unsigned long addr, int to_level, bool create)
 
 			if (!next)
 				return NULL;
-			/* Rights are decided by the last level; ring 3 gets nothing in the kernel's half. */
+			/*
+			 * Rights are decided by the last level; ring 3 gets nothing in the kernel's
+			 * half.
+			 */
 			*entry = virt_to_phys(next) | PTE_P | PTE_RW | (addr < TASK_SIZE_MAX ? PTE_US : 0);
 		} else if (*entry & PTE_PS) {
 			return NULL;
@@ -83,7 +86,10 @@ void pgtable_init(void)
 	nx_mask = cpu_has.nx ? PTE_NX : 0;
 	kernel_pml4 = early_alloc(PAGE_SIZE);
 
-	/* All RAM (and the low 4 GiB, where ACPI's tables are), never executable; where it shows kernel text, read-only. */
+	/*
+	 * All RAM (and the low 4 GiB, where ACPI's tables are), never executable; where it shows
+	 * kernel text, read-only.
+	 */
 	for (u64 phys = 0; phys < top; phys += LARGE_PAGE) {
 		u64 rw = phys >= ro_start && phys < ro_end ? 0 : PTE_RW;
 

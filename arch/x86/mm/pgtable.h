@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables (SDM vol. 3, 4.5). The kernel's half is the same in every address space: its top-level entries are made at
- * boot and copied, never changed afterwards.
+ * Page tables (SDM vol. 3, 4.5). The kernel's half is the same in every address space: its
+ * top-level entries are made at boot and copied, never changed afterwards.
  */
 #pragma once
 
@@ -21,21 +21,33 @@
 
 typedef u64 pte_t;
 
-/* Build the kernel's tables (direct map, image by section: W^X) and switch to them. Once, before pages_init(). */
+/*
+ * Build the kernel's tables (direct map, image by section: W^X) and switch to them. Once, before
+ * pages_init().
+ */
 void pgtable_init(void);
 void pgtable_load_kernel(void);
 extern pte_t *kernel_pml4;
 
-/* Map one page for the kernel. -ENOMEM. Only for addresses whose top-level entry exists (see layout.h). */
+/*
+ * Map one page for the kernel. -ENOMEM. Only for addresses whose top-level entry exists (see
+ * layout.h).
+ */
 int kernel_map_page(unsigned long addr, u64 phys, u64 prot);
 
-/* The last-level entry for @addr, or NULL if a level is missing or a large page; with @create: made, NULL if -ENOMEM. */
+/*
+ * The last-level entry for @addr, or NULL if a level is missing or a large page; with @create:
+ * made, NULL if -ENOMEM.
+ */
 pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create);
 
 pte_t *pgtable_new_user(void);			/* a top level with the kernel's half; NULL: -ENOMEM */
 /* Drop all pages and tables of the user half, and the top level. Not for the one that is loaded. */
 void pgtable_free_user(pte_t *pml4);
-/* Share all pages of @start..@end read-only between two address spaces; -ENOMEM. The caller flushes @from's TLB. */
+/*
+ * Share all pages of @start..@end read-only between two address spaces; -ENOMEM. The caller flushes
+ * @from's TLB.
+ */
 int pgtable_share_range(pte_t *to, pte_t *from, unsigned long start, unsigned long end);
 
 /* Drop the pages of @start..@end, not the tables. The caller flushes the TLB if they are loaded. */
@@ -49,6 +61,7 @@ void load_pml4(pte_t *pml4);
 void flush_tlb_all_local(void);
 
 /*
- * For the tests: call @fn for every kernel mapping (address, its rights PTE_RW | PTE_NX | PTE_US, combined over levels).
+ * For the tests: call @fn for every kernel mapping (address, its rights PTE_RW | PTE_NX | PTE_US,
+ * combined over levels).
  */
 void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights));

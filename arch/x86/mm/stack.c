@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Kernel stacks: slots in an area of their own, a page that is never mapped below each stack. Running over the end of a
- * stack faults there at once; the fault itself then has no stack, so it becomes a double fault, which has one by IST.
+ * Kernel stacks: slots in an area of their own, a page that is never mapped below each stack.
+ * Running over the end of a stack faults there at once; the fault itself then has no stack, so it
+ * becomes a double fault, which has one by IST.
  */
 #include "arch/x86/layout.h"
 #include "arch/x86/mm/fault.h"

@@ -29,7 +29,10 @@ static inline void user_access_end(void)
 		__asm__ volatile("clac" ::: "memory");
 }
 
-/* Words, then bytes. Returns how much was left when a fault ended it (in the unit that was being copied). */
+/*
+ * Words, then bytes. Returns how much was left when a fault ended it (in the unit that was being
+ * copied).
+ */
 static size_t copy_faultable(void *to, const void *from, size_t size)
 {
 	size_t count = size / 8;
