@@ -158,7 +158,8 @@ void bootinfo_init(u32 magic, u64 info_phys)
 	else if (magic == PVH_MAGIC)
 		pvh_parse(info_phys);
 	else
-		panic("boot: magic %#x is neither Multiboot2's nor PVH's; boot by GRUB's multiboot2 or QEMU -kernel",
+		panic("boot: magic %#x is neither Multiboot2's nor PVH's; boot by GRUB's "
+		      "multiboot2 or QEMU -kernel",
 		      magic);
 	if (!boot_info.nr_ram)
 		panic("boot: the loader passed no memory map");

@@ -39,7 +39,8 @@ void initramfs_init(void)
 	while (!(ret = cpio_next(initramfs, initramfs_size, &pos, &file)))
 		files++;
 	if (ret != -ENOENT || !files)
-		panic("the initramfs is no cpio archive (newc): bad at byte %lu of %lu", pos, initramfs_size);
+		panic("the initramfs is no cpio archive (newc): bad at byte %lu of %lu", pos,
+		      initramfs_size);
 	pr_info("initramfs: %u files, %lu KiB", files, initramfs_size >> 10);
 }
 
@@ -112,10 +113,10 @@ static int check_elf(struct program *p)
 	const struct elf64_ehdr *e = p->file.data;
 	size_t size = p->file.size;
 
-	if (size < sizeof(*e) || e->magic != ELF_MAGIC || e->class != ELFCLASS64 || e->data != ELFDATA2LSB ||
-	    e->type != ET_EXEC || e->machine != EM_X86_64 || e->phentsize != sizeof(struct elf64_phdr) ||
-	    !e->phnum || e->phnum > PHDRS_MAX || e->phoff > size ||
-	    size - e->phoff < e->phnum * sizeof(struct elf64_phdr))
+	if (size < sizeof(*e) || e->magic != ELF_MAGIC || e->class != ELFCLASS64 ||
+	    e->data != ELFDATA2LSB || e->type != ET_EXEC || e->machine != EM_X86_64 ||
+	    e->phentsize != sizeof(struct elf64_phdr) || !e->phnum || e->phnum > PHDRS_MAX ||
+	    e->phoff > size || size - e->phoff < e->phnum * sizeof(struct elf64_phdr))
 		return -ENOEXEC;
 	p->ehdr = e;
 	for (unsigned int i = 0; i < e->phnum; i++)
@@ -131,8 +132,8 @@ static int load_segment(struct program *p, const struct elf64_phdr *ph)
 			     (ph->flags & PF_X ? VM_EXEC : 0);
 	int ret;
 
-	if (ph->filesz > ph->memsz || ph->offset > p->file.size || ph->filesz > p->file.size - ph->offset ||
-	    end < ph->vaddr || end > MMAP_TOP)
+	if (ph->filesz > ph->memsz || ph->offset > p->file.size ||
+	    ph->filesz > p->file.size - ph->offset || end < ph->vaddr || end > MMAP_TOP)
 		return -EINVAL;
 	if (!ph->memsz)
 		return 0;
@@ -165,7 +166,9 @@ static int load_elf(struct program *p)
 		return -EINVAL;
 	p->mm->start_brk = p->mm->brk = p->end;
 	ret = mm_add_area(p->mm, p->end, p->end + HEAP_MAX, VM_READ | VM_WRITE);
-	return ret ? ret : mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
+	if (ret)
+		return ret;
+	return mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
 }
 
 /* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */
@@ -204,8 +207,9 @@ static int push_strings(struct program *p, const char *const strings[], u64 *add
 static int build_stack(struct program *p, const char *const argv[], const char *const envp[])
 {
 	u64 auxv[] = {
-		AT_PHDR, p->phdr_addr, AT_PHENT, sizeof(struct elf64_phdr), AT_PHNUM, p->ehdr->phnum,
-		AT_PAGESZ, PAGE_SIZE, AT_ENTRY, p->ehdr->entry, AT_NULL, 0,
+		AT_PHDR, p->phdr_addr, AT_PHENT, sizeof(struct elf64_phdr),
+		AT_PHNUM, p->ehdr->phnum, AT_PAGESZ, PAGE_SIZE,
+		AT_ENTRY, p->ehdr->entry, AT_NULL, 0,
 	};
 	u64 *addrs = kmalloc(STRINGS_MAX * sizeof(u64), GFP_KERNEL);
 	int argc, envc = 0, ret;
@@ -333,7 +337,8 @@ long do_execve(const char *path, const char *const *argv, const char *const *env
 			ret = fetch_strings(s, argv, s->argv);
 		if (!ret)
 			ret = fetch_strings(s, envp, s->envp);
-		if (!ret && !s->argv[0]) {	/* a program may rely on argv[0], as under Linux since 5.18 */
+		/* A program may rely on argv[0], as under Linux since 5.18. */
+		if (!ret && !s->argv[0]) {
 			s->argv[0] = "";
 			s->argv[1] = NULL;
 		}

@@ -67,7 +67,8 @@ static void exit_notify(void)
 	if (self_reap)
 		unlink_task(current);
 	else
-		get_task_struct(current)->exit_state = EXIT_ZOMBIE;	/* for wait4(), which drops it */
+		/* For wait4(), which drops it. */
+		get_task_struct(current)->exit_state = EXIT_ZOMBIE;
 	if (group_is_dead(leader))
 		wake_up_all(&leader->real_parent->signal->wait_chldexit);
 	wake_up_all(&signal->wait_chldexit);		/* exec in de_thread() */
@@ -89,7 +90,8 @@ void do_exit(int code)
 
 	BUG_ON(in_hardirq());
 	if (unlikely(in_atomic())) {
-		pr_err("%s[%d] exited with preempt_count %d", task->comm, task->pid, preempt_count());
+		pr_err("%s[%d] exited with preempt_count %d", task->comm, task->pid,
+		       preempt_count());
 		preempt_count_set(0);
 	}
 	task->flags |= PF_EXITING;
@@ -102,7 +104,8 @@ void do_exit(int code)
 	exit_notify();
 
 	preempt_disable();
-	__set_current_state(TASK_DEAD);		/* finish_task_switch() drops the reference of a running task */
+	/* A running task's reference: finish_task_switch() drops it. */
+	__set_current_state(TASK_DEAD);
 	preempt_enable_no_resched();
 	schedule();
 	panic("a dead task was scheduled: %s/%d", task->comm, task->pid);
@@ -230,7 +233,8 @@ static pid_t try_reap(pid_t pid, int *status)
 	child = find_dead_child(pid, &any);
 	if (child) {
 		ret = child->pid;
-		*status = child->signal->group_exit ? child->signal->group_exit_code : child->exit_code;
+		*status = child->signal->group_exit ? child->signal->group_exit_code
+						    : child->exit_code;
 		unlink_task(child);
 	} else {
 		ret = any ? 0 : -ECHILD;
@@ -263,5 +267,6 @@ void kernel_function_returned(int ret)
 	if (current->flags & PF_KTHREAD)
 		do_exit(ret << 8);
 	if (ret)
-		panic("%s[%d] could not become a ring-3 task: %d", current->comm, current->pid, ret);
+		panic("%s[%d] could not become a ring-3 task: %d", current->comm, current->pid,
+		      ret);
 }

@@ -23,7 +23,7 @@ struct files_struct {
 
 static char input[INPUT_SIZE];
 static unsigned int input_head, input_tail;	/* written by: the interrupt; the reader */
-static struct wait_queue_head input_wait = { .waiters = { &input_wait.waiters, &input_wait.waiters } };
+static struct wait_queue_head input_wait = WAIT_QUEUE_HEAD_INIT(input_wait);
 static mutex_t input_lock = MUTEX_INIT;		/* one reader at a time */
 
 void console_poll_input(void)

@@ -33,14 +33,16 @@ extern u8 boot_stack[];
 
 struct task_struct init_task = {
 	.stack = boot_stack, .flags = PF_KTHREAD | PF_IDLE, .comm = "swapper/0", .usage = 1,
-	.group_leader = &init_task, .signal = &init_signal, .sighand = &init_sighand, .real_parent = &init_task,
-	.pi_waiters = RB_ROOT_CACHED, .prio = DEFAULT_PRIO, .normal_prio = DEFAULT_PRIO, .on_cpu = true,
+	.group_leader = &init_task, .real_parent = &init_task,
+	.signal = &init_signal, .sighand = &init_sighand,
+	.prio = DEFAULT_PRIO, .normal_prio = DEFAULT_PRIO, .pi_waiters = RB_ROOT_CACHED,
 	.thread_flags = BIT(TIF_NEED_FPU_LOAD), .thread.fpu.last_cpu = -1,
 };
 
 size_t task_struct_size(void)
 {
-	return offsetof(struct task_struct, thread.fpu.__fpstate.regs) + fpu_kernel_cfg.default_size;
+	return offsetof(struct task_struct, thread.fpu.__fpstate.regs) +
+	       fpu_kernel_cfg.default_size;
 }
 
 void fork_init(void)
@@ -185,9 +187,10 @@ void put_task_struct(struct task_struct *task)
 
 /* --- Flags --- */
 
-#define CLONE_SUPPORTED	(CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_THREAD | \
-			 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
-			 CLONE_DETACHED | CLONE_CHILD_SETTID)
+#define CLONE_SUPPORTED									\
+	(CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK |		\
+	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |			\
+	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_CHILD_SETTID)
 
 static int check_flags(unsigned long flags)
 {
@@ -321,7 +324,8 @@ pid_t kernel_clone(const struct kernel_clone_args *args)
 	}
 	wake_up_new_task(child);
 	if (args->flags & CLONE_VFORK)
-		wait_for_completion(&vfork);	/* not interruptible: the child completes what is on our stack */
+		/* Not interruptible: the child completes what is on our stack. */
+		wait_for_completion(&vfork);
 	return pid;
 }
 
@@ -330,7 +334,8 @@ void mm_release(struct task_struct *task)
 	struct completion *vfork = task->vfork_done;
 
 	if (task->clear_child_tid && task->mm && task->mm->mm_users > 1)
-		put_user(0, task->clear_child_tid);	/* no futex to wake: who joins a thread looks at the word */
+		/* No futex to wake: who joins a thread looks at the word. */
+		put_user(0, task->clear_child_tid);
 	task->clear_child_tid = NULL;
 	if (vfork) {
 		task->vfork_done = NULL;

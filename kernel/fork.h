@@ -5,9 +5,9 @@
 #include "kernel/task.h"
 
 /* clone() flags, Linux's numbers. */
-#define CSIGNAL			0x000000ffUL	/* signal to the parent: accepted, there are no signals yet */
+#define CSIGNAL			0x000000ffUL	/* accepted: there are no signals yet */
 #define CLONE_VM		0x00000100UL
-#define CLONE_FS		0x00000200UL	/* accepted: no task has a working directory of its own */
+#define CLONE_FS		0x00000200UL	/* accepted: there is no working directory */
 #define CLONE_FILES		0x00000400UL
 #define CLONE_SIGHAND		0x00000800UL
 #define CLONE_VFORK		0x00004000UL
@@ -24,10 +24,12 @@ struct kernel_clone_args {
 	unsigned long	stack;			/* ring 3's; 0: the parent's */
 	unsigned long	tls;
 	int		*parent_tid, *child_tid;	/* ring-3 addresses */
-	int		(*fn)(void *arg);	/* start in this kernel function instead of ring 3 */
+	/* Start in this kernel function instead of ring 3. */
+	int		(*fn)(void *arg);
 	void		*fn_arg;
 	bool		kthread;		/* never goes to ring 3 */
-	const char	*name;			/* of a kernel function's task; NULL: the parent's */
+	/* Of a kernel function's task; NULL: the parent's. */
+	const char	*name;
 };
 
 /* pid of the new task, or a negative errno. */

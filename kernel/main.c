@@ -45,7 +45,8 @@ void __noreturn start_kernel(u32 magic, u64 info_phys);
 void __noreturn start_kernel(u32 magic, u64 info_phys)
 {
 	console_init();				/* messages from here on */
-	percpu_init(0, &init_task, (unsigned long)boot_stack_top);	/* %gs, current, preempt_count */
+	/* %gs, current, preempt_count. */
+	percpu_init(0, &init_task, (unsigned long)boot_stack_top);
 	idt_init();
 	idt_load();				/* a fault is reported from here on */
 	percpu_load_tss();

@@ -70,8 +70,8 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	last_report = jiffies ? jiffies : 1;
 
 	pr_err("BUG: sleeping function called from invalid context at %s:%d", file, line);
-	pr_err("in_atomic(): %d, irqs_disabled(): %d, non_block: %d, pid: %d, name: %s", in_atomic(), irqs_disabled(),
-	       0, current->pid, current->comm);
+	pr_err("in_atomic(): %d, irqs_disabled(): %d, non_block: %d, pid: %d, name: %s",
+	       in_atomic(), irqs_disabled(), 0, current->pid, current->comm);
 	pr_err("preempt_count: %x, expected: %x", preempt_count(), expected);
 	pr_err("RCU nest depth: %d, expected: %u", current->rcu_read_lock_nesting,
 	       offsets >> MIGHT_RESCHED_RCU_SHIFT);
@@ -92,7 +92,9 @@ void __might_sleep(const char *file, int line)
 			splat_count(SPLAT_STATE);
 		} else {
 			warned = true;
-			WARN_KIND(SPLAT_STATE, "do not call blocking ops when !TASK_RUNNING; state=%x set at [<%p>] %pS",
+			WARN_KIND(SPLAT_STATE,
+				  "do not call blocking ops when !TASK_RUNNING; "
+				  "state=%x set at [<%p>] %pS",
 				  task_state(current), (void *)current->task_state_change,
 				  (void *)current->task_state_change);
 		}
@@ -105,7 +107,8 @@ void __schedule_bug(struct task_struct *prev)
 	unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
 
 	splat_count(SPLAT_ATOMIC_SCHED);
-	pr_err("BUG: scheduling while atomic: %s/%d/0x%08x", prev->comm, prev->pid, preempt_count());
+	pr_err("BUG: scheduling while atomic: %s/%d/0x%08x", prev->comm, prev->pid,
+	       preempt_count());
 	pr_err("Modules linked in:");
 	print_preempt_disable_ip(disable_ip);
 	dump_stack();

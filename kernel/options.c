@@ -64,7 +64,8 @@ void options_parse(char *cmdline)
 		if (for_init && nr_args < INIT_ARGS_MAX)
 			init_args[nr_args++] = word;
 		else if (for_init)
-			pr_warn("options: more than %d words for init; \"%s\" is dropped", INIT_ARGS_MAX, word);
+			pr_warn("options: more than %d words for init; \"%s\" is dropped",
+				INIT_ARGS_MAX, word);
 		else if (!strcmp(word, "--"))
 			for_init = true;
 		else

@@ -39,7 +39,8 @@ void print_tainted(char buf[TAINT_STRING_MAX])
 		buf[9 + TAINT_WARN] = 'W';
 }
 
-void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip, const char *fmt, ...)
+void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,
+		   const char *fmt, ...)
 {
 	char text[160];
 	va_list args;
@@ -49,8 +50,8 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	printk(KERN_WARNING "------------[ cut here ]------------");
-	printk(KERN_WARNING "WARNING: CPU: %u PID: %d at %s:%d %pS", smp_processor_id(), current->pid, file, line,
-	       (void *)ip);
+	printk(KERN_WARNING "WARNING: CPU: %u PID: %d at %s:%d %pS", smp_processor_id(),
+	       current->pid, file, line, (void *)ip);
 	printk(KERN_WARNING "%s", text);
 	dump_stack();
 	printk(KERN_WARNING "---[ end trace 0000000000000000 ]---");

@@ -38,8 +38,8 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 void machine_exit(u8 byte) __noreturn;
 
 /* Print the report and count it as @kind. */
-void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip, const char *fmt, ...)
-	__printf(5, 6);
+void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,
+		   const char *fmt, ...) __printf(5, 6);
 
 #define WARN_KIND(kind, ...) warn_slowpath(kind, __FILE__, __LINE__, _THIS_IP_, __VA_ARGS__)
 #define WARN(cond, ...) ({							\

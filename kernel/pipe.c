@@ -79,8 +79,9 @@ static ssize_t pipe_read(struct file *file, char *user_buf, size_t count)
 		mutex_unlock(&pipe->lock);
 		if (n || eof)
 			break;
-		n = wait_event_interruptible(&pipe->readable, READ_ONCE(pipe->head) != READ_ONCE(pipe->tail) ||
-					     !READ_ONCE(pipe->writer));
+		n = wait_event_interruptible(&pipe->readable,
+					     READ_ONCE(pipe->head) != READ_ONCE(pipe->tail) ||
+						     !READ_ONCE(pipe->writer));
 		if (n)
 			return n;
 	}
@@ -120,8 +121,9 @@ static ssize_t pipe_write(struct file *file, const char *user_buf, size_t count)
 		if (n)
 			continue;
 		n = wait_event_interruptible(&pipe->writable,
-					     READ_ONCE(pipe->head) - READ_ONCE(pipe->tail) < PIPE_SIZE ||
-					     !READ_ONCE(pipe->reader));
+					     READ_ONCE(pipe->head) - READ_ONCE(pipe->tail) <
+							     PIPE_SIZE ||
+						     !READ_ONCE(pipe->reader));
 		if (n)
 			break;
 	}

@@ -66,7 +66,8 @@ static long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, u
 	if ((prot & ~PROT_MASK) || kind != (MAP_PRIVATE | MAP_ANONYMOUS))
 		return -EINVAL;
 	/* A page that can be written can be read: x86 knows no other. */
-	return mm_mmap(current->mm, addr, len, prot | (prot & VM_WRITE ? VM_READ : 0), flags & MAP_FIXED);
+	return mm_mmap(current->mm, addr, len, prot | (prot & VM_WRITE ? VM_READ : 0),
+		       flags & MAP_FIXED);
 }
 
 /* --- Scheduling and time --- */
@@ -169,11 +170,29 @@ SYSCALL(gettid, current->pid)
 SYSCALL_NORETURN(exit_group, do_group_exit(EXIT_STATUS(regs->di)))
 
 static long (*const syscall_table[])(struct pt_regs *regs) = {
-	[0] = sys_read, [1] = sys_write, [3] = sys_close, [9] = sys_mmap, [12] = sys_brk,
-	[16] = sys_ioctl, [22] = sys_pipe, [24] = sys_sched_yield, [33] = sys_dup2, [35] = sys_nanosleep,
-	[39] = sys_getpid, [56] = sys_clone, [57] = sys_fork, [58] = sys_vfork, [59] = sys_execve,
-	[60] = sys_exit, [61] = sys_wait4, [110] = sys_getppid, [144] = sys_sched_setscheduler,
-	[145] = sys_sched_getscheduler, [158] = sys_arch_prctl, [186] = sys_gettid, [231] = sys_exit_group,
+	[0] = sys_read,
+	[1] = sys_write,
+	[3] = sys_close,
+	[9] = sys_mmap,
+	[12] = sys_brk,
+	[16] = sys_ioctl,
+	[22] = sys_pipe,
+	[24] = sys_sched_yield,
+	[33] = sys_dup2,
+	[35] = sys_nanosleep,
+	[39] = sys_getpid,
+	[56] = sys_clone,
+	[57] = sys_fork,
+	[58] = sys_vfork,
+	[59] = sys_execve,
+	[60] = sys_exit,
+	[61] = sys_wait4,
+	[110] = sys_getppid,
+	[144] = sys_sched_setscheduler,
+	[145] = sys_sched_getscheduler,
+	[158] = sys_arch_prctl,
+	[186] = sys_gettid,
+	[231] = sys_exit_group,
 };
 
 /* The number is 32 bits wide, as in Linux. */

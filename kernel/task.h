@@ -66,7 +66,8 @@ struct signal_struct {
 	bool			group_exit;
 	int			group_exit_code;	/* as wait4() reports it */
 
-	struct wait_queue_head	wait_chldexit;		/* parents in wait4(), exec in de_thread() */
+	/* Parents in wait4(), exec in de_thread(). */
+	struct wait_queue_head	wait_chldexit;
 
 	/* splat_hold_siglock() (kernel/debug/contend.c) */
 	struct completion	siglock_held;
@@ -82,7 +83,8 @@ struct task_struct {
 	struct signal_struct	*signal;
 	struct sighand_struct	*sighand;
 	struct files_struct	*files;
-	struct mm_struct	*mm, *active_mm;	/* mm is NULL in kernel threads; active_mm is borrowed */
+	/* Mm is NULL in kernel threads; active_mm is borrowed. */
+	struct mm_struct	*mm, *active_mm;
 	int			*set_child_tid, *clear_child_tid;	/* ring-3 addresses */
 	struct completion	*vfork_done;
 	int			exit_code;
@@ -103,7 +105,8 @@ struct task_struct {
 	struct rt_mutex_waiter	*pi_blocked_on;
 
 	/* pi_lock and the run queue's lock. */
-	int			prio, normal_prio;	/* 0..98 FIFO, 120 OTHER; lower runs first */
+	/* 0..98 FIFO, 120 OTHER; lower runs first. */
+	int			prio, normal_prio;
 	int			policy, rt_priority;
 
 	/* The run queue's lock. */

@@ -15,7 +15,8 @@ u64 jiffies;
 static raw_spinlock_t timer_lock;
 static LIST_HEAD(timers);
 
-void timer_add(struct timer_list *timer, u64 expires, void (*fn)(struct timer_list *timer)) __no_lock_analysis
+void timer_add(struct timer_list *timer, u64 expires,
+	       void (*fn)(struct timer_list *timer)) __no_lock_analysis
 {
 	unsigned long flags = raw_spin_lock_irqsave(&timer_lock);
 	struct timer_list *t;
@@ -26,7 +27,8 @@ void timer_add(struct timer_list *timer, u64 expires, void (*fn)(struct timer_li
 	list_for_each_entry(t, &timers, node)
 		if (t->expires > expires)
 			break;
-	list_add_tail(&timer->node, &t->node);		/* before t; at the end if the loop ran through */
+	/* Before t; at the end if the loop ran through. */
+	list_add_tail(&timer->node, &t->node);
 	raw_spin_unlock_irqrestore(&timer_lock, flags);
 }
 

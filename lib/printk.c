@@ -36,7 +36,8 @@ static void console_emit(const struct log_record *r)
 
 	console_fresh_line();
 	if (r->level != 'p') {
-		snprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000, r->ns / 1000 % 1000000);
+		snprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000,
+			 r->ns / 1000 % 1000000);
 		console_write(prefix, strlen(prefix));
 	}
 	console_write(r->text, strlen(r->text));
@@ -50,14 +51,16 @@ static void console_flush_held(void)
 		struct log_record *r = &log_ring[console_seq % LOG_RECORDS];
 		u64 seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
 
-		if (seq > console_seq + 1) {		/* the ring went round: say how much is lost */
+		/* The ring went round: say how much is lost. */
+		if (seq > console_seq + 1) {
 			console_seq = seq - 1;
 			console_fresh_line();
 			console_write("** messages lost **\n", 20);
 			continue;
 		}
 		if (seq != console_seq + 1)
-			return;				/* its writer finishes it and comes here itself */
+			/* Its writer finishes it and comes here itself. */
+			return;
 		console_emit(r);
 		console_seq++;
 	}

@@ -34,7 +34,12 @@ static struct world worlds[] = {
 	 * Blocking with preemption off is reported too; the scheduler mends the count, so the
 	 * unlock underflows.
 	 */
-	{ .order = "buggy", .dynamic = "force", .contended = true, .might_sleep = 1, .atomic_sched = 1, .underflow = 1 },
+	{ .order = "buggy",
+	  .dynamic = "force",
+	  .contended = true,
+	  .might_sleep = 1,
+	  .atomic_sched = 1,
+	  .underflow = 1 },
 	{ .order = "fixed", .dynamic = "force", .contended = true },
 };
 
@@ -134,10 +139,13 @@ static u64 boosts(const struct world *w)
 static bool as_it_must(const struct world *w)
 {
 	return !w->error && w->fpu_ok && splats(w, SPLAT_MIGHT_SLEEP) == w->might_sleep &&
-	       splats(w, SPLAT_ATOMIC_SCHED) == w->atomic_sched && splats(w, SPLAT_UNDERFLOW) == w->underflow &&
+	       splats(w, SPLAT_ATOMIC_SCHED) == w->atomic_sched &&
+	       splats(w, SPLAT_UNDERFLOW) == w->underflow &&
 	       all_splats(w) == w->might_sleep + w->atomic_sched + w->underflow &&
-	       w->after.forks - w->before.forks == (w->contended ? 2 : 1) &&	/* the holder is one, too */
-	       (w->contended ? boosts(w) >= 1 && w->after.lock_waits > w->before.lock_waits : boosts(w) == 0);
+	       /* The holder is one, too. */
+	       w->after.forks - w->before.forks == (w->contended ? 2 : 1) &&
+	       (w->contended ? boosts(w) >= 1 && w->after.lock_waits > w->before.lock_waits
+			     : boosts(w) == 0);
 }
 
 static void print_machine(void)
@@ -147,20 +155,23 @@ static void print_machine(void)
 	splat_info(&info);
 	printf("Splat: FPU state, fork, and a lock that sleeps.\n");
 	printf("  CPU         %s\n", info.cpu_name);
-	printf("  registers   %s (XCR0 0x%llx)\n", vec_features(), (unsigned long long)info.xfeatures);
+	printf("  registers   %s (XCR0 0x%llx)\n", vec_features(),
+	       (unsigned long long)info.xfeatures);
 	printf("  saved by    %s, %u bytes a task\n", info.fpu_save_form, info.fpu_kernel_size);
 }
 
 static void print_table(void)
 {
-	printf("\n  order  dynamic  siglock    might_sleep  atomic  underflow  boosts  registers  as it must\n");
+	printf("\n  order  dynamic  siglock    might_sleep  atomic  underflow  boosts  registers  "
+	       "as it must\n");
 	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
 		struct world *w = &worlds[i];
 
-		printf("  %-6s %-8s %-10s %11llu %7llu %10llu %7llu  %-9s  %s\n", w->order, w->dynamic,
-		       w->contended ? "contended" : "free", splats(w, SPLAT_MIGHT_SLEEP),
-		       splats(w, SPLAT_ATOMIC_SCHED), splats(w, SPLAT_UNDERFLOW), boosts(w),
-		       w->fpu_ok ? "ok" : "BAD", as_it_must(w) ? "yes" : "NO");
+		printf("  %-6s %-8s %-10s %11llu %7llu %10llu %7llu  %-9s  %s\n", w->order,
+		       w->dynamic, w->contended ? "contended" : "free",
+		       splats(w, SPLAT_MIGHT_SLEEP), splats(w, SPLAT_ATOMIC_SCHED),
+		       splats(w, SPLAT_UNDERFLOW), boosts(w), w->fpu_ok ? "ok" : "BAD",
+		       as_it_must(w) ? "yes" : "NO");
 		if (!w->fpu_ok || w->error)
 			printf("         ^ %s\n", w->error ? error_name(w->error) : w->where);
 	}
@@ -181,10 +192,12 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
 		struct world *w = &worlds[i];
 
-		printf("demo: order=%s rt=on dynamic=%s contended=%s forks=1 splats=%llu fpu=%s\n", w->order,
-		       w->dynamic, w->contended ? "yes" : "no", all_splats(w), w->fpu_ok ? "ok" : "BAD");
+		printf("demo: order=%s rt=on dynamic=%s contended=%s forks=1 splats=%llu fpu=%s\n",
+		       w->order, w->dynamic, w->contended ? "yes" : "no", all_splats(w),
+		       w->fpu_ok ? "ok" : "BAD");
 		all_well &= as_it_must(w);
 	}
-	printf("demo: %s\n", all_well ? "every world came out as it must" : "FAILED: see the table");
+	printf("demo: %s\n",
+	       all_well ? "every world came out as it must" : "FAILED: see the table");
 	return !all_well;
 }

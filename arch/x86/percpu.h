@@ -43,7 +43,8 @@ struct cpu {
 	 */
 	struct fpu		*fpu_fpregs_owner_ctx;
 	bool			in_kernel_fpu;
-	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;	/* executed since boot; may wrap */
+	/* Executed since boot; may wrap. */
+	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;
 
 	struct rq		*rq;
 	struct mm_struct	*loaded_mm;		/* whose tables CR3 points to */
@@ -65,8 +66,9 @@ extern unsigned int nr_cpus;			/* that run */
 #define this_cpu_write(field, value) ({						\
 	__typeof__(((struct cpu *)0)->field) __v = (value);			\
 	__asm__ volatile("mov %0, %%gs:%c1" :: "r"(__v), "i"(__cpu_offset(field)) : "memory"); })
-#define this_cpu_add_int(field, value)						\
-	__asm__ volatile("addl %0, %%gs:%c1" :: "ri"(value), "i"(__cpu_offset(field)) : "memory", "cc")
+#define this_cpu_add_int(field, value)							\
+	__asm__ volatile("addl %0, %%gs:%c1" :: "ri"(value), "i"(__cpu_offset(field))	\
+			 : "memory", "cc")
 
 static inline struct cpu *this_cpu(void)
 {

@@ -30,7 +30,8 @@ int copy_thread(struct task_struct *child, const struct kernel_clone_args *args)
 	struct inactive_task_frame *frame = &fork_frame->frame;
 
 	frame->ret_addr = (unsigned long)ret_from_fork;
-	frame->bp = (unsigned long)childregs + 1;	/* the unwinder's mark, as entry.S makes it */
+	/* The unwinder's mark, as entry.S makes it. */
+	frame->bp = (unsigned long)childregs + 1;
 	child->thread.sp = (unsigned long)fork_frame;
 	child->thread.fsbase = current->thread.fsbase;
 
@@ -84,7 +85,8 @@ void exit_thread(void)
 
 void set_child_tid(void)
 {
-	put_user(current->pid, current->set_child_tid);	/* a bad address is the caller's loss, as in Linux */
+	/* A bad address is the caller's loss, as in Linux. */
+	put_user(current->pid, current->set_child_tid);
 }
 
 long do_arch_prctl(int option, unsigned long arg2)

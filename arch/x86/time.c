@@ -45,11 +45,12 @@ void time_init(void)
 	tsc_khz = (end - start) / PIT_MS;
 	apic_timer_khz = apic / PIT_MS;
 	if (!tsc_khz || !apic_timer_khz)
-		panic("time: TSC %llu kHz, APIC timer %u kHz: one of them stands still", tsc_khz, apic_timer_khz);
+		panic("time: TSC %llu kHz, APIC timer %u kHz: one of them stands still", tsc_khz,
+		      apic_timer_khz);
 	ns_per_tsc_q32 = (1000000UL << 32) / tsc_khz;
 	tsc_at_start = start;
-	pr_info("time: TSC %llu.%03llu MHz, local APIC timer %u.%03u MHz", tsc_khz / 1000, tsc_khz % 1000,
-		apic_timer_khz / 1000, apic_timer_khz % 1000);
+	pr_info("time: TSC %llu.%03llu MHz, local APIC timer %u.%03u MHz", tsc_khz / 1000,
+		tsc_khz % 1000, apic_timer_khz / 1000, apic_timer_khz % 1000);
 }
 
 u64 sched_clock(void)

@@ -9,5 +9,6 @@
 
 extern u64 tsc_khz;			/* 0 until time_init() */
 
-void time_init(void);			/* calibrates TSC and local APIC timer; interrupts off, about 10 ms */
+/* Calibrates TSC and local APIC timer; interrupts off, about 10 ms. */
+void time_init(void);
 u64 sched_clock(void);			/* ns since boot; any context; 0 before time_init() */

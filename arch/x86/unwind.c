@@ -26,7 +26,8 @@ struct stack_range {
 struct unwind {
 	struct stack_range stack;
 	unsigned long bp;		/* 0: the chain has ended */
-	unsigned long *ret;		/* where the next confirmed return address stands, or NULL */
+	/* Where the next confirmed return address stands, or NULL. */
+	unsigned long *ret;
 	const struct pt_regs *regs;	/* an entry frame at this place, or NULL */
 };
 
@@ -95,8 +96,8 @@ void print_frame(const struct pt_regs *regs)
 		printk(KERN_ERR "RIP: %04lx:0x%lx", regs->cs, regs->ip);
 	else
 		printk(KERN_ERR "RIP: %04lx:%pS", regs->cs, (void *)regs->ip);
-	printk(KERN_ERR "RSP: %04lx:%016lx EFLAGS: %08lx ORIG_RAX: %016lx", regs->ss, regs->sp, regs->flags,
-	       regs->orig_ax);
+	printk(KERN_ERR "RSP: %04lx:%016lx EFLAGS: %08lx ORIG_RAX: %016lx", regs->ss, regs->sp,
+	       regs->flags, regs->orig_ax);
 }
 
 static void walk_stack(unsigned long sp, struct unwind *u)
@@ -105,7 +106,8 @@ static void walk_stack(unsigned long sp, struct unwind *u)
 	for (; sp < u->stack.high; sp += 8) {
 		unsigned long word = *(unsigned long *)sp;
 
-		while ((u->regs && (unsigned long)u->regs < sp) || (u->ret && (unsigned long)u->ret < sp))
+		while ((u->regs && (unsigned long)u->regs < sp) ||
+		       (u->ret && (unsigned long)u->ret < sp))
 			next_frame(u);
 		if (u->regs && (unsigned long)u->regs == sp) {
 			const struct pt_regs *regs = u->regs;
@@ -158,8 +160,8 @@ void print_cpu_line(void)
 	char taint[TAINT_STRING_MAX];
 
 	print_tainted(taint);
-	printk(KERN_ERR "CPU: %u PID: %d Comm: %.20s %s %s #1", smp_processor_id(), current->pid, current->comm, taint,
-	       SPLAT_RELEASE);
+	printk(KERN_ERR "CPU: %u PID: %d Comm: %.20s %s %s #1", smp_processor_id(), current->pid,
+	       current->comm, taint, SPLAT_RELEASE);
 }
 
 void dump_stack(void)

@@ -9,7 +9,8 @@
 
 enum museum_piece {
 	BUG_NONE,
-	BUG_SKIP_SAVE,		/* fork does not save the parent's registers into the child's buffer */
+	/* Fork does not save the parent's registers into the child's buffer. */
+	BUG_SKIP_SAVE,
 };
 
 /* Is this bug switched on? */

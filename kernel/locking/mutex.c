@@ -13,7 +13,8 @@ void mutex_init(mutex_t *lock)
 	rt_mutex_base_init(&lock->rtmutex);
 }
 
-static noinline int mutex_slowlock(struct rt_mutex_base *lock, bool detect_deadlock) __no_lock_analysis
+static noinline int mutex_slowlock(struct rt_mutex_base *lock,
+				   bool detect_deadlock) __no_lock_analysis
 {
 	struct rt_mutex_waiter waiter;
 	int ret = 0;

@@ -14,7 +14,8 @@ static void lock_spinning(raw_spinlock_t *lock)
 {
 	unsigned int me = smp_processor_id() + 1, free = 0;
 
-	while (!__atomic_compare_exchange_n(&lock->locked, &free, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+	while (!__atomic_compare_exchange_n(&lock->locked, &free, me, false, __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED)) {
 		BUG_ON(free == me);		/* held by this CPU: it would never end */
 		free = 0;
 		cpu_relax();
@@ -38,8 +39,8 @@ bool raw_spin_trylock(raw_spinlock_t *lock)
 	unsigned int free = 0;
 
 	preempt_count_add_ip(PREEMPT_OFFSET, _RET_IP_);
-	if (__atomic_compare_exchange_n(&lock->locked, &free, smp_processor_id() + 1, false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(&lock->locked, &free, smp_processor_id() + 1, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return true;
 	preempt_enable();
 	return false;

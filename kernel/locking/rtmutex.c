@@ -69,7 +69,8 @@ static int waiter_prio(struct task_struct *task)
 	return rt_prio(task->prio) ? task->prio : DEFAULT_PRIO;
 }
 
-void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock, unsigned int wake_state)
+void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock,
+			  unsigned int wake_state)
 {
 	*waiter = (struct rt_mutex_waiter){ .lock = lock, .task = NULL, .wake_state = wake_state };
 	RB_CLEAR_NODE(&waiter->tree_entry);
@@ -170,7 +171,8 @@ static int chain_step(struct chain *c)
 	}
 
 	prev_top = top_waiter(lock);
-	if (waiter->prio != waiter_prio(task)) {	/* at the same priority it keeps its place */
+	/* At the same priority it keeps its place. */
+	if (waiter->prio != waiter_prio(task)) {
 		dequeue_waiter(lock, waiter);
 		waiter->prio = waiter_prio(task);
 		enqueue_waiter(lock, waiter);
@@ -222,8 +224,8 @@ static int rt_mutex_adjust_prio_chain(struct task_struct *task, bool detect_dead
 	do {
 		ret = chain_step(&c);
 		if (ret != -EAGAIN && ++depth > MAX_LOCK_DEPTH) {
-			pr_warn("Maximum lock depth %d reached task: %s (%d)", MAX_LOCK_DEPTH, top_task->comm,
-				top_task->pid);
+			pr_warn("Maximum lock depth %d reached task: %s (%d)", MAX_LOCK_DEPTH,
+				top_task->comm, top_task->pid);
 			ret = detect_deadlock ? -EDEADLK : 0;
 		}
 	} while (ret == 1 || ret == -EAGAIN);
@@ -242,7 +244,8 @@ void rt_mutex_adjust_pi(struct task_struct *task)
  * May @waiter have the lock although another one is first? Only if it is more urgent; RT tasks
  * never jump equals.
  */
-static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task, struct rt_mutex_waiter *waiter)
+static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task,
+			   struct rt_mutex_waiter *waiter)
 {
 	int prio = waiter_prio(task);
 
@@ -251,7 +254,8 @@ static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task
 	return waiter->wake_state == TASK_RTLOCK_WAIT && !rt_prio(prio) && prio == top->prio;
 }
 
-bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task, struct rt_mutex_waiter *waiter)
+bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
+			  struct rt_mutex_waiter *waiter)
 {
 	mark_rt_mutex_waiters(lock);
 	if (rt_mutex_owner(lock))
@@ -275,8 +279,8 @@ bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task, 
 	return true;
 }
 
-int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter, struct task_struct *task,
-			    bool detect_deadlock) __no_lock_analysis
+int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter,
+			    struct task_struct *task, bool detect_deadlock) __no_lock_analysis
 {
 	struct task_struct *owner = rt_mutex_owner(lock);
 	struct rt_mutex_waiter *old_top;

@@ -31,11 +31,13 @@ struct rt_mutex_waiter {
 	struct rb_node		pi_tree_entry;	/* owner->pi_waiters; the owner's pi_lock */
 	struct task_struct	*task;
 	struct rt_mutex_base	*lock;
-	unsigned int		wake_state;	/* the state that the unlocker's wake-up must match */
+	/* The state that the unlocker's wake-up must match. */
+	unsigned int		wake_state;
 	int			prio;
 };
 
-#define RT_MUTEX_BASE_INIT { .wait_lock = RAW_SPINLOCK_UNLOCKED, .waiters = RB_ROOT_CACHED, .owner = 0 }
+#define RT_MUTEX_BASE_INIT \
+	{ .wait_lock = RAW_SPINLOCK_UNLOCKED, .waiters = RB_ROOT_CACHED, .owner = 0 }
 
 static inline struct task_struct *rt_mutex_owner(const struct rt_mutex_base *lock)
 {
@@ -77,12 +79,14 @@ bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struc
  * wait_lock held, interrupts off. @waiter says how @task would wait (rt_mutex_init_waiter()),
  * whether it stands in the tree yet or not.
  */
-bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task, struct rt_mutex_waiter *waiter);
+bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
+			  struct rt_mutex_waiter *waiter);
 int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter,
 			    struct task_struct *task, bool detect_deadlock);
 void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter);
 void fixup_rt_mutex_waiters(struct rt_mutex_base *lock);
-void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock, unsigned int wake_state);
+void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock,
+			  unsigned int wake_state);
 
 /*
  * Hand the lock on: deboost, then wake the top waiter. Does not sleep, may be preempted at its end.

@@ -23,7 +23,8 @@ void rt_spin_lock(spinlock_t *lock) __acquires(*lock) __must_not_hold(preempt_of
 void rt_spin_unlock(spinlock_t *lock) __releases(*lock);
 
 /* May sleep. */
-static __always_inline void spin_lock(spinlock_t *lock) __acquires(*lock) __must_not_hold(preempt_off)
+static __always_inline void spin_lock(spinlock_t *lock) __acquires(*lock)
+	__must_not_hold(preempt_off)
 {
 	rt_spin_lock(lock);
 }
@@ -34,7 +35,8 @@ static __always_inline void spin_unlock(spinlock_t *lock) __releases(*lock)
 }
 
 /* May sleep. Interrupts stay as they are. */
-static __always_inline void spin_lock_irq(spinlock_t *lock) __acquires(*lock) __must_not_hold(preempt_off)
+static __always_inline void spin_lock_irq(spinlock_t *lock) __acquires(*lock)
+	__must_not_hold(preempt_off)
 {
 	rt_spin_lock(lock);
 }

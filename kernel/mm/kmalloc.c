@@ -40,8 +40,8 @@ static void check_poison(void *object, size_t size)
 	u8 *bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 
 	if (unlikely(bad))
-		panic("kmalloc: object %p (%lu bytes) was written after free: byte %ld is %#x", object, size,
-		      (long)(bad - (u8 *)object), *bad);
+		panic("kmalloc: object %p (%lu bytes) was written after free: byte %ld is %#x",
+		      object, size, (long)(bad - (u8 *)object), *bad);
 }
 
 static struct page *new_slab(size_t size, gfp_t gfp)
@@ -126,7 +126,8 @@ static void check_double_free(struct page *page, void *object)
 {
 	for (void **p = page->freelist; p; p = *p)
 		if (unlikely(p == object))
-			panic("kmalloc: object %p (%u bytes) is freed twice", object, page->object_size);
+			panic("kmalloc: object %p (%u bytes) is freed twice", object,
+			      page->object_size);
 }
 
 void kfree(void *object)

@@ -135,8 +135,8 @@ int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, un
 {
 	struct vm_area *area, *pos;
 
-	if (start >= end || start < MMAP_MIN || end > TASK_SIZE_MAX || ((start | end) & ~PAGE_MASK) ||
-	    !range_free(mm, start, end))
+	if (start >= end || start < MMAP_MIN || end > TASK_SIZE_MAX ||
+	    ((start | end) & ~PAGE_MASK) || !range_free(mm, start, end))
 		return -EINVAL;
 	area = kmalloc(sizeof(*area), GFP_KERNEL);
 	if (!area)
@@ -169,14 +169,16 @@ static unsigned long find_gap(struct mm_struct *mm, unsigned long len)
 	}
 }
 
-long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags, bool fixed)
+long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags,
+	     bool fixed)
 {
 	int ret;
 
 	if (!len || (fixed && (addr & ~PAGE_MASK)))
 		return -EINVAL;
 	/* More than all RAM could never be filled. */
-	if (len > TASK_SIZE_MAX || len >> PAGE_SHIFT > nr_total_pages() || (fixed && (addr > TASK_SIZE_MAX - len || addr < MMAP_MIN)))
+	if (len > TASK_SIZE_MAX || len >> PAGE_SHIFT > nr_total_pages() ||
+	    (fixed && (addr > TASK_SIZE_MAX - len || addr < MMAP_MIN)))
 		return -ENOMEM;
 	len = ALIGN_UP(len, PAGE_SIZE);
 	mutex_lock(&mm->mmap_lock);
@@ -272,7 +274,8 @@ int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t 
 
 		if (ret)
 			return ret;
-		memcpy(phys_to_virt(*pgtable_pte(mm->pml4, addr, false) & PTE_ADDR) + offset, data, part);
+		memcpy(phys_to_virt(*pgtable_pte(mm->pml4, addr, false) & PTE_ADDR) + offset, data,
+		       part);
 		addr += part;
 		data += part;
 		size -= part;

@@ -66,5 +66,7 @@ int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int acces
  */
 int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size);
 
-long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags, bool fixed);
-long mm_brk(struct mm_struct *mm, unsigned long brk);	/* the new break, or the old one if it cannot be */
+long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags,
+	     bool fixed);
+/* The new break, or the old one if it cannot be. */
+long mm_brk(struct mm_struct *mm, unsigned long brk);

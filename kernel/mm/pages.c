@@ -112,7 +112,8 @@ static struct page *take_block(unsigned int order)
 	page = list_first_entry(&free_area[have], struct page, node);
 	list_del(&page->node);
 	page->free = false;
-	while (have > order) {			/* give the upper half back, until the size is right */
+	/* Give the upper half back, until the size is right. */
+	while (have > order) {
 		struct page *upper = page + (1UL << --have);
 
 		upper->free = true;

@@ -21,7 +21,8 @@ typedef unsigned int gfp_t;
 
 struct page {
 	int			refcount;	/* atomic; address spaces that map it, or 1 */
-	u8			order;		/* of the free or allocated block that starts here */
+	/* Of the free or allocated block that starts here. */
+	u8			order;
 	u8			free;		/* in the buddy's lists */
 	u16			inuse;		/* kmalloc: objects given out */
 	u32			object_size;	/* kmalloc: 0 if the block is not a slab */

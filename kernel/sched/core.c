@@ -28,7 +28,8 @@ enum sched_mode {
 void resched_curr(struct rq *rq)
 {
 	set_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED);
-	set_preempt_need_resched();		/* one CPU so far: it is always this one's run queue */
+	/* One CPU so far: it is always this one's run queue. */
+	set_preempt_need_resched();
 }
 
 static void clear_need_resched(struct task_struct *task)
@@ -57,8 +58,8 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 	bool dead = prev->__state == TASK_DEAD;
 
 	if (unlikely(preempt_count() != FORK_PREEMPT_COUNT)) {
-		WARN_KIND(SPLAT_CORRUPTED, "corrupted preempt_count: %s/%d/0x%x", current->comm, current->pid,
-			  preempt_count());
+		WARN_KIND(SPLAT_CORRUPTED, "corrupted preempt_count: %s/%d/0x%x", current->comm,
+			  current->pid, preempt_count());
 		preempt_count_set(FORK_PREEMPT_COUNT);
 	}
 	rq->prev_mm = NULL;
@@ -104,7 +105,8 @@ static void context_switch(struct rq *rq, struct task_struct *prev, struct task_
 static void schedule_debug(struct task_struct *prev)
 {
 	if (unlikely(*(unsigned long *)prev->stack != STACK_END_MAGIC))
-		panic("corrupted stack end detected inside scheduler: %s/%d", prev->comm, prev->pid);
+		panic("corrupted stack end detected inside scheduler: %s/%d", prev->comm,
+		      prev->pid);
 	if (unlikely(preempt_count() != PREEMPT_OFFSET)) {
 		__schedule_bug(prev);
 		preempt_count_set(PREEMPT_OFFSET);
@@ -283,7 +285,8 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 	if (task->on_rq) {
 		rq_dequeue(rq, task);
 		task->prio = prio;
-		rq_enqueue(rq, task, prio > old);	/* losing a loan is no reason to go to the back */
+		/* Losing a loan is no reason to go to the back. */
+		rq_enqueue(rq, task, prio > old);
 		if (prio < old)
 			check_preempt_curr(rq, task);
 		else if (rq->curr == task)

@@ -28,7 +28,8 @@ struct rq {
 	u64			bitmap[2];	/* levels that are not empty */
 	struct list_head	queue[PRIO_LEVELS];
 	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
-	u64			nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;	/* since boot */
+	/* Since boot. */
+	u64			nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;
 };
 
 extern struct rq runqueues[NR_CPUS];
@@ -46,8 +47,10 @@ struct task_struct *rq_pick(struct rq *rq);
 
 /* core.c */
 void sched_init(void);			/* makes the code that runs CPU 0's idle task */
-void schedule(void);			/* may sleep: blocks if current's state says so, until woken */
-void schedule_rtlock(void);		/* the same for RT spinlocks: not a voluntary sleep to RCU */
+/* May sleep: blocks if current's state says so, until woken. */
+void schedule(void);
+/* The same for RT spinlocks: not a voluntary sleep to RCU. */
+void schedule_rtlock(void);
 void preempt_schedule_irq(void);	/* interrupt exit to kernel code; interrupts off */
 void schedule_tail(struct task_struct *prev);	/* first code of a new task */
 void do_sched_yield(void);		/* may sleep */

@@ -17,7 +17,8 @@ void init_waitqueue_head(struct wait_queue_head *wq)
 /* The queue's lock held. */
 static void wake_first(struct wait_queue_head *wq)
 {
-	struct wait_queue_entry *entry = list_first_entry(&wq->waiters, struct wait_queue_entry, node);
+	struct wait_queue_entry *entry =
+		list_first_entry(&wq->waiters, struct wait_queue_entry, node);
 
 	list_del_init(&entry->node);
 	wake_up_process(entry->task);
@@ -41,7 +42,8 @@ void wake_up_one(struct wait_queue_head *wq) __no_lock_analysis
 	raw_spin_unlock_irqrestore(&wq->lock, flags);
 }
 
-int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state) __no_lock_analysis
+int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry,
+		    unsigned int state) __no_lock_analysis
 {
 	unsigned long flags = raw_spin_lock_irqsave(&wq->lock);
 	bool killed = (state & TASK_INTERRUPTIBLE) && signal_pending(current);

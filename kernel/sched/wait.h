@@ -20,6 +20,7 @@ struct wait_queue_entry {
 	struct list_head	node;
 };
 
+#define WAIT_QUEUE_HEAD_INIT(name) { .waiters = { &(name).waiters, &(name).waiters } }
 void init_waitqueue_head(struct wait_queue_head *wq);
 void wake_up_all(struct wait_queue_head *wq);
 void wake_up_one(struct wait_queue_head *wq);

@@ -52,8 +52,8 @@ static const struct sdt *find_table_at(u64 phys)
 {
 	const struct sdt *sdt = phys_to_virt(phys);
 
-	if (!phys || phys >= BIT(32) - PAGE_SIZE || sdt->length < sizeof(*sdt) || sdt->length > 0x100000 ||
-	    !sum_is_zero(sdt, sdt->length))
+	if (!phys || phys >= BIT(32) - PAGE_SIZE || sdt->length < sizeof(*sdt) ||
+	    sdt->length > 0x100000 || !sum_is_zero(sdt, sdt->length))
 		return NULL;
 	return sdt;
 }
@@ -125,6 +125,6 @@ void acpi_init(u64 rsdp_phys)
 		parse_madt(madt);
 	else
 		pr_warn("acpi: no MADT; one CPU, local APIC at %#llx", acpi_info.lapic_phys);
-	pr_info("acpi: %u CPU%s, local APIC at %#llx; using one", acpi_info.nr_cpus, acpi_info.nr_cpus == 1 ? "" : "s",
-		acpi_info.lapic_phys);
+	pr_info("acpi: %u CPU%s, local APIC at %#llx; using one", acpi_info.nr_cpus,
+		acpi_info.nr_cpus == 1 ? "" : "s", acpi_info.lapic_phys);
 }

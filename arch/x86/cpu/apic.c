@@ -42,7 +42,8 @@ void apic_init(u64 phys)
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, APIC_LVT_NMI);	/* the NMI button, and QEMU's `nmi` command */
+	/* The NMI button, and QEMU's `nmi` command. */
+	apic_write(APIC_LVT_LINT1, APIC_LVT_NMI);
 	apic_write(APIC_SVR, APIC_SVR_ENABLE | SPURIOUS_VECTOR);
 	apic_write(APIC_TDCR, APIC_TDCR_DIV1);
 }
@@ -75,9 +76,10 @@ u32 apic_timer_counted(void)
 
 void pic_disable(void)
 {
-	static const u8 init[][2] = {	/* ICW1-4 to each: vectors 0x20 and 0x28, then all lines masked */
-		{ 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 }, { 0x21, 4 }, { 0xa1, 2 },
-		{ 0x21, 1 }, { 0xa1, 1 }, { 0x21, 0xff }, { 0xa1, 0xff },
+	/* ICW1-4 to each: vectors 0x20 and 0x28, then all lines masked. */
+	static const u8 init[][2] = {
+		{ 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 }, { 0x21, 4 },
+		{ 0xa1, 2 },	{ 0x21, 1 },	{ 0xa1, 1 },	{ 0x21, 0xff }, { 0xa1, 0xff },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(init); i++)

@@ -29,7 +29,8 @@ static void load_gdt(struct cpu *cpu)
 	cpu->gdt[USER_DS / 8] = 0x00cff2000000ffff;	/* ring 3 */
 	cpu->gdt[USER_CS / 8] = 0x00affa000000ffff;
 	/* A 64-bit TSS descriptor takes two entries (SDM vol. 3, 8.2.3). */
-	cpu->gdt[TSS_SEL / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[TSS_SEL / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 |
+				(tss >> 24 & 0xff) << 56;
 	cpu->gdt[TSS_SEL / 8 + 1] = tss >> 32;
 	cpu->tss.ist[IST_DF - 1] = (u64)cpu->ist_stacks[0] + IST_STACK_SIZE;
 	cpu->tss.ist[IST_NMI - 1] = (u64)cpu->ist_stacks[1] + IST_STACK_SIZE;
@@ -74,5 +75,6 @@ void syscall_init(void)
 	wrmsr(MSR_STAR, (u64)(USER_DS - 8) << 48 | (u64)KERNEL_CS << 32);
 	wrmsr(MSR_LSTAR, (u64)entry_SYSCALL_64);
 	/* Flags that ring 3 must not carry into the kernel. */
-	wrmsr(MSR_FMASK, X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_NT | X86_EFLAGS_AC | 0x8d5 | 0x3000);
+	wrmsr(MSR_FMASK, X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_NT |
+				 X86_EFLAGS_AC | 0x8d5 | 0x3000);
 }

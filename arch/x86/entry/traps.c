@@ -64,8 +64,8 @@ void die(const char *what, struct pt_regs *regs)
 
 void force_fatal_exit(int signal, const char *why, struct pt_regs *regs)
 {
-	pr_info("%s[%d]: %s ip:%lx sp:%lx error:%lx addr:%lx", current->comm, current->pid, why, regs->ip, regs->sp,
-		regs->orig_ax, read_cr2());
+	pr_info("%s[%d]: %s ip:%lx sp:%lx error:%lx addr:%lx", current->comm, current->pid, why,
+		regs->ip, regs->sp, regs->orig_ax, read_cr2());
 	do_group_exit(signal);
 }
 
@@ -87,7 +87,8 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 	} else if (vector == X86_TRAP_PF) {
 		do_page_fault(regs);
 	} else if (vector == X86_TRAP_DF || vector == X86_TRAP_MC) {
-		die(is_stack_guard(read_cr2()) ? "kernel stack overflow (double fault)" : name, regs);
+		die(is_stack_guard(read_cr2()) ? "kernel stack overflow (double fault)" : name,
+		    regs);
 	} else if (user_mode(regs)) {
 		local_irq_enable();
 		force_fatal_exit(e->signal ? e->signal : SIGSEGV, name, regs);

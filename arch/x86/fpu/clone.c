@@ -84,7 +84,8 @@ void fpstate_reset(struct fpu *fpu)
 /* A clean image: the legacy area and, with XSAVE, the header; XSTATE_BV = 0 says the rest. */
 static void fpstate_init_minimal(struct fpstate *fpstate)
 {
-	memcpy(&fpstate->regs, &init_fpstate.regs, cpu_has.xsave ? XSAVE_MIN_SIZE : sizeof(struct fxregs_state));
+	memcpy(&fpstate->regs, &init_fpstate.regs,
+	       cpu_has.xsave ? XSAVE_MIN_SIZE : sizeof(struct fxregs_state));
 }
 
 /*
@@ -119,7 +120,8 @@ static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 	this_cpu_add_int(fpu_clone_saves, 1);
 }
 
-static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_flags) __must_not_hold(preempt_off)
+static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_flags)
+	__must_not_hold(preempt_off)
 {
 	fpregs_lock();
 	save_parent_regs(dst_fpu);
@@ -128,7 +130,8 @@ static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_fl
 		fpu_inherit_perms(dst_fpu);
 }
 
-static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_flags) __must_not_hold(preempt_off)
+static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_flags)
+	__must_not_hold(preempt_off)
 {
 	fpregs_lock();
 	save_parent_regs(dst_fpu);

@@ -37,7 +37,8 @@ enum xfeature {
  * What Splat saves for ring 3 today. MPX is left out on purpose, as in Linux since 5.6; tiles come
  * with XFD.
  */
-#define XFEATURE_MASK_USER_SUPPORTED	(XFEATURE_MASK_FPSSE | XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512 | \
+#define XFEATURE_MASK_USER_SUPPORTED	(XFEATURE_MASK_FPSSE | XFEATURE_MASK(YMM) | \
+					 XFEATURE_MASK_AVX512 | \
 					 XFEATURE_MASK(PKRU))
 #define XFEATURE_MASK_USER_DYNAMIC	XFEATURE_MASK(XTILE_DATA)
 
@@ -56,8 +57,10 @@ struct fxregs_state {
 } __packed __aligned(16);
 
 struct xstate_header {
-	u64	xfeatures;			/* XSTATE_BV: components not in their initial state */
-	u64	xcomp_bv;			/* bit 63: compacted; then which components have room */
+	/* XSTATE_BV: components not in their initial state. */
+	u64	xfeatures;
+	/* Bit 63: compacted; then which components have room. */
+	u64	xcomp_bv;
 	u64	reserved[6];			/* must be zero */
 } __packed;
 

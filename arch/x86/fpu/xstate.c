@@ -52,10 +52,12 @@ void fpu_choose_form(void)
 	if (wanted_form == WANT_AUTO)
 		return;
 	if (wanted_form > (int)fpu_form)
-		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s", form_names[wanted_form], fpu_form_name());
+		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s", form_names[wanted_form],
+			fpu_form_name());
 	else
 		fpu_form = wanted_form;
-	if (fpu_form == FORM_FXSAVE)		/* then ring 3 must not have state that FXSAVE cannot save */
+	/* Then ring 3 must not have state that FXSAVE cannot save. */
+	if (fpu_form == FORM_FXSAVE)
 		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
 }
 
@@ -94,12 +96,13 @@ static void read_layout(void)
 	u32 size = XSAVE_MIN_SIZE;
 	unsigned int nr;
 
-	sizes[XFEATURE_FP] = sizes[XFEATURE_SSE] = XSAVE_HDR_OFFSET;	/* the legacy area, together */
+	/* The legacy area, together. */
+	sizes[XFEATURE_FP] = sizes[XFEATURE_SSE] = XSAVE_HDR_OFFSET;
 	for_each_xfeature(nr, features & ~XFEATURE_MASK_FPSSE) {
 		if (read_component(nr)) {
 			size = max(size, offsets[nr] + sizes[nr]);
 		} else {
-			pr_warn("x86/fpu: component %u has an empty or impossible sub-leaf; left out", nr);
+			pr_warn("x86/fpu: component %u: no usable sub-leaf; left out", nr);
 			features &= ~BIT_ULL(nr);
 		}
 	}
@@ -110,14 +113,16 @@ static void read_layout(void)
 static void print_layout(void)
 {
 	static const char *const names[XFEATURE_MAX] = {
-		"x87", "SSE", "AVX", NULL, NULL, "AVX-512 opmask", "AVX-512 Hi256", "AVX-512 ZMM_Hi256", NULL, "PKRU",
+		"x87", "SSE", "AVX", NULL, NULL, "AVX-512 opmask", "AVX-512 ZMM_Hi256",
+		"AVX-512 Hi16_ZMM", NULL, "PKRU",
 	};
 	unsigned int nr;
 
 	for_each_xfeature(nr, fpu_kernel_cfg.max_features)
-		pr_info("x86/fpu: component %u: %-18s %4u bytes at %u", nr, names[nr], sizes[nr], offsets[nr]);
-	pr_info("x86/fpu: features %#llx, state size %u bytes, saved by %s", fpu_kernel_cfg.max_features,
-		fpu_kernel_cfg.default_size, fpu_form_name());
+		pr_info("x86/fpu: component %u: %-18s %4u bytes at %u", nr, names[nr], sizes[nr],
+			offsets[nr]);
+	pr_info("x86/fpu: features %#llx, state size %u bytes, saved by %s",
+		fpu_kernel_cfg.max_features, fpu_kernel_cfg.default_size, fpu_form_name());
 }
 
 void fpu_init_system(void)
@@ -131,7 +136,8 @@ void fpu_init_system(void)
 	}
 	fpu_kernel_cfg.default_features = fpu_kernel_cfg.max_features & ~XFEATURE_MASK_USER_DYNAMIC;
 	fpu_kernel_cfg.default_size = fpu_kernel_cfg.max_size;
-	fpu_user_cfg = fpu_kernel_cfg;		/* no supervisor state yet, and both in the standard format */
+	/* No supervisor state yet, and both in the standard format. */
+	fpu_user_cfg = fpu_kernel_cfg;
 
 	init_fpstate.size = fpu_kernel_cfg.default_size;
 	init_fpstate.user_size = fpu_user_cfg.default_size;

@@ -37,7 +37,8 @@ void do_page_fault(struct pt_regs *regs)
 	if (user_mode(regs) && !(error & PF_USER))
 		may_handle = false;
 	/* Ring 0 may touch ring 3's memory only where it says so, and never with preemption off. */
-	if (!user_mode(regs) && ((error & PF_INSTR) || in_atomic() || !(regs->flags & X86_EFLAGS_IF)))
+	if (!user_mode(regs) &&
+	    ((error & PF_INSTR) || in_atomic() || !(regs->flags & X86_EFLAGS_IF)))
 		may_handle = false;
 	if (may_handle) {
 		local_irq_enable();
@@ -48,8 +49,8 @@ void do_page_fault(struct pt_regs *regs)
 		return;
 	if (user_mode(regs)) {
 		local_irq_enable();
-		force_fatal_exit(ret == -ENOMEM ? SIGKILL : SIGSEGV, ret == -ENOMEM ? "out of memory" : "segfault",
-				 regs);
+		force_fatal_exit(ret == -ENOMEM ? SIGKILL : SIGSEGV,
+				 ret == -ENOMEM ? "out of memory" : "segfault", regs);
 	} else if (!fixup_exception(regs)) {
 		die(is_stack_guard(addr) ? "kernel stack overflow" :
 		    addr < PAGE_SIZE ? "NULL pointer dereference" : "page fault", regs);

@@ -46,7 +46,8 @@ static pte_t *walk(pte_t *table, unsigned long addr, int to_level, bool create)
 			 * Rights are decided by the last level; ring 3 gets nothing in the kernel's
 			 * half.
 			 */
-			*entry = virt_to_phys(next) | PTE_P | PTE_RW | (addr < TASK_SIZE_MAX ? PTE_US : 0);
+			*entry = virt_to_phys(next) | PTE_P | PTE_RW |
+				 (addr < TASK_SIZE_MAX ? PTE_US : 0);
 		} else if (*entry & PTE_PS) {
 			return NULL;
 		}
@@ -93,7 +94,8 @@ void pgtable_init(void)
 	for (u64 phys = 0; phys < top; phys += LARGE_PAGE) {
 		u64 rw = phys >= ro_start && phys < ro_end ? 0 : PTE_RW;
 
-		*walk(kernel_pml4, DIRECT_MAP + phys, 1, true) = phys | PTE_P | PTE_PS | PTE_G | rw | nx_mask;
+		*walk(kernel_pml4, DIRECT_MAP + phys, 1, true) =
+			phys | PTE_P | PTE_PS | PTE_G | rw | nx_mask;
 	}
 	map_section(_stext, _etext, 0);
 	map_section(_srodata, _erodata, PTE_NX);
@@ -127,7 +129,8 @@ pte_t *pgtable_new_user(void)
 	pte_t *pml4 = new_table();
 
 	if (pml4)
-		memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES, (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
+		memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES,
+		       (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
 	return pml4;
 }
 

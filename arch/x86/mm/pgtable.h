@@ -41,7 +41,8 @@ int kernel_map_page(unsigned long addr, u64 phys, u64 prot);
  */
 pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create);
 
-pte_t *pgtable_new_user(void);			/* a top level with the kernel's half; NULL: -ENOMEM */
+/* A top level with the kernel's half; NULL: -ENOMEM. */
+pte_t *pgtable_new_user(void);
 /* Drop all pages and tables of the user half, and the top level. Not for the one that is loaded. */
 void pgtable_free_user(pte_t *pml4);
 /*

@@ -30,7 +30,8 @@ static void *map_new_stack(unsigned int slot)
 	for (unsigned long offset = 0; offset < THREAD_SIZE; offset += PAGE_SIZE) {
 		void *page = get_free_page(GFP_KERNEL);
 
-		if (!page || kernel_map_page((unsigned long)stack + offset, virt_to_phys(page), PTE_RW | PTE_NX))
+		if (!page || kernel_map_page((unsigned long)stack + offset, virt_to_phys(page),
+					     PTE_RW | PTE_NX))
 			return NULL;	/* rare; what is mapped already stays with the slot */
 	}
 	return stack;
