@@ -45,8 +45,7 @@ static void reparent_children(struct task_struct *leader)
 
 	list_for_each_entry_safe(child, next, &leader->children, sibling) {
 		child->real_parent = init;
-		list_del(&child->sibling);
-		list_add_tail(&child->sibling, &init->children);
+		list_move_tail(&child->sibling, &init->children);
 		zombies |= group_is_dead(child);
 	}
 	if (zombies)
@@ -163,8 +162,7 @@ static void take_over_leadership(struct task_struct *old) __must_hold(tasklist_l
 	list_del_init(&old->sibling);
 	list_for_each_entry_safe(child, next, &old->children, sibling) {
 		child->real_parent = current;
-		list_del(&child->sibling);
-		list_add_tail(&child->sibling, &current->children);
+		list_move_tail(&child->sibling, &current->children);
 	}
 	current->real_parent = old->real_parent;
 	current->group_leader = current;

@@ -112,10 +112,8 @@ struct task_struct {
 	/* The run queue's lock. */
 	struct list_head	run_node;
 	bool			on_rq;
-	bool			on_cpu;
 	unsigned int		cpu;
 	int			time_slice;		/* ticks left */
-	u64			nr_switches;
 
 	/* tasklist_lock */
 	struct task_struct	*real_parent;

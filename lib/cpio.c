@@ -18,17 +18,15 @@ enum { MODE = 1, FILE_SIZE = 6, NAME_SIZE = 11, FIELDS = 13 };
 
 static bool parse_header(const char *header, u32 field[FIELDS])
 {
-	char digits[DIGITS + 1] = "", *end;
-
 	if (memcmp(header, MAGIC, MAGIC_LEN))
 		return false;
-	for (int i = 0; i < FIELDS; i++) {
-		memcpy(digits, header + MAGIC_LEN + i * DIGITS, DIGITS);
-		if (strchr(digits, 'x') || strchr(digits, 'X'))
-			return false;	/* "0x" is no part of the format */
-		field[i] = simple_strtoul(digits, &end, 16);
-		if (end != digits + DIGITS)
+	for (int i = 0; i < FIELDS * DIGITS; i++) {
+		char c = header[MAGIC_LEN + i], lower = c | 0x20;
+		bool decimal = c >= '0' && c <= '9';
+
+		if (!decimal && (lower < 'a' || lower > 'f'))
 			return false;
+		field[i / DIGITS] = field[i / DIGITS] << 4 | (decimal ? c - '0' : lower - 'a' + 10);
 	}
 	return true;
 }
@@ -37,7 +35,7 @@ int cpio_next(const void *archive, size_t len, size_t *pos, struct cpio_file *ou
 {
 	size_t left, name_size, data_start, file_size;
 	const char *header, *name;
-	u32 field[FIELDS];
+	u32 field[FIELDS] = {};
 
 	if (*pos >= len)
 		return -ENOENT;

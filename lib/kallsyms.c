@@ -46,11 +46,3 @@ const char *kallsyms_lookup(unsigned long addr, unsigned long *size, unsigned lo
 	*offset = where - kallsyms_offsets[low - 1];
 	return kallsyms_names + kallsyms_name_offsets[low - 1];
 }
-
-unsigned long kallsyms_address(const char *name)
-{
-	for (u32 i = 0; i < kallsyms_count; i++)
-		if (!strcmp(kallsyms_names + kallsyms_name_offsets[i], name))
-			return (unsigned long)_stext + kallsyms_offsets[i];
-	return 0;
-}

@@ -15,8 +15,5 @@
  */
 const char *kallsyms_lookup(unsigned long addr, unsigned long *size, unsigned long *offset);
 
-/* The address of the first function called @name, or 0. Looks at each name: not for hot paths. */
-unsigned long kallsyms_address(const char *name);
-
 /* Is @addr in the kernel's code? */
 bool kernel_text_address(unsigned long addr);

@@ -24,24 +24,6 @@ void *memcpy(void *dst, const void *src, size_t n)
 	return dst;
 }
 
-void *memmove(void *dst, const void *src, size_t n)
-{
-	const u8 *from = src;
-	u8 *to = dst;
-
-	/*
-	 * Upwards is wrong only where it would overwrite what is still to be read: dst inside [src,
-	 * src + n).
-	 */
-	if ((size_t)(to - from) >= n)
-		return memcpy(dst, src, n);
-	while (n--) {
-		to[n] = from[n];
-		barrier();	/* or gcc sees a memmove() in this loop */
-	}
-	return dst;
-}
-
 void *memset(void *dst, int c, size_t n)
 {
 	void *to = dst;
@@ -125,30 +107,4 @@ ssize_t strscpy(char *dst, const char *src, size_t size)
 	memcpy(dst, src, size - 1);
 	dst[size - 1] = '\0';
 	return -E2BIG;
-}
-
-/* The value of a digit in any base; one that is no digit has a value that no base reaches. */
-static unsigned int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;	/* lower case */
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-unsigned long simple_strtoul(const char *s, char **end, unsigned int base)
-{
-	/* "0x" is a prefix only before a digit: else the number is the 0, and ends there. */
-	bool hex = s[0] == '0' && (s[1] | 0x20) == 'x' && digit(s[2]) < 16;
-	unsigned long value = 0;
-
-	if (!base)
-		base = hex ? 16 : s[0] == '0' ? 8 : 10;
-	if (hex && base == 16)
-		s += 2;
-	for (; digit(*s) < base; s++)
-		value = value * base + digit(*s);
-	if (end)
-		*end = (char *)s;
-	return value;
 }

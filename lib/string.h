@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bytes and strings: the C library's names with the C library's meaning, and Linux's names where C
- * has no safe one. gcc calls the first four on its own. None of them sleeps, allocates, or touches
+ * has no safe one. gcc calls the first three on its own. None of them sleeps, allocates, or touches
  * a vector register.
  */
 #pragma once
@@ -9,7 +9,6 @@
 #include "lib/types.h"
 
 void *memcpy(void *dst, const void *src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 
@@ -27,10 +26,3 @@ char *strchr(const char *s, int c);
  * Return: the length of the copy, or -E2BIG if @src was cut.
  */
 ssize_t strscpy(char *dst, const char *src, size_t size);
-
-/**
- * simple_strtoul() - the number at the start of @s, which may be empty: then 0.
- * @end: where the number ends, if not NULL.  @base: 2 to 16, or 0 to go by a prefix (0x: 16, 0: 8,
- * else 10). No blanks, no sign; a number too large keeps its low 64 bits.
- */
-unsigned long simple_strtoul(const char *s, char **end, unsigned int base);

@@ -138,11 +138,16 @@ static const char *put_pointer(struct output *out, struct spec *spec, const char
 	return fmt;
 }
 
+static const char *parse_decimal(const char *s, int *value)
+{
+	for (*value = 0; *s >= '0' && *s <= '9'; s++)
+		*value = *value * 10 + *s - '0';
+	return s;
+}
+
 /* @fmt is behind the '%'. Return: where the conversion letter is. */
 static const char *parse_spec(const char *fmt, struct spec *spec)
 {
-	char *end;
-
 	*spec = (struct spec) { .precision = -1, .bytes = 4 };
 
 	for (; *fmt == '-' || *fmt == '0' || *fmt == '#'; fmt++) {
@@ -150,12 +155,9 @@ static const char *parse_spec(const char *fmt, struct spec *spec)
 		spec->zero |= *fmt == '0';
 		spec->alternate |= *fmt == '#';
 	}
-	spec->width = simple_strtoul(fmt, &end, 10);
-	fmt = end;
-	if (*fmt == '.') {
-		spec->precision = simple_strtoul(fmt + 1, &end, 10);
-		fmt = end;
-	}
+	fmt = parse_decimal(fmt, &spec->width);
+	if (*fmt == '.')
+		fmt = parse_decimal(fmt + 1, &spec->precision);
 	for (; *fmt == 'l' || *fmt == 'z'; fmt++)
 		spec->bytes = 8;
 	return fmt;

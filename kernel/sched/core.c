@@ -63,7 +63,6 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 		preempt_count_set(FORK_PREEMPT_COUNT);
 	}
 	rq->prev_mm = NULL;
-	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
 	if (mm)
 		mmdrop(mm);
@@ -135,9 +134,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	}
 	rq->nr_switches++;
 	rq->nr_preemptions += mode == SM_PREEMPT;
-	prev->nr_switches++;
 	rq->curr = next;
-	next->on_cpu = true;
 	context_switch(rq, prev, next);
 }
 
@@ -355,10 +352,8 @@ void sched_fork(struct task_struct *child)
 	child->pi_blocked_on = NULL;
 	child->prio = child->normal_prio;		/* a loan is not inherited */
 	child->on_rq = false;
-	child->on_cpu = false;
 	child->cpu = smp_processor_id();
 	child->time_slice = SLICE_TICKS;
-	child->nr_switches = 0;
 	child->rcu_read_lock_nesting = 0;
 	child->migration_disabled = 0;
 }

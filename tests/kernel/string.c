@@ -41,19 +41,6 @@ KTEST(memcpy_moves_each_length_exactly)
 	}
 }
 
-/* fails with: memmove() calling memcpy() always */
-KTEST(memmove_survives_each_overlap)
-{
-	u8 area[AREA];
-
-	for (size_t to = 0; to <= 24; to++) {
-		fill_pattern(area);
-		KEXPECT_EQ(memmove(area + to, area + 12, 21), area + to);
-		for (size_t i = 0; i < AREA; i++)
-			KEXPECT_EQ(area[i], pattern(i >= to && i < to + 21 ? i - to + 12 : i));
-	}
-}
-
 /* fails with: memset() not cutting c to a byte */
 KTEST(memset_fills_each_length_exactly)
 {
@@ -113,33 +100,6 @@ KTEST(strscpy_says_when_it_cuts)
 	KEXPECT_EQ(memcmp(buf, "\0xy\0###", 8), 0);
 	KEXPECT_EQ(strscpy(buf, "q", 0), -E2BIG);
 	KEXPECT_EQ(memcmp(buf, "\0xy\0###", 8), 0);
-}
-
-static void check_number(struct ktest_run *kt, const char *text, unsigned int base,
-			 unsigned long value, size_t length)
-{
-	char *end;
-
-	if (simple_strtoul(text, &end, base) != value || (size_t)(end - text) != length)
-		KFAIL("\"%s\" in base %u: got %lu, %zu characters", text, base,
-		      simple_strtoul(text, NULL, base), (size_t)(end - text));
-}
-
-/* fails with: simple_strtoul() skipping "0x" although no digit follows */
-KTEST(strtoul_knows_bases_and_ends)
-{
-	check_number(kt, "1234", 10, 1234, 4);
-	check_number(kt, "12k", 0, 12, 2);
-	check_number(kt, "0755,", 0, 0755, 4);
-	check_number(kt, "08", 0, 0, 1);
-	check_number(kt, "0xFf", 0, 255, 4);
-	check_number(kt, "0XfFg", 16, 255, 4);
-	check_number(kt, "ff", 16, 255, 2);
-	check_number(kt, "0xz", 0, 0, 1);
-	check_number(kt, "0x1", 10, 0, 1);
-	check_number(kt, "", 10, 0, 0);
-	check_number(kt, "-1", 10, 0, 0);
-	check_number(kt, "18446744073709551615", 10, ~0UL, 20);
 }
 
 /* Without the __printf attribute: some formats below are ones that gcc warns about. */
@@ -209,8 +169,6 @@ KTEST(format_addresses)
 	check_format(kt, "ffffffff81000000 0000000000000000", "%p %p", 0xffffffff81000000UL, NULL);
 	check_format(kt, "0x1000 [ 0x0]", "%pS [%4pB]", 0x1000UL, NULL);
 
-	KEXPECT_EQ(kallsyms_address("kallsyms_lookup"), start);
-	KEXPECT_EQ(kallsyms_address("no such function"), 0);
 	KEXPECT(kernel_text_address(start));
 	KEXPECT(!kernel_text_address((unsigned long)&start));
 	KEXPECT_EQ(kallsyms_lookup(0x1000, &size, &offset), NULL);

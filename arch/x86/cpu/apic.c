@@ -7,7 +7,6 @@
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/sched/sched.h"
 
-#define APIC_ID			0x20
 #define APIC_TPR		0x80
 #define APIC_EOI		0xb0
 #define APIC_SVR		0xf0
@@ -46,11 +45,6 @@ void apic_init(u64 phys)
 	apic_write(APIC_LVT_LINT1, APIC_LVT_NMI);
 	apic_write(APIC_SVR, APIC_SVR_ENABLE | SPURIOUS_VECTOR);
 	apic_write(APIC_TDCR, APIC_TDCR_DIV1);
-}
-
-u32 apic_id(void)
-{
-	return apic_read(APIC_ID) >> 24;
 }
 
 void apic_eoi(void)

@@ -8,7 +8,6 @@
 
 /* Map and enable this CPU's APIC; needs the kernel's page tables. @phys from the MADT. */
 void apic_init(u64 phys);
-u32 apic_id(void);
 void apic_eoi(void);
 void apic_timer_start(void);		/* periodic, LOCAL_TIMER_VECTOR; after time_init() */
 

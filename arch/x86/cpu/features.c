@@ -9,20 +9,17 @@ struct cpu_features cpu_has;
 
 static void read_cpu_name(void)
 {
-	struct cpuid_regs r;
-	const char *p;
+	char name[49] = "x86-64";
+	const char *p = name;
 
-	if (cpuid(0x80000000, 0).eax < 0x80000004) {
-		strscpy(cpu_has.name, "x86-64", sizeof(cpu_has.name));
-		return;
+	for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
+		struct cpuid_regs r = cpuid(0x80000002 + i, 0);
+
+		memcpy(name + 16 * i, &r, 16);
 	}
-	for (u32 i = 0; i < 3; i++) {
-		r = cpuid(0x80000002 + i, 0);
-		memcpy(cpu_has.name + 16 * i, &r, 16);
-	}
-	for (p = cpu_has.name; *p == ' '; p++)
-		;
-	memmove(cpu_has.name, p, strlen(p) + 1);
+	while (*p == ' ')
+		p++;
+	strscpy(cpu_has.name, p, sizeof(cpu_has.name));
 }
 
 void cpu_features_init(void)
