@@ -198,21 +198,6 @@ u64 nr_total_pages(void)
 	return total_pages;
 }
 
-/* Hand [start, end) to the buddy in blocks as large as alignment and length allow. */
-static void free_range(u64 start, u64 end)
-{
-	u64 pfn = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
-
-	while (pfn < last) {
-		unsigned int order = MAX_ORDER;
-
-		while ((pfn & ((1UL << order) - 1)) || pfn + (1UL << order) > last)
-			order--;
-		free_block(pfn, order);
-		pfn += 1UL << order;
-	}
-}
-
 void pages_init(void)
 {
 	nr_frames = early_max_ram() >> PAGE_SHIFT;
@@ -220,19 +205,13 @@ void pages_init(void)
 	for (int order = 0; order <= MAX_ORDER; order++)
 		INIT_LIST_HEAD(&free_area[order]);
 
+	/* Page by page: the buddies find each other. */
 	for (unsigned int i = 0; i < boot_info.nr_ram; i++) {
-		u64 start = max(boot_info.ram[i].start, early_next), end = boot_info.ram[i].end;
+		struct boot_mem *ram = &boot_info.ram[i];
 
-		/* Page by page around the reserved ranges, in runs. */
-		while (start < end) {
-			u64 run = skip_reserved(start, PAGE_SIZE), stop = run;
-
-			while (stop < end && skip_reserved(stop, PAGE_SIZE) == stop)
-				stop += PAGE_SIZE;
-			if (run < stop)
-				free_range(run, stop);
-			start = stop > run ? stop : run + PAGE_SIZE;
-		}
+		for (u64 phys = max(ram->start, early_next); phys < ram->end; phys += PAGE_SIZE)
+			if (skip_reserved(phys, PAGE_SIZE) == phys)
+				free_block(phys >> PAGE_SHIFT, 0);
 	}
 	total_pages = free_count;
 	pr_info("mm: %llu MiB free of %llu MiB", free_count >> 8, nr_frames >> 8);

@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# qemu.sh [MORE QEMU ARGUMENTS]: the one place that knows how Splat is run in QEMU.
+#
+# The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options", SERIAL=stdio (a QEMU chardev),
+# ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does), KERNEL, INITRD (empty: none), ISO.
+# V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
+set -uf
+
+BOOT=${BOOT:-pvh}
+APPEND=${APPEND:-}
+KERNEL=${KERNEL:-build/splat.elf}
+INITRD=${INITRD-build/initramfs.cpio}
+here=$(dirname "$0")
+
+die() { echo "splat: $*" >&2; exit 1; }
+readable() { [ -f "$1" ] && [ -r "$1" ] || die "cannot read $1 ($2); 'make' builds it"; }
+
+# An ISO per command line, remade when something in it is newer.
+iso_for() {
+	dir=build/iso
+	iso=$dir/$(printf '%s' "$KERNEL $INITRD $1" | cksum | tr -d ' ').iso
+	if [ ! -e "$iso" ] || [ "$KERNEL" -nt "$iso" ] || [ "$INITRD" -nt "$iso" ]; then
+		mkdir -p $dir
+		KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$iso" "$1" >&2 || exit 1
+	fi
+	echo "$iso"
+}
+
+# Prints its arguments so that a shell would read them back.
+quoted() {
+	for word; do
+		case $word in
+		'' | *[!A-Za-z0-9_./=,:+-]*) printf "'%s' " "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" ;;
+		*) printf '%s ' "$word" ;;
+		esac
+	done
+	echo
+}
+
+case $BOOT in
+pvh)
+	readable "$KERNEL" "the kernel"
+	[ -z "$INITRD" ] || readable "$INITRD" "the initramfs"
+	set -- -kernel "$KERNEL" ${INITRD:+-initrd "$INITRD"} -append "$APPEND" "$@"
+	;;
+grub)
+	if [ -z "${ISO:-}" ]; then
+		readable "$KERNEL" "the kernel"
+		readable "$INITRD" "the initramfs"
+		ISO=$(iso_for "$APPEND") || exit 1
+	fi
+	readable "$ISO" "the ISO image"
+	set -- -cdrom "$ISO" "$@"
+	;;
+*)
+	die "BOOT=$BOOT is unknown; it is pvh or grub"
+	;;
+esac
+[ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
+set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" -smp "${SMP:-1}" -display none \
+	-serial "${SERIAL:-stdio}" -no-reboot -net none -device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"
+[ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
+[ "${V:-0}" != 1 ] || quoted "$@" >&2
+exec "$@"
