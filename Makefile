@@ -64,6 +64,8 @@ $(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld
 
 -include $(KOBJ:.o=.d)
 
+include scripts/targets.mk
+
 .PHONY: clean
 clean:
 	rm -rf $B compile_commands.json

@@ -275,8 +275,8 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	sched_fork(child);
 
 	ret = copy_sighand(args->flags, child);
-	if (ret && !child->sighand)
-		goto fail_signal;
+	if (ret)
+		goto fail;
 	ret = copy_signal(args->flags, child);
 	if (ret)
 		goto fail;
@@ -295,9 +295,6 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	this_cpu()->rq->nr_forks++;
 	return child;
 
-fail_signal:
-	if (args->flags & CLONE_THREAD)
-		child->signal = NULL;		/* not counted yet */
 fail:
 	exit_files(child);
 	mmput(child->mm);

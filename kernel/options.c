@@ -101,6 +101,15 @@ static int set_panic_on_warn(const char *value)
 }
 BOOT_OPTION(panic_on_warn, "0 1", set_panic_on_warn, true);
 
+static int set_loglevel(const char *value)
+{
+	if (value[0] < '0' || value[0] > '8' || value[1])
+		return -EINVAL;
+	console_loglevel = value[0] - '0';
+	return 0;
+}
+BOOT_OPTION(loglevel, "0 to 8", set_loglevel, true);
+
 /* One locking world so far: the option is here so that every world can be named in full. */
 static int set_rt(const char *value)
 {

@@ -86,13 +86,14 @@ void preempt_count_sub(int val);
 /* The one call from floor 1 up to schedule(): see kernel/sched/core.c. */
 void preempt_schedule(void);
 
-static __always_inline void preempt_disable(void) __acquires(preempt_off)
+static __always_inline void preempt_disable(void) __acquires(preempt_off) __no_lock_analysis
 {
 	preempt_count_add(PREEMPT_OFFSET);
 	barrier();
 }
 
-static __always_inline void preempt_enable_no_resched(void) __releases(preempt_off)
+static __always_inline void preempt_enable_no_resched(void)
+	__releases(preempt_off) __no_lock_analysis
 {
 	barrier();
 	preempt_count_sub(PREEMPT_OFFSET);

@@ -29,11 +29,14 @@ static struct log_record log_ring[LOG_RECORDS];
 static u64 log_next;			/* sequence number of the next message */
 static u64 console_seq;			/* next to print; the console holder's */
 static bool console_busy;
+int console_loglevel = 8;
 
 static void console_emit(const struct log_record *r)
 {
 	char prefix[32];
 
+	if (r->level != 'p' && r->level - '0' >= console_loglevel)
+		return;
 	console_fresh_line();
 	if (r->level != 'p') {
 		snprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000,

@@ -29,6 +29,9 @@ int vprintk(const char *fmt, va_list args);
 
 #define PRINTK_LINE_MAX 240
 
+/* Messages of a level below this go to the console; all go to the ring. Option "loglevel=". */
+extern int console_loglevel;
+
 #define pr_emerg(fmt, ...)	printk(KERN_EMERG fmt, ##__VA_ARGS__)
 #define pr_err(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
 #define pr_warn(fmt, ...)	printk(KERN_WARNING fmt, ##__VA_ARGS__)

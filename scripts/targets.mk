@@ -57,7 +57,7 @@ all: $(INITRAMFS) compile_commands.json	## build the kernel, the initramfs and c
 run:	## boot to a shell; BOOT=pvh|grub CPU=max MEM=128M SMP=1 APPEND="options" (leave by 'exit' or Ctrl-A X)
 	@$(DEPS) cc cpio python3 qemu $(if $(filter grub,$(BOOT)),iso)
 	@$(SUBMAKE) all $(if $(filter grub,$(BOOT)),$B/splat.iso) </dev/null
-	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) SERIAL=mon:stdio scripts/qemu.sh; \
+	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; \
 		scripts/verdict.sh $$?
 
 demo:	## the demonstration through GRUB: the splat, and the fixed order without it; APPEND="more options"

@@ -34,7 +34,7 @@ void raw_spin_lock(raw_spinlock_t *lock) __no_lock_analysis
 	lock_spinning(lock);
 }
 
-bool raw_spin_trylock(raw_spinlock_t *lock)
+bool raw_spin_trylock(raw_spinlock_t *lock) __no_lock_analysis
 {
 	unsigned int free = 0;
 

@@ -145,7 +145,7 @@ struct chain {
  * inherit. Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN
  * to try this step again.
  */
-static int chain_step(struct chain *c)
+static int chain_step(struct chain *c) __no_lock_analysis
 {
 	struct task_struct *task = c->task, *owner;
 	struct rt_mutex_waiter *waiter, *prev_top, *new_top;

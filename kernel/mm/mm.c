@@ -94,7 +94,7 @@ void switch_mm(struct mm_struct *mm)
 
 struct mm_struct *exchange_current_mm(struct mm_struct *mm)
 {
-	struct mm_struct *old = current->mm;
+	struct mm_struct *old = current->mm, *borrowed = old ? NULL : current->active_mm;
 	unsigned long flags = local_irq_save();
 
 	current->mm = mm;
@@ -106,6 +106,8 @@ struct mm_struct *exchange_current_mm(struct mm_struct *mm)
 		this_cpu_write(loaded_mm, NULL);
 	}
 	local_irq_restore(flags);
+	if (borrowed)
+		mmdrop(borrowed);
 	return old;
 }
 

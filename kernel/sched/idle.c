@@ -6,7 +6,7 @@
 #include "arch/x86/irqflags.h"
 #include "kernel/sched/sched.h"
 
-void cpu_idle(void)
+void cpu_idle(void) __no_lock_analysis
 {
 	for (;;) {
 		local_irq_disable();

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""
+Golden files: text that must come out exactly so, but for what changes from build to build.
+
+In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size (+0x17/0xb0 without
+the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal number. All else is literal.
+"""
+import re
+
+PATTERNS = {
+    "<ADDR>": r"(?:0x)?[0-9a-f]+",
+    "<OFF>": r"0x[0-9a-f]+/0x[0-9a-f]+",
+    "<TIME>": r" *\d+\.\d{6}",
+    "<PID>": r"\d+",
+    "<LINE>": r"\d+",
+}
+PLACEHOLDER = re.compile("(" + "|".join(PATTERNS) + ")")
+
+
+def line_matches(golden, line):
+    parts = PLACEHOLDER.split(golden)
+    return re.fullmatch("".join(PATTERNS.get(part) or re.escape(part) for part in parts), line) is not None
+
+
+def compare(golden, lines):
+    """Compares two lists of lines. Returns what differs first, as text; "" if nothing does."""
+    for number in range(max(len(golden), len(lines))):
+        want = golden[number] if number < len(golden) else "(nothing more)"
+        got = lines[number] if number < len(lines) else "(nothing more)"
+        if number >= len(golden) or number >= len(lines) or not line_matches(want, got):
+            return f"line {number + 1}:\n  must be: {want}\n  is:      {got}"
+    return ""
+
+
+def block(lines, first):
+    """The kernel messages from the one that golden line @first matches up to the next line that is none."""
+    for start, line in enumerate(lines):
+        if line_matches(first, line):
+            end = start
+            while end < len(lines) and lines[end].startswith("["):
+                end += 1
+            return lines[start:end]
+    return []
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read().splitlines()
