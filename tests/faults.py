@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""
+Planted faults: each entry of tests/faults.json changes one line, and exactly the test that it names must fail.
+
+A fault is tried in a copy of the tree with its objects (times kept, so that make compiles only what the change reaches).
+A test that no fault can make fail proves nothing; a fault that makes everything fail proves little.
+"""
+import json
+import os
+import shutil
+
+import ktap
+import machine
+import worlds
+
+KEYS = {"name", "file", "old", "new", "test", "world"}
+NOT_COPIED = {".git", "test", "faults", "iso", "__pycache__"}
+
+
+def load():
+    """The list of faults; one that is not well formed ends the run."""
+    with open("tests/faults.json", encoding="utf-8") as file:
+        faults = json.load(file)
+    for fault in faults:
+        missing = KEYS - {"world"} - set(fault)
+        if missing or set(fault) - KEYS or "\n" in fault["old"] + fault["new"]:
+            raise SystemExit(f"tests/faults.json: {fault.get('name')}: needs name, file, old, new, test; one line each")
+    return faults
+
+
+def plant(fault, tree):
+    """Makes the change. Returns what is wrong with it, or ""."""
+    path = os.path.join(tree, fault["file"])
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if (count := text.count(fault["old"])) != 1:
+        return f"'{fault['old']}' stands {count} times in {fault['file']}, not once"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(fault["old"], fault["new"]))
+    return ""
+
+
+def not_copied(folder, names):
+    """For copytree: what a build does not need. Folders of these names deeper down (arch/.../test) are none of ours."""
+    top = os.path.relpath(folder) in (".", "build")
+    return [name for name in names if name == "__pycache__" or top and name in NOT_COPIED and (
+        name == ".git" or os.path.basename(folder) == "build")]
+
+
+def blame(fault, failed, log):
+    """What is wrong with the set of tests that the fault made fail, or ""."""
+    if failed == {fault["test"]}:
+        return ""
+    others = sorted(failed - {fault["test"]})
+    said = "passed" if fault["test"] not in failed else "failed"
+    text = f"{fault['test']}, which must fail, {said}"
+    return text + f"\nothers failed: {', '.join(others)}" * bool(others) + f"\nlog: {log}"
+
+
+def run(fault):
+    """Returns the text of the failure, or ""."""
+    name = "fault-" + fault["name"]
+    tree = os.path.join("build/faults", fault["name"])
+    world = next(w for w in worlds.load() if w["name"] == fault.get("world", "max"))
+    known = worlds.suites_of(world, worlds.suites())
+    suite, _, test = fault["test"].rpartition("/")
+    if test not in known.get(suite, []):
+        return f"{fault['test']}: world {world['name']} has no such test"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(".", tree, ignore=not_copied, symlinks=True)
+    if wrong := plant(fault, tree):
+        return wrong
+    log = os.path.join(machine.LOGS, name + ".build.log")
+    code, output = machine.run(["make", "build/splat.elf", "build/initramfs.cpio"], log, cwd=tree)
+    if code != 0:
+        return f"it does not build (log: {log}):\n" + "\n".join(output.splitlines()[-5:])
+    results = worlds.run(world, list(known), True, name, tree)
+    prefix = world["name"] + "/"
+    failed = {r.name.removeprefix(prefix) for r in results if r.status == ktap.FAILED}
+    wrong = blame(fault, failed, os.path.join(machine.LOGS, name + ".log"))
+    if not wrong:
+        shutil.rmtree(tree)
+    return wrong

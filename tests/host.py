@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: MIT
+"""
+Tests on the host's side: the demonstration's text, boots that must fail with one clear line, `make run`, `make debug`,
+and the scripts. Each is a function; what it raises with expect() is its failure.
+"""
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import tempfile
+import time
+
+import golden
+import ktap
+import machine
+
+TESTS = []                              # (name, function, part of `make check`)
+
+
+class Failure(Exception):
+    """The test's verdict, with its reason."""
+
+
+def test(name, check=True):
+    def note(function):
+        TESTS.append((name, function, check))
+        return function
+    return note
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def expect_code(code, wanted, output):
+    tail = "\n".join(line for line in ktap.clean(output)[-6:] if line)
+    expect(code == wanted, f"exit code {wanted} is due; {machine.why(code)}\n{tail}")
+
+
+# --- The demonstration ---
+
+def demo_lines(output):
+    return [line for line in ktap.clean(output) if line.startswith("demo: ")]
+
+
+@test("demo")
+def demo():
+    """Through GRUB, as `make demo` does."""
+    code, output = machine.boot("demo", "init=/bin/demo", boot="grub")
+    expect_code(code, machine.PASS, output)
+    wrong = golden.compare(golden.read("tests/golden/demo.txt"), demo_lines(output))
+    expect(not wrong, f"the demo: lines differ from tests/golden/demo.txt: {wrong}")
+
+
+@test("demo-can-fail")
+def demo_can_fail():
+    """With bug=skip-save a fork loses the registers, and the demonstration must see it."""
+    code, output = machine.boot("demo-can-fail", "init=/bin/demo bug=skip-save", boot="grub")
+    expect_code(code, machine.FAIL, output)
+    expect(any(line.endswith("fpu=BAD") for line in demo_lines(output)), "no line says fpu=BAD")
+
+
+@test("make-demo", check=False)
+def make_demo():
+    """The command itself: its exit status and its last line, well and with the planted fault."""
+    code, output = machine.run(["make", "demo"], machine.LOGS + "/make-demo.log")
+    expect(code == 0, f"make demo: exit status {code}")
+    code, output = machine.run(["make", "demo", "APPEND=bug=skip-save"], machine.LOGS + "/make-demo-bug.log")
+    expect(code != 0 and "init ended with a failing exit status" in output, f"make demo with a bug: exit status {code}")
+
+
+@test("splat-golden")
+def splat_golden():
+    """The report of the buggy order, line by line."""
+    want = golden.read("tests/golden/splat-buggy.txt")
+    code, output = machine.boot("splat-golden", "init=/bin/demo")
+    expect_code(code, machine.PASS, output)
+    got = golden.block(ktap.clean(output), want[0])
+    expect(got, f"no line is as the golden file's first: {want[0]}")
+    wrong = golden.compare(want, got)
+    expect(not wrong, f"the splat differs from tests/golden/splat-buggy.txt: {wrong}")
+
+
+@test("golden-matcher")
+def golden_matcher():
+    """The comparison itself must see a changed word, a missing line and an additional one."""
+    want = ["[<TIME>] BUG at <LINE>", "[<<ADDR>>] f+<OFF>", "pid: <PID>, a+b(c)"]
+    got = ["[    0.017572] BUG at 72", "[<ffffffff81002237>] f+0x17/0xb0", "pid: 1, a+b(c)"]
+    expect(golden.compare(want, got) == "", "equal text differs")
+    for number, wrong in ((0, "[    0.017572] BUG on 72"), (0, "[    0.017572] BUG at x"), (1, "[<81g>] f+0x17/0xb0"),
+                          (1, "[<81>] g+0x17/0xb0"), (1, "[<81>] f+0x17"), (2, "pid: , a+b(c)"), (2, "pid: 1, aab(c)")):
+        changed = got[:number] + [wrong] + got[number + 1:]
+        expect(golden.compare(want, changed).startswith(f"line {number + 1}:"), f"not seen: {wrong}")
+    expect(golden.compare(want, got[:2]), "a missing line is not seen")
+    expect(golden.compare(want, got[1:]), "a missing first line is not seen")
+    expect(golden.compare(want, got + ["more"]), "an additional line is not seen")
+    expect(golden.block(["x"] + got[:2] + ["y"], want[0]) == got[:2], "the block of kernel messages is not found")
+
+
+@test("ktap-reader")
+def ktap_reader():
+    """The reader of reports must see everything that a boot can lose."""
+    good = "x\nKTAP version 1\n1..1\n  KTAP version 1\n  # Subtest: a\n  1..2\n  ok 1 b\n" \
+           "  ok 2 c # SKIP no such CPU\nok 1 k/a\n"
+    report = ktap.parse(good)
+    expect(not report.problems and [(r.name, r.status) for r in report.results] ==
+           [("k/a/b", ktap.OK), ("k/a/c", ktap.SKIPPED)], "a good report is misread")
+    for what, old, new in (("no report", good, "x\n"), ("no plan", "1..1\n", ""), ("no plan of a suite", "  1..2\n", ""),
+                           ("a lost test", "  ok 1 b\n", ""), ("a lost suite", "1..1\n", "1..2\n"),
+                           ("a lost end", "ok 1 k/a\n", ""), ("a failed test", "  ok 1", "  not ok 1"),
+                           ("a failed suite", "\nok 1", "\nnot ok 1"), ("a test too many", "  ok 1 b\n", "  ok 1 b\n" * 2),
+                           ("nothing planned", good, "KTAP version 1\n1..0\n")):
+        report = ktap.parse(good.replace(old, new, 1))
+        expect(report.problems or any(r.status == ktap.FAILED for r in report.results), f"not seen: {what}")
+
+
+@test("determinism")
+def determinism():
+    """Under icount, two boots print the same bytes."""
+    outputs = [machine.boot(f"determinism-{number}", "init=/bin/demo")[1] for number in (1, 2)]
+    expect(outputs[0] == outputs[1], "two boots differ: build/test/determinism-1.log and -2.log")
+    expect(len(outputs[0]) > 1000, "there was hardly any output")
+
+
+# --- Boots that cannot succeed, or that warn: one clear line each, and never a hang ---
+
+def boot_says(name, text, code=machine.PANIC, **world):
+    """A test that boots @world and wants the exit code and exactly one line with @text."""
+    def boot():
+        got, output = machine.boot(name, **world)
+        expect_code(got, code, output)
+        lines = [line for line in ktap.clean(output) if re.search(text, line) and "[ end Kernel panic" not in line]
+        expect(len(lines) == 1, f'{len(lines)} lines say "{text}", not one')
+    test(name)(boot)
+
+
+boot_says("no-initramfs", r"Kernel panic.*no initramfs", INITRD="")
+boot_says("no-init", r"Kernel panic.*init=/bin/nothing cannot be run", append="init=/bin/nothing")
+boot_says("unknown-option", r'options: "frobnicate=1" is unknown', machine.PASS, append="frobnicate=1 init=/bin/echo")
+boot_says("bad-option-value", r'options: fpu_clone="sideways" is not one of', machine.PASS,
+          append="fpu_clone=sideways init=/bin/echo")
+boot_says("no-long-mode", r"splat: this CPU has no long mode", cpu="qemu32")
+boot_says("no-long-mode-grub", r"splat: this CPU has no long mode", cpu="qemu32", boot="grub")
+
+
+def damaged_initramfs(name, damage):
+    """A test that boots with the initramfs' bytes changed by @damage."""
+    def boot():
+        os.makedirs(machine.LOGS, exist_ok=True)
+        path = os.path.join(machine.LOGS, name + ".cpio")
+        with open("build/initramfs.cpio", "rb") as file:
+            data = damage(file.read())
+        with open(path, "wb") as file:
+            file.write(data)
+        code, output = machine.boot(name, INITRD=path)
+        expect_code(code, machine.PANIC, output)
+        expect(re.search(r"Kernel panic.*initramfs", output), "no line names the initramfs")
+    test(name)(boot)
+
+
+damaged_initramfs("garbage-initramfs", lambda data: bytes(i * i * 31 >> 5 & 255 for i in range(100000)))
+damaged_initramfs("cut-initramfs", lambda data: data[:len(data) // 2])
+
+
+@test("wrong-world")
+def wrong_world():
+    """What the scripts refuse themselves: an unknown way to boot, a file that is not there."""
+    for world, text in (({"BOOT": "floppy"}, "BOOT=floppy is unknown"), ({"INITRD": "/nothing"}, "cannot read /nothing"),
+                        ({"KERNEL": "/nothing"}, "cannot read /nothing"),
+                        ({"BOOT": "grub", "ISO": "/nothing"}, "cannot read /nothing")):
+        code, output = machine.run(["scripts/qemu.sh"], machine.LOGS + "/wrong-world.log", world)
+        expect(code == 1 and text in output and output.count("\n") == 1, f"{world}: exit code {code}: {output}")
+
+
+# --- make run and make debug ---
+
+class Terminal:
+    """A command on a terminal of its own, typed at by the test."""
+
+    def __init__(self, command):
+        self.master, slave = pty.openpty()
+        self.process = machine.start(command, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.output = ""
+
+    def read_until(self, text, timeout=machine.TIMEOUT_S):
+        """Reads on until @text stands in what came since the last call."""
+        seen, deadline = "", time.monotonic() + timeout
+        while text not in seen:
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            try:
+                data = os.read(self.master, 4096).decode(errors="replace") if ready else ""
+            except OSError:             # the other end is closed
+                data = ""
+            expect(data, f'"{text}" did not come:\n' + "\n".join(ktap.clean(self.output)[-6:]))
+            seen += data
+            self.output += data
+        return seen
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def end(self):
+        """Waits for the command's end. Returns its exit status."""
+        try:
+            return machine.finish(self.process, 20)
+        finally:
+            os.close(self.master)
+
+
+def typed_session(boot):
+    terminal = Terminal(["make", "run", "BOOT=" + boot, "APPEND=rt=on"])
+    try:
+        terminal.read_until("switches off.")
+        terminal.read_until("$ ")
+        terminal.type("ls\r")
+        expect("bin/demo" in terminal.read_until("\n$ "), "ls does not show bin/demo")
+        terminal.type("echo one two | cat\r")
+        expect("\none two" in ktap.TERMINAL_CODES.sub("", terminal.read_until("\n$ ")), "the pipe does not work")
+        terminal.type("exit\r")
+        terminal.read_until("init exited with status 0")
+    finally:
+        code = terminal.end()
+    expect(code == 0, f"make run: exit status {code}")
+
+
+@test("run")
+def run_pvh():
+    typed_session("pvh")
+
+
+@test("run-grub")
+def run_grub():
+    typed_session("grub")
+
+
+@test("debug")
+def debug():
+    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick through what it interrupted."""
+    for boot, first in (("pvh", "boot_pvh32"), ("grub", "boot_entry32")):
+        commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
+                    "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo", "tbreak fork_and_verify",
+                    "continue", "bt", "break fpu_clone", "continue", "bt"]
+        args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
+        code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo", f"GDBARGS={args}"],
+                                   f"{machine.LOGS}/debug-{boot}.log", {"DEBUG_LOG": f"{machine.LOGS}/debug-{boot}.console"})
+        for what, text in (("early boot", rf"hit.*\b{first} \(\) at boot/entry32.S"), ("32-bit code", r"cpuid"),
+                           ("64-bit boot code", r"hit.*\bboot_entry64 \(\)"),
+                           ("the tick", r"hit.*\bscheduler_tick \("),
+                           ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
+                           ("ring 3", r"hit.*\bfork_and_verify \(.* at user/demo.c"),
+                           ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
+                           ("the kernel", r"hit.*\bfpu_clone \("),
+                           ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
+            expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {machine.LOGS}/debug-{boot}.log")
+        expect(code == 0, f"BOOT={boot}: exit status {code}")
+
+
+# --- scripts/deps.sh, on a machine made of a folder with fake programs ---
+
+def fake_machine(folder, programs):
+    """Fills @folder with programs: name -> text of a shell script."""
+    for name, text in {"uname": "echo x86_64", **programs}.items():
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(path, 0o755)
+
+
+def run_deps(programs, *tools, **env):
+    """Runs deps.sh where only @programs exist. Returns (exit status, output)."""
+    with tempfile.TemporaryDirectory() as folder:
+        fake_machine(folder, programs)
+        done = subprocess.run(["scripts/deps.sh", *tools], env={"PATH": folder, "FAKE": folder, **env}, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout
+
+
+@test("deps")
+def deps():
+    """What is missing is named with the line that installs it, and installed only if that is wanted."""
+    code, output = run_deps({"apt-get": "echo called"}, "qemu", "python3", "gdb", NO_INSTALL="1")
+    line = "apt-get install -y --no-install-recommends qemu-system-x86 python3 gdb"
+    expect(code == 1 and line in output and "called" not in output, f"NO_INSTALL=1: {code}: {output}")
+
+    code, output = run_deps({}, "qemu", "cpio")
+    expect(code == 1 and output.count("\n") == 1 and "missing: qemu-system-x86_64 cpio" in output, f"no apt-get: {output}")
+
+    install = 'if [ $1 = install ]; then echo "#!/bin/sh" >$FAKE/cpio; /bin/chmod +x $FAKE/cpio; fi'
+    code, output = run_deps({"id": "echo 0", "apt-get": install}, "cpio")
+    expect(code == 0 and "+ apt-get install" in output, f"as root: {code}: {output}")
+
+    code, output = run_deps({"id": "echo 0", "apt-get": ":"}, "cpio")
+    expect(code == 1 and "installed, and yet missing: cpio" in output, f"an install without effect: {output}")
+
+    code, output = run_deps({"id": "echo 1000", "apt-get": install, "sudo": '"$@"'}, "cpio")
+    expect(code == 0 and "+ sudo apt-get install" in output, f"with sudo: {code}: {output}")
+
+    code, output = run_deps({"id": "echo 1000", "apt-get": install}, "cpio")
+    expect(code == 1 and "type, as root: apt-get install" in output, f"without sudo: {code}: {output}")
+
+
+@test("deps-old-qemu")
+def deps_old_qemu():
+    old = "echo 'QEMU emulator version 6.2.0 (Debian 1:6.2)'"
+    code, output = run_deps({"qemu-system-x86_64": old}, "qemu")
+    expect(code == 1 and output.count("\n") == 1 and "is version 6.2.0; 7.2 or newer is needed" in output, output)
+    for version in ("7.2.22", "10.0.0", "8.0.0-rc1"):
+        code, output = run_deps({"qemu-system-x86_64": f"echo QEMU emulator version {version}"}, "qemu")
+        expect(code == 0, f"{version}: {output}")
+    code, output = run_deps({"qemu-system-x86_64": "exit 1"}, "qemu")
+    expect(code == 1 and "cannot tell the version" in output, f"no version: {output}")
+
+
+# --- The build ---
+
+@test("help")
+def make_help():
+    """One line a target, and no target that is not there."""
+    code, output = machine.run(["make", "help"], machine.LOGS + "/help.log")
+    for target in ("all", "run", "demo", "debug", "test", "check", "iso", "stat", "clean", "help"):
+        expect(len(re.findall(rf"^make {target} ", output, re.M)) == 1, f"no line, or two, for {target}")
+    expect(code == 0, f"exit status {code}")
+
+
+@test("compile-commands")
+def compile_commands():
+    """compile_commands.json has every C file, once, with flags that compile it."""
+    with open("compile_commands.json", encoding="utf-8") as file:
+        entries = json.load(file)
+    names = [entry["file"] for entry in entries]
+    for path in ("kernel/main.c", "arch/x86/fpu/clone.c", "user/sh.c", "tests/user/vec.c", "tests/kernel/list.c"):
+        expect(names.count(path) == 1, f"{path}: {names.count(path)} entries")
+    entry = entries[names.index("arch/x86/fpu/clone.c")]
+    code, output = machine.run(["sh", "-c", entry["command"] + " -fsyntax-only"], machine.LOGS + "/compdb.log")
+    expect(code == 0, output)

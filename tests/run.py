@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+The test runner: boots the worlds, runs the host's tests, plants the faults, and says what came of it.
+
+Each test of each world is one result, named WORLD/SUITE/TEST (max/k/list/add...); host/NAME and fault/NAME are the others.
+The last line is "N passed, N failed, N skipped"; the exit status is 0 only if something ran and nothing failed.
+Logs, the commands that repeat each boot, and junit.xml are in build/test.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True
+
+import faults                           # noqa: E402
+import host                             # noqa: E402
+import ktap                             # noqa: E402
+import machine                          # noqa: E402
+import worlds                           # noqa: E402
+
+DETAIL_LINES = 12                       # of a failure's text
+print_lock = threading.Lock()
+
+
+class Job:
+    """Something that runs on its own and gives results."""
+
+    def __init__(self, name, run, tests):
+        self.name, self.run, self.tests = name, run, tests
+        self.results, self.seconds = [], 0.0
+
+
+def world_jobs(options):
+    known = worlds.suites()
+    for world in worlds.load():
+        if options.check and not world.get("check"):
+            continue
+        name, chosen = world["name"], worlds.choose(world, known, options.wanted)
+        everything = len(chosen) == len(worlds.suites_of(world, known))
+        if chosen:
+            yield Job(name, lambda w=world, c=chosen, e=everything: worlds.run(w, c, e),
+                      [f"{name}/{suite}/{test}" for suite in chosen for test in known[suite]])
+
+
+def single(name, function):
+    """The result of a test that is a function: a text that it returns or raises is its failure."""
+    try:
+        text = function()
+    except (host.Failure, OSError, ValueError, LookupError) as error:
+        text = str(error) or repr(error)
+    return [ktap.Result(name, ktap.FAILED if text else ktap.OK, text or "")]
+
+
+def single_job(name, function):
+    return Job(name, lambda: single(name, function), [name])
+
+
+def host_jobs(options):
+    for name, function, check in host.TESTS:
+        name = f"host/{name}"
+        if (check or not options.check) and worlds.name_matches(options.wanted, name):
+            yield single_job(name, function)
+
+
+def fault_jobs(options):
+    for fault in [] if options.check else faults.load():
+        name = f"fault/{fault['name']}"
+        if worlds.name_matches(options.wanted, name):
+            yield single_job(name, lambda f=fault: faults.run(f))
+
+
+def count(results, status):
+    return sum(result.status == status for result in results)
+
+
+def log_of(job):
+    path = os.path.join(machine.LOGS, job.name.replace("host/", "").replace("fault/", "fault-") + ".log")
+    return path if os.path.exists(path) else machine.LOGS
+
+
+def report_job(job):
+    """One line, and what failed."""
+    failed = [result for result in job.results if result.status == ktap.FAILED]
+    counts = ", ".join(f"{count(job.results, s)} {s}" for s in (ktap.OK, ktap.FAILED, ktap.SKIPPED)
+                       if count(job.results, s))
+    with print_lock:
+        print(f"{'FAIL' if failed else 'ok':4}  {job.name:28} {counts:36} {job.seconds:6.1f} s", flush=True)
+        for result in failed:
+            print(f"      {result.name}")
+            lines = result.text.splitlines()
+            for line in lines[:DETAIL_LINES]:
+                print(f"        {line}")
+            if len(lines) > DETAIL_LINES:
+                print(f"        ({len(lines) - DETAIL_LINES} more lines)")
+        if failed:
+            print(f"      log: {log_of(job)}; again: make test T='{failed[0].name}'", flush=True)
+
+
+def run_job(job):
+    start = time.monotonic()
+    job.results = job.run()
+    job.seconds = time.monotonic() - start
+    report_job(job)
+
+
+def run_all(jobs, workers):
+    executor = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        for done in concurrent.futures.as_completed([executor.submit(run_job, job) for job in jobs]):
+            done.result()
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        machine.end_all()
+        raise
+    executor.shutdown()
+
+
+# What XML 1.0 has no way to write.
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
+
+
+def write_junit(jobs, path):
+    root = xml.etree.ElementTree.Element("testsuites")
+    for job in jobs:
+        suite = xml.etree.ElementTree.SubElement(
+            root, "testsuite", name=job.name, tests=str(len(job.results)), failures=str(count(job.results, ktap.FAILED)),
+            skipped=str(count(job.results, ktap.SKIPPED)), time=f"{job.seconds:.3f}")
+        for result in job.results:
+            group, _, name = result.name.rpartition("/")
+            case = xml.etree.ElementTree.SubElement(suite, "testcase", classname=group.replace("/", "."), name=name)
+            text = NOT_IN_XML.sub("?", result.text)
+            if result.status == ktap.FAILED:
+                xml.etree.ElementTree.SubElement(case, "failure", message=text.split("\n")[0]).text = text
+            elif result.status == ktap.SKIPPED:
+                xml.etree.ElementTree.SubElement(case, "skipped", message=text)
+    xml.etree.ElementTree.indent(root)
+    xml.etree.ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def report_skips(results):
+    """Each reason once for each test, with the worlds that it holds in."""
+    skips = {}
+    for result in results:
+        if result.status == ktap.SKIPPED:
+            world, _, name = result.name.partition("/")
+            skips.setdefault((name, result.text), []).append(world)
+    for (name, reason), where in skips.items():
+        print(f"skipped: {name}: {reason or 'no reason given'} ({', '.join(where)})")
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description="Splat's tests")
+    parser.add_argument("wanted", nargs="?", default="", help="a part of a name, or a pattern: max/k/list/*")
+    parser.add_argument("--check", action="store_true", help="only what takes less than a minute together")
+    parser.add_argument("--list", action="store_true", help="print the names of the tests, run nothing")
+    parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="boots at a time")
+    return parser.parse_args()
+
+
+def main():
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    options = parse_options()
+    jobs = [*world_jobs(options), *host_jobs(options), *fault_jobs(options)]
+    if options.list:
+        print("\n".join(name for job in jobs for name in job.tests if worlds.name_matches(options.wanted, name)))
+        return 0
+    shutil.rmtree(machine.LOGS, ignore_errors=True)
+    os.makedirs(machine.LOGS)
+    try:
+        run_all(jobs, options.j)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
+    results = [result for job in jobs for result in job.results]
+    write_junit(jobs, os.path.join(machine.LOGS, "junit.xml"))
+    report_skips(results)
+    passed, failed, skipped = (count(results, status) for status in (ktap.OK, ktap.FAILED, ktap.SKIPPED))
+    if not results:
+        print(f"no test is named {options.wanted}; 'python3 tests/run.py --list' prints the names")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
