@@ -12,12 +12,10 @@
 
 #define KERN_SOH	"\001"
 #define KERN_EMERG	KERN_SOH "0"
-#define KERN_ALERT	KERN_SOH "1"
 #define KERN_ERR	KERN_SOH "3"
 #define KERN_WARNING	KERN_SOH "4"
 #define KERN_NOTICE	KERN_SOH "5"
 #define KERN_INFO	KERN_SOH "6"
-#define KERN_DEBUG	KERN_SOH "7"
 #define KERN_PLAIN	KERN_SOH "p"	/* no time stamp: KTAP, and what ring 3 writes */
 
 /**
@@ -37,5 +35,4 @@ extern int console_loglevel;
 #define pr_warn(fmt, ...)	printk(KERN_WARNING fmt, ##__VA_ARGS__)
 #define pr_notice(fmt, ...)	printk(KERN_NOTICE fmt, ##__VA_ARGS__)
 #define pr_info(fmt, ...)	printk(KERN_INFO fmt, ##__VA_ARGS__)
-#define pr_debug(fmt, ...)	printk(KERN_DEBUG fmt, ##__VA_ARGS__)
 #define pr_plain(fmt, ...)	printk(KERN_PLAIN fmt, ##__VA_ARGS__)

@@ -29,7 +29,6 @@ typedef int pid_t;
 #define __noreturn		__attribute__((noreturn))
 #define noinline		__attribute__((noinline))
 #define __always_inline		inline __attribute__((always_inline))
-#define __must_check		__attribute__((warn_unused_result))
 #define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
 
 #define likely(x)		__builtin_expect(!!(x), 1)

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -72,16 +73,21 @@ def make_demo():
     expect(code != 0 and "init ended with a failing exit status" in output, f"make demo with a bug: exit status {code}")
 
 
-@test("splat-golden")
-def splat_golden():
-    """The report of the buggy order, line by line."""
-    want = golden.read("tests/golden/splat-buggy.txt")
-    code, output = machine.boot("splat-golden", "init=/bin/demo")
-    expect_code(code, machine.PASS, output)
-    got = golden.block(ktap.clean(output), want[0])
-    expect(got, f"no line is as the golden file's first: {want[0]}")
-    wrong = golden.compare(want, got)
-    expect(not wrong, f"the splat differs from tests/golden/splat-buggy.txt: {wrong}")
+def splat_golden(name, path):
+    """A test that the demonstration prints the report in @path, line by line."""
+    def compare():
+        want = golden.read(path)
+        code, output = machine.boot(name, "init=/bin/demo")
+        expect_code(code, machine.PASS, output)
+        got = golden.block(ktap.clean(output), want[0])
+        expect(got, f"no line is as the first of {path}: {want[0]}")
+        wrong = golden.compare(want, got)
+        expect(not wrong, f"the report differs from {path}: {wrong}")
+    test(name)(compare)
+
+
+splat_golden("splat-golden", "tests/golden/splat-buggy.txt")
+splat_golden("splat-golden-contended", "tests/golden/splat-contended.txt")
 
 
 @test("golden-matcher")
@@ -184,21 +190,22 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.process = machine.start(command, stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
-        self.output = ""
+        self.output = self.unread = ""
 
-    def read_until(self, text, timeout=machine.TIMEOUT_S):
-        """Reads on until @text stands in what came since the last call."""
-        seen, deadline = "", time.monotonic() + timeout
-        while text not in seen:
+    def read_until(self, text, timeout=20):
+        """Reads up to @text and returns what came before it."""
+        deadline = time.monotonic() + timeout
+        while text not in self.unread:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
             try:
                 data = os.read(self.master, 4096).decode(errors="replace") if ready else ""
             except OSError:             # the other end is closed
                 data = ""
             expect(data, f'"{text}" did not come:\n' + "\n".join(ktap.clean(self.output)[-6:]))
-            seen += data
             self.output += data
-        return seen
+            self.unread += data.replace("\r", "")
+        before, _, self.unread = self.unread.partition(text)
+        return before
 
     def type(self, text):
         os.write(self.master, text.encode())
@@ -211,30 +218,43 @@ class Terminal:
             os.close(self.master)
 
 
-def typed_session(boot):
-    terminal = Terminal(["make", "run", "BOOT=" + boot, "APPEND=rt=on"])
+def typed_session(*choice, menu=False):
+    """`make run`, and a few commands typed at its shell."""
+    terminal = Terminal(["make", "run", *choice])
     try:
+        if menu:
+            terminal.read_until("Splat: the demo")
+            terminal.type("\r")
         terminal.read_until("switches off.")
         terminal.read_until("$ ")
-        terminal.type("ls\r")
-        expect("bin/demo" in terminal.read_until("\n$ "), "ls does not show bin/demo")
-        terminal.type("echo one two | cat\r")
-        expect("\none two" in ktap.TERMINAL_CODES.sub("", terminal.read_until("\n$ ")), "the pipe does not work")
+        for command, answer in (("ls", "bin/demo\n"), ("echo one two | cat", "\none two")):
+            terminal.type(command + "\r")
+            text = terminal.read_until("\n$ ")
+            expect(answer in text, f"{command}: {text}")
         terminal.type("exit\r")
         terminal.read_until("init exited with status 0")
-    finally:
         code = terminal.end()
+    except BaseException:
+        machine.end(terminal.process, signal.SIGTERM)
+        terminal.end()
+        raise
     expect(code == 0, f"make run: exit status {code}")
 
 
 @test("run")
 def run_pvh():
-    typed_session("pvh")
+    typed_session()
 
 
 @test("run-grub")
 def run_grub():
-    typed_session("grub")
+    typed_session("BOOT=grub", "APPEND=rt=on")
+
+
+@test("run-menu")
+def run_menu():
+    """The menu of `make iso`, on the serial port."""
+    typed_session("BOOT=grub", menu=True)
 
 
 @test("debug")
@@ -247,13 +267,13 @@ def debug():
         args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
         code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo", f"GDBARGS={args}"],
                                    f"{machine.LOGS}/debug-{boot}.log", {"DEBUG_LOG": f"{machine.LOGS}/debug-{boot}.console"})
-        for what, text in (("early boot", rf"hit.*\b{first} \(\) at boot/entry32.S"), ("32-bit code", r"cpuid"),
-                           ("64-bit boot code", r"hit.*\bboot_entry64 \(\)"),
-                           ("the tick", r"hit.*\bscheduler_tick \("),
+        for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"), ("32-bit code", r"cpuid"),
+                           ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
+                           ("the tick", r"breakpoint \d+, scheduler_tick \("),
                            ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
-                           ("ring 3", r"hit.*\bfork_and_verify \(.* at user/demo.c"),
+                           ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
                            ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
-                           ("the kernel", r"hit.*\bfpu_clone \("),
+                           ("the kernel", r"Breakpoint \d+, fpu_clone \("),
                            ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
             expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {machine.LOGS}/debug-{boot}.log")
         expect(code == 0, f"BOOT={boot}: exit status {code}")

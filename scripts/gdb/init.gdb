@@ -10,7 +10,6 @@
 set confirm off
 set pagination off
 set print pretty on
-set disassemble-next-line auto
 
 define user-symbols
 	add-symbol-file build/user/$arg0

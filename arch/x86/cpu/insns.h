@@ -21,7 +21,6 @@ static inline u8 inb(u16 port)
 }
 
 #define MSR_APIC_BASE		0x1b
-#define MSR_IA32_XSS		0xda0
 #define MSR_EFER		0xc0000080
 #define MSR_STAR		0xc0000081
 #define MSR_LSTAR		0xc0000082

@@ -61,6 +61,13 @@
 	POP	rsi
 	.endm
 
+	.macro POP_DI_AND_IRET
+	POP	rdi
+	addq	$8, %rsp			/* orig_ax */
+	.cfi_adjust_cfa_offset -8
+	iretq
+	.endm
+
 /* CFA: where an interrupt frame with an error code (or its stand-in) on top was pushed from. */
 	.macro CFI_FRAME extra
 	.cfi_startproc simple
@@ -122,11 +129,8 @@ entry_SYSCALL_64:
 return_to_user_iret:
 	CFI_FRAME 128
 	POP_REGS_BUT_DI
-	POP	rdi
-	addq	$8, %rsp			/* orig_ax */
-	.cfi_adjust_cfa_offset -8
 	swapgs
-	iretq
+	POP_DI_AND_IRET
 	.cfi_endproc
 
 /*
@@ -188,10 +192,7 @@ common_entry:
 	call	exit_to_user_mode
 	jmp	return_to_user_iret
 3:	POP_REGS_BUT_DI
-	POP	rdi
-	addq	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	iretq
+	POP_DI_AND_IRET
 	.cfi_endproc
 
 /*
@@ -218,10 +219,7 @@ paranoid_entry:
 	jz	2f
 	swapgs
 2:	POP_REGS_BUT_DI
-	POP	rdi
-	addq	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	iretq
+	POP_DI_AND_IRET
 	.cfi_endproc
 
 /*

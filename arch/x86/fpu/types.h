@@ -64,7 +64,6 @@ struct xstate_header {
 	u64	reserved[6];			/* must be zero */
 } __packed;
 
-#define XCOMP_BV_COMPACTED	BIT_ULL(63)
 #define XSAVE_HDR_OFFSET	512
 #define XSAVE_MIN_SIZE		576		/* legacy area and header */
 

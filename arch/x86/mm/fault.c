@@ -12,7 +12,6 @@
 #include "kernel/task.h"
 #include "lib/errno.h"
 
-#define PF_PROT		BIT(0)
 #define PF_WRITE	BIT(1)
 #define PF_USER		BIT(2)
 #define PF_RSVD		BIT(3)

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * "Sleeping function called from invalid context": who is reported, how often, and who is not.
+ *
+ * The tests count reports; each begins with the rate limit open, so its first one is printed too.
+ * That the limit holds back the next ones, and that a reset opens it, shows in the log only: a
+ * golden file compares the lines of violation_mutex and violation_kmalloc, which both print although
+ * they come within one second.
+ */
+#include "kernel/might_sleep.h"
+#include "arch/x86/irqflags.h"
+#include "kernel/mm/kmalloc.h"
+#include "kernel/panic.h"
+#include "lib/errno.h"
+#include "tests/kernel/threads.h"
+
+KTEST_SUITE(might_sleep);
+
+static mutex_t mutex = MUTEX_INIT;
+static spinlock_t spinlock = SPINLOCK_INIT, other_spinlock = SPINLOCK_INIT;
+static raw_spinlock_t raw_lock;
+static struct thread contender;
+
+static void reopen_limit(bool *unused)
+{
+	might_sleep_ratelimit_reset();
+}
+
+/* The rate limit is open at the start of this block, and left open for whoever comes next. */
+#define WITH_OPEN_LIMIT									\
+	bool __limit __unused __attribute__((cleanup(reopen_limit))) =			\
+		(might_sleep_ratelimit_reset(), true)
+
+/* Exactly one report, of this kind. */
+#define EXPECT_ONE(before, kind) do {							\
+	EXPECT_SPLATS(before, kind, 1);							\
+	EXPECT_SPLATS_IN_ALL(before, 1);						\
+} while (0)
+
+/* An object of 64 bytes is free in its slab, so that kmalloc() need not ask for a page, and say so. */
+static void *keep_a_64_byte_slab(void)
+{
+	void *kept = kmalloc(64, GFP_KERNEL), *freed = kmalloc(64, GFP_KERNEL);
+
+	kfree(freed);
+	return kept;
+}
+
+/* --- The two whose lines a golden file compares --- */
+
+static noinline void violate_mutex_under_preempt_disable(void)
+{
+	preempt_disable();
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	preempt_enable();
+}
+
+static noinline void violate_kmalloc_under_raw_lock(void)
+{
+	void *object;
+
+	raw_spin_lock(&raw_lock);
+	object = kmalloc(64, GFP_KERNEL);
+	raw_spin_unlock(&raw_lock);
+	kfree(object);
+}
+
+/* fails with: mutex_lock() without might_sleep() */
+KTEST(violation_mutex)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	violate_mutex_under_preempt_disable();
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	KEXPECT_EQ(preempt_count(), 0);
+}
+
+/* fails with: kmalloc() asking only when it needs a page */
+KTEST(violation_kmalloc)
+{
+	void *kept = keep_a_64_byte_slab();
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	violate_kmalloc_under_raw_lock();
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	KEXPECT_EQ(preempt_count(), 0);
+	kfree(kept);
+}
+
+/* --- Preemption off --- */
+
+/* fails with: rt_spin_lock() checking in the slow path only */
+KTEST(a_free_spinlock_is_reported)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	preempt_disable();
+	spin_lock(&spinlock);
+	KEXPECT_EQ(preempt_count(), 1);
+	spin_unlock(&spinlock);
+	preempt_enable();
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	KEXPECT_EQ(preempt_count(), 0);
+}
+
+/* fails with: spin_lock_irq() being exempt */
+KTEST(the_irq_form_is_reported_too)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	preempt_disable();
+	spin_lock_irq(&spinlock);
+	spin_unlock_irq(&spinlock);
+	preempt_enable();
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+}
+
+static void contend_atomically(struct thread *self)
+{
+	preempt_disable();
+	spin_lock(&spinlock);
+	self->seen = preempt_count();
+	log_mark('l');
+	spin_unlock(&spinlock);
+	preempt_enable();			/* schedule() has set the count to 0: one too many */
+	self->result = preempt_count();
+}
+
+/* fails with: rt_spin_lock() not checking when it will block anyway */
+KTEST(a_contended_spinlock_is_reported_and_blocks)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+	RUN_AS_FIFO(10);
+
+	log_clear();
+	thread_make(kt, &contender, contend_atomically, NULL, "contender");
+	spin_lock(&spinlock);
+	thread_start(&contender, 20);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
+	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
+	EXPECT_SPLATS_IN_ALL(before, 2);
+	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
+	log_mark('1');
+	spin_unlock(&spinlock);
+	log_mark('2');
+	EXPECT_LOG("1l2");
+	KEXPECT_EQ(contender.seen, 0);
+	KEXPECT_EQ(contender.result, 0);
+	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
+	EXPECT_SPLATS_IN_ALL(before, 3);
+	thread_end(&contender);
+}
+
+/* fails with: wait_for_completion() without might_sleep() */
+KTEST(other_sleeping_calls_are_reported)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+	struct completion done;
+	struct page *page;
+
+	init_completion(&done);
+	complete(&done);
+	complete(&done);
+	preempt_disable();
+	wait_for_completion(&done);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
+	wait_for_completion_interruptible(&done);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 2);
+	KEXPECT_EQ(mutex_lock_checked(&mutex), 0);
+	mutex_unlock(&mutex);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 3);
+	page = alloc_pages(GFP_KERNEL, 0);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 4);
+	preempt_enable();
+	if (page)
+		free_pages(page, 0);
+	EXPECT_SPLATS_IN_ALL(before, 4);
+}
+
+/* --- Interrupts off --- */
+
+/* fails with: __might_resched() looking at preempt_count only */
+KTEST(interrupts_off_is_reported)
+{
+	void *kept = keep_a_64_byte_slab(), *object;
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	local_irq_disable();
+	spin_lock(&spinlock);
+	spin_unlock(&spinlock);
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 2);
+	object = kmalloc(64, GFP_KERNEL);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 3);
+	kfree(object);
+	KEXPECT(irqs_disabled());		/* none of them switched them on */
+	local_irq_enable();
+	EXPECT_SPLATS_IN_ALL(before, 3);
+	kfree(kept);
+}
+
+/* fails with: spin_lock_irq() switching interrupts off, as on a kernel without PREEMPT_RT */
+KTEST(a_held_spinlock_leaves_preemption_and_interrupts_on)
+{
+	struct splats before = splats_now();
+
+	spin_lock_irq(&spinlock);
+	KEXPECT_EQ(preempt_count(), 0);
+	KEXPECT(!irqs_disabled());
+	KEXPECT_EQ(current->rcu_read_lock_nesting, 1);
+	KEXPECT_EQ(current->migration_disabled, 1);
+	spin_unlock_irq(&spinlock);
+	KEXPECT_EQ(current->rcu_read_lock_nesting, 0);
+	KEXPECT_EQ(current->migration_disabled, 0);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+/* --- RCU readers --- */
+
+/* fails with: RTLOCK_RESCHED_OFFSETS of 0 */
+KTEST(an_rcu_reader_may_take_a_spinlock)
+{
+	struct splats before = splats_now();
+
+	rcu_read_lock();
+	spin_lock(&spinlock);
+	spin_unlock(&spinlock);
+	rcu_read_lock();
+	spin_lock(&spinlock);
+	spin_lock(&other_spinlock);
+	spin_unlock(&other_spinlock);
+	spin_unlock(&spinlock);
+	rcu_read_unlock();
+	rcu_read_unlock();
+	EXPECT_SPLATS_IN_ALL(before, 0);
+	KEXPECT_EQ(current->rcu_read_lock_nesting, 0);
+}
+
+/* fails with: resched_offsets_ok() leaving the RCU depth out */
+KTEST(an_rcu_reader_may_not_take_a_mutex_or_memory)
+{
+	void *kept = keep_a_64_byte_slab(), *object;
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	rcu_read_lock();
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	object = kmalloc(64, GFP_KERNEL);
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 2);
+	kfree(object);
+	rcu_read_unlock();
+	EXPECT_SPLATS_IN_ALL(before, 2);
+	kfree(kept);
+}
+
+/* fails with: rt_spin_lock() without its rcu_read_lock() */
+KTEST(a_mutex_inside_a_spinlock_is_reported)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	spin_lock(&spinlock);
+	KEXPECT_EQ(preempt_count(), 0);		/* it is not the count that gives it away */
+	KEXPECT_EQ(current->rcu_read_lock_nesting, 1);
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	spin_unlock(&spinlock);
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+}
+
+/* fails with: rcu_read_unlock() letting the depth go below 0 in silence */
+KTEST(an_rcu_unlock_too_many_warns)
+{
+	struct splats before = splats_now();
+
+	rcu_read_unlock();
+	current->rcu_read_lock_nesting = 0;
+	EXPECT_ONE(before, SPLAT_WARN);
+}
+
+/* --- What is legal --- */
+
+/* fails with: kfree(), complete() or wake_up_process() asserting that they may sleep */
+KTEST(nothing_is_reported_from_legal_contexts)
+{
+	static mutex_t inner = MUTEX_INIT;
+	struct splats before = splats_now();
+	struct completion done;
+	unsigned long flags;
+	void *object, *atomic;
+
+	init_completion(&done);
+	might_sleep();
+	mutex_lock(&mutex);
+	mutex_lock(&inner);
+	spin_lock(&spinlock);
+	spin_lock_irq(&other_spinlock);
+	spin_unlock_irq(&other_spinlock);
+	spin_unlock(&spinlock);
+	mutex_unlock(&inner);
+	object = kmalloc(3000, GFP_KERNEL);
+	mutex_unlock(&mutex);
+
+	flags = raw_spin_lock_irqsave(&raw_lock);
+	atomic = kmalloc(100, GFP_ATOMIC);
+	kfree(object);
+	kfree(atomic);
+	complete(&done);
+	wake_up_process(current);
+	rcu_read_lock();
+	rcu_read_unlock();
+	migrate_disable();
+	migrate_enable();
+	raw_spin_unlock_irqrestore(&raw_lock, flags);
+	wait_for_completion(&done);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+/* fails with: __might_resched() not looking at system_state */
+KTEST(silent_while_booting)
+{
+	struct splats before = splats_now();
+
+	preempt_disable();
+	system_state = SYSTEM_BOOTING;
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	system_state = SYSTEM_RUNNING;
+	preempt_enable();
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+/* --- The rate limit --- */
+
+/* fails with: __might_resched() counting behind the limit */
+KTEST(counting_goes_on_while_printing_is_limited)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	preempt_disable();
+	for (int i = 1; i <= 3; i++) {
+		mutex_lock(&mutex);
+		mutex_unlock(&mutex);
+		EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, i);
+	}
+	preempt_enable();
+	EXPECT_SPLATS_IN_ALL(before, 3);
+}
+
+/* --- The task's state --- */
+
+/* fails with: __might_sleep() warning once and counting once */
+KTEST(a_blocking_call_in_a_sleeping_state_is_counted)
+{
+	struct splats before = splats_now();
+	struct completion done;
+	void *object;
+
+	init_completion(&done);
+	complete(&done);
+	for (int i = 1; i <= 2; i++) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		mutex_lock(&mutex);
+		__set_current_state(TASK_RUNNING);
+		mutex_unlock(&mutex);
+		EXPECT_SPLATS(before, SPLAT_STATE, i);
+	}
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	object = kmalloc(32, GFP_KERNEL);	/* and once more if it needs a page */
+	__set_current_state(TASK_RUNNING);
+	kfree(object);
+	KEXPECT_GE(splat_counts[SPLAT_STATE] - before.count[SPLAT_STATE], 3);
+	before = splats_now();
+	set_current_state(TASK_INTERRUPTIBLE);
+	wait_for_completion(&done);
+	__set_current_state(TASK_RUNNING);
+	EXPECT_ONE(before, SPLAT_STATE);
+}
+
+/* fails with: rt_spin_lock() calling __might_sleep() */
+KTEST(a_spinlock_may_be_taken_in_any_state)
+{
+	struct splats before = splats_now();
+
+	set_current_state(TASK_INTERRUPTIBLE);
+	spin_lock(&spinlock);
+	spin_unlock(&spinlock);
+	__set_current_state(TASK_RUNNING);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}

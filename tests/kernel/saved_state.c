@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A spinlock_t that blocks keeps the task's state. A thread says "I am about to sleep", then has to
+ * wait for a lock: neither its state nor a wake-up that comes meanwhile may be lost, and only the
+ * lock's release may let it go on.
+ */
+#include "kernel/locking/spinlock_rt.h"
+#include "kernel/might_sleep.h"
+#include "tests/kernel/threads.h"
+
+KTEST_SUITE(saved_state);
+
+static spinlock_t lock, second_lock;
+static struct thread sleeper;
+
+static void init(void)
+{
+	spin_lock_init(&lock);
+	spin_lock_init(&second_lock);
+	log_clear();
+}
+
+/* What the sleeper, as it waits for the lock, must look like. */
+static void expect_waits(struct ktest_run *kt, unsigned int saved)
+{
+	KEXPECT(thread_is_blocked_on(&sleeper, &lock.lock));
+	if (!sleeper.task)
+		return;
+	KEXPECT_EQ(task_state(sleeper.task), TASK_RTLOCK_WAIT);
+	KEXPECT_EQ(sleeper.task->saved_state, saved);
+}
+
+/* @arg: the state to be in. Stays awake: only looks at what is left of the state. */
+static void lock_in_state(struct thread *self)
+{
+	set_current_state((unsigned long)self->arg);
+	spin_lock(&lock);
+	self->seen = task_state(current);
+	log_mark('l');
+	spin_unlock(&lock);
+	self->result = task_state(current) == self->seen;
+	__set_current_state(TASK_RUNNING);
+}
+
+/* fails with: rt_spin_lock() setting the state to RUNNING */
+KTEST(a_free_lock_leaves_the_state_alone)
+{
+	struct splats before = splats_now();
+	unsigned int inside, after;
+
+	init();
+	set_current_state(TASK_INTERRUPTIBLE);
+	spin_lock(&lock);
+	inside = task_state(current);
+	spin_unlock(&lock);
+	after = task_state(current);
+	__set_current_state(TASK_RUNNING);
+	KEXPECT_EQ(inside, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(after, TASK_INTERRUPTIBLE);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+static void keeps(struct ktest_run *kt, unsigned long state)
+{
+	struct splats before = splats_now();
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)state, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	expect_waits(kt, state);
+	log_mark('1');
+	spin_unlock(&lock);
+	log_mark('2');
+	EXPECT_LOG("1l2");
+	KEXPECT_EQ(sleeper.seen, state);
+	KEXPECT(sleeper.result);
+	if (sleeper.task)
+		KEXPECT_EQ(sleeper.task->saved_state, TASK_RUNNING);
+	thread_end(&sleeper);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+/* fails with: restore_saved_state() setting RUNNING */
+KTEST(interruptible_survives_the_wait)
+{
+	keeps(kt, TASK_INTERRUPTIBLE);
+}
+
+/* fails with: save_state() storing TASK_INTERRUPTIBLE whatever it was */
+KTEST(uninterruptible_survives_the_wait)
+{
+	keeps(kt, TASK_UNINTERRUPTIBLE);
+}
+
+/* fails with: rtlock_slowlock() leaving TASK_RTLOCK_WAIT behind */
+KTEST(running_stays_running)
+{
+	keeps(kt, TASK_RUNNING);
+}
+
+static void lock_twice_in_state(struct thread *self)
+{
+	set_current_state(TASK_INTERRUPTIBLE);
+	spin_lock(&lock);
+	spin_lock(&second_lock);
+	self->seen = task_state(current);
+	spin_unlock(&second_lock);
+	spin_unlock(&lock);
+	__set_current_state(TASK_RUNNING);
+}
+
+/* fails with: restore_saved_state() not writing back, only clearing saved_state */
+KTEST(the_state_survives_two_waits)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_twice_in_state, NULL, "sleeper");
+	spin_lock(&second_lock);
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	expect_waits(kt, TASK_INTERRUPTIBLE);
+	spin_unlock(&lock);
+	KEXPECT(thread_is_blocked_on(&sleeper, &second_lock.lock));
+	if (sleeper.task)
+		KEXPECT_EQ(sleeper.task->saved_state, TASK_INTERRUPTIBLE);
+	spin_unlock(&second_lock);
+	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
+	thread_end(&sleeper);
+}
+
+/* The whole pattern: announce the sleep, look at something under a lock, sleep. */
+static void lock_then_sleep(struct thread *self)
+{
+	set_current_state((unsigned long)self->arg);
+	spin_lock(&lock);
+	self->seen = task_state(current);
+	log_mark('l');
+	spin_unlock(&lock);
+	schedule();
+	log_mark('w');
+	self->result = task_state(current);
+}
+
+/* fails with: ttwu_state_match() not looking at saved_state, or waking the task for it */
+KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_INTERRUPTIBLE, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	expect_waits(kt, TASK_INTERRUPTIBLE);
+	if (sleeper.task)
+		KEXPECT(wake_up_process(sleeper.task));
+	log_mark('1');
+	expect_waits(kt, TASK_RUNNING);		/* it sleeps on: the lock is not free */
+	if (sleeper.task)
+		KEXPECT(!wake_up_process(sleeper.task));	/* nothing left to wake */
+	spin_unlock(&lock);
+	log_mark('2');
+	EXPECT_LOG("1lw2");			/* its schedule() returned at once */
+	KEXPECT_EQ(sleeper.seen, TASK_RUNNING);
+	KEXPECT_EQ(sleeper.result, TASK_RUNNING);
+	if (sleeper.task && !sleeper.done)
+		wake_up_process(sleeper.task);
+	thread_end(&sleeper);
+}
+
+/* fails with: restore_saved_state() setting RUNNING: then the sleep is lost instead */
+KTEST(without_a_wake_up_it_sleeps_after_the_lock)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	log_mark('1');
+	spin_unlock(&lock);
+	log_mark('2');
+	EXPECT_LOG("1l2");
+	if (sleeper.task) {
+		KEXPECT_EQ(task_state(sleeper.task), TASK_UNINTERRUPTIBLE);
+		KEXPECT(!sleeper.task->on_rq);
+		KEXPECT(wake_up_process(sleeper.task));
+	}
+	EXPECT_LOG("1l2w");
+	thread_end(&sleeper);
+}
+
+/* fails with: ttwu_state_match() comparing with "any state" in place of the caller's mask */
+KTEST(a_wake_up_goes_by_the_mask)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	if (sleeper.task) {
+		KEXPECT(!wake_up_state(sleeper.task, TASK_INTERRUPTIBLE));
+		expect_waits(kt, TASK_UNINTERRUPTIBLE);
+	}
+	spin_unlock(&lock);
+	if (sleeper.task) {
+		KEXPECT(!wake_up_state(sleeper.task, TASK_INTERRUPTIBLE));
+		KEXPECT(!wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
+		EXPECT_LOG("l");
+		KEXPECT(wake_up_state(sleeper.task, TASK_UNINTERRUPTIBLE));
+		KEXPECT(!wake_up_state(sleeper.task, TASK_UNINTERRUPTIBLE));
+	}
+	EXPECT_LOG("lw");
+	thread_end(&sleeper);
+}
+
+/* fails with: rtlock_slowlock() taking any wake-up for the lock */
+KTEST(a_stray_lock_wake_up_changes_nothing)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_INTERRUPTIBLE, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	for (int i = 0; i < 2 && sleeper.task; i++) {
+		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
+		do_sched_yield();		/* boosted, we are its equal */
+		expect_waits(kt, TASK_INTERRUPTIBLE);	/* it looked, and waits again */
+		EXPECT_LOG("");
+	}
+	spin_unlock(&lock);
+	EXPECT_LOG("l");
+	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
+	thread_end(&sleeper);
+}
+
+static struct wait_queue_head queue;
+static bool condition;
+
+static bool condition_under_lock(void)
+{
+	bool is_so;
+
+	spin_lock(&lock);
+	is_so = condition;
+	spin_unlock(&lock);
+	return is_so;
+}
+
+static void wait_for_condition(struct thread *self)
+{
+	self->result = wait_event_interruptible(&queue, condition_under_lock());
+	log_mark('w');
+}
+
+/* fails with: ttwu_state_match() not looking at saved_state: the waiter has left the queue, and sleeps */
+KTEST(a_condition_under_a_contended_lock)
+{
+	RUN_AS_FIFO(10);
+
+	init();
+	init_waitqueue_head(&queue);
+	condition = false;
+	thread_make(kt, &sleeper, wait_for_condition, NULL, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, 20);
+	expect_waits(kt, TASK_INTERRUPTIBLE);
+	/* It saw nothing yet, but is in the queue: this wake-up is for the state put aside. */
+	wake_up_all(&queue);
+	expect_waits(kt, TASK_RUNNING);
+	spin_unlock(&lock);		/* it looks: not yet so; looks again; sleeps */
+	EXPECT_LOG("");
+	if (sleeper.task)
+		KEXPECT_EQ(task_state(sleeper.task), TASK_INTERRUPTIBLE);
+	KEXPECT(!list_empty(&queue.waiters));
+	condition = true;
+	wake_up_all(&queue);
+	EXPECT_LOG("w");
+	KEXPECT_EQ(sleeper.result, 0);
+	thread_end(&sleeper);
+}
