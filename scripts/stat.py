@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+make stat: what there is against the budgets of the design: sizes, times, and calls between the floors.
+
+Sizes are read from the sources, times are measured now (wall clock; a busy machine makes them worse), the floors are read
+from the objects: who calls what is in their symbol tables. Only one table comes out; exit status 1 if something is over.
+"""
+import fnmatch
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+KERNEL_DIRS = ("boot", "kernel", "arch", "lib")
+ALL_DIRS = KERNEL_DIRS + ("user", "tests", "scripts")
+BUILD = "build"
+FUNCTION_LINES, FILE_LINES, COLUMNS = 70, 500, 100
+
+
+class Table:
+    """Rows: what, budget, is, verdict."""
+
+    def __init__(self):
+        self.over = 0
+        print(f"{'what':52} {'budget':>9} {'is':>9}")
+
+    def row(self, what, budget, value, details=()):
+        number = f"{value:.2f} s" if isinstance(value, float) else str(value)
+        limit = "-" if budget is None else f"{budget} s" if isinstance(value, float) else str(budget)
+        verdict = "" if budget is None else "ok" if value <= budget else "OVER"
+        self.over += verdict == "OVER"
+        print(f"{what:52} {limit:>9} {number:>9}  {verdict}")
+        for detail in details:
+            print(f"    {detail}")
+
+
+# --- Sources ---
+
+COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def files(dirs, endings=(".c", ".h", ".S", ".in")):
+    return [path for top in dirs for path in sorted(glob.glob(f"{top}/**", recursive=True))
+            if path.endswith(endings) and os.path.isfile(path)]
+
+
+def code_lines(path):
+    """Lines that are neither blank nor comment."""
+    text = COMMENT_OR_STRING.sub(lambda m: m[0] if m[0][0] == '"' else " " + "\n" * m[0].count("\n"), read(path))
+    return sum(bool(line.strip()) for line in text.split("\n"))
+
+
+def long_functions(path):
+    """C functions of more than FUNCTION_LINES lines, from the line of their name to their last brace."""
+    start, lines = None, read(path).split("\n")
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            start = number
+            while start > 1 and lines[start - 2][:1] not in ("", " ", "}", "#", "/"):
+                start -= 1
+        elif line.startswith("}") and start:
+            if number - start + 1 > FUNCTION_LINES:
+                yield f"{path}:{start}: {number - start + 1} lines"
+            start = None
+
+
+def long_lines(path):
+    return [f"{path}:{number}" for number, line in enumerate(read(path).split("\n"), 1)
+            if len(line.expandtabs(8)) > COLUMNS]
+
+
+def sources(table):
+    kernel = [path for path in files(KERNEL_DIRS) if not path.startswith("kernel/debug/")]
+    table.row("code lines: boot + kernel + arch + lib", 6500, sum(map(code_lines, kernel)))
+    table.row("code lines: kernel/debug", 1500, sum(map(code_lines, files(["kernel/debug"]))))
+    table.row("code lines: arch/x86/fpu", 1500, sum(map(code_lines, files(["arch/x86/fpu"]))))
+    table.row("code lines: user", None, sum(map(code_lines, files(["user"]))))
+    table.row("code lines: tests/kernel + tests/user", None, sum(map(code_lines, files(["tests"]))))
+    every = files(ALL_DIRS, (".c", ".h", ".S", ".in", ".py", ".sh", ".mk", ".awk", ".gdb")) + ["Makefile", "linker.ld"]
+    found = [f"{path}: {count} lines" for path in every if (count := read(path).count("\n")) > FILE_LINES]
+    table.row(f"files of more than {FILE_LINES} lines", 0, len(found), found)
+    found = [text for path in files(ALL_DIRS, (".c", ".h")) for text in long_functions(path)]
+    table.row(f"functions of more than {FUNCTION_LINES} lines", 0, len(found), found)
+    found = [text for path in every for text in long_lines(path)]
+    table.row(f"lines of more than {COLUMNS} columns", 0, len(found), found[:10])
+
+
+# --- The floors ---
+
+def symbols(nm, path):
+    """The functions that an object defines, and the names that it needs."""
+    defined, needed = set(), set()
+    for line in subprocess.run([nm, path], capture_output=True, text=True, check=True).stdout.splitlines():
+        kind, name = line.split()[-2:]
+        if kind == "U":
+            needed.add(name)
+        elif kind in "TW":
+            defined.add(name)
+    return defined, needed
+
+
+def floors(table):
+    with open("scripts/floors.json", encoding="utf-8") as file:
+        rules = json.load(file)
+    nm = os.environ.get("NM", "nm")
+    objects = {path[:-2]: symbols(nm, os.path.join(BUILD, path)) for path in
+               (os.path.relpath(o, BUILD) for d in KERNEL_DIRS for o in glob.glob(f"{BUILD}/{d}/**/*.o", recursive=True))
+               if os.path.exists(path[:-2])}
+    floor_of = {source: next((floor for pattern, floor in rules["floors"] if fnmatch.fnmatchcase(source, pattern)), None)
+                for source in objects}
+    homeless = sorted(source for source, floor in floor_of.items() if floor is None)
+    table.row("files without a floor (scripts/floors.json)", 0, len(homeless), homeless)
+    home = {name: source for source, (defined, _) in objects.items() for name in defined}
+    used, up = set(), []
+    for source, (_, needed) in sorted(objects.items()):
+        for name in sorted(needed & set(home)):
+            target = home[name]
+            if source in homeless or target in homeless or floor_of[source] >= floor_of[target]:
+                continue
+            allowed = [number for number, rule in enumerate(rules["may_go_up"])
+                       if fnmatch.fnmatchcase(source, rule["from"]) and fnmatch.fnmatchcase(name, rule["to"])]
+            used.update(allowed)
+            if not allowed:
+                up.append(f"{source} ({floor_of[source]}) -> {name}, {target} ({floor_of[target]})")
+    table.row("calls that go up", 0, len(up), up)
+    rows = [f"{rule['from']} -> {rule['to']}: {rule['why']}" for number, rule in enumerate(rules["may_go_up"]) if number in used]
+    table.row("calls that go up for a reason", None, len(rows), rows)
+    idle = [f"{rule['from']} -> {rule['to']}" for number, rule in enumerate(rules["may_go_up"]) if number not in used]
+    table.row("reasons that no call needs any more", 0, len(idle), idle)
+
+
+# --- Times ---
+
+def seconds(command, env=None, until=None):
+    """How long @command takes, or how long until it prints @until. None: it failed."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seen, output = None, b""
+    while data := process.stdout.read1():
+        output += data
+        if until and until in output and seen is None:
+            seen = time.monotonic() - start
+    code = process.wait()
+    if until:
+        return seen
+    return time.monotonic() - start if code == 0 else None
+
+
+def timed(table, what, budget, value):
+    if value is None:
+        table.row(what + " (it failed)", 0, 1)
+    else:
+        table.row(what, budget, value)
+
+
+def times(table):
+    with tempfile.TemporaryDirectory() as folder:
+        build = os.path.join(folder, "build")
+        cores = str(min(2, os.cpu_count() or 1))
+        timed(table, f"clean build, {cores} cores", 15,
+              seconds(["make", "-j" + cores, "B=" + build, build + "/splat.elf", build + "/initramfs.cpio"]))
+    boot = {"BOOT": "pvh", "CPU": "max", "APPEND": "init=/bin/echo -- this is ring 3"}
+    best = [seconds(["scripts/qemu.sh"], boot, b"this is ring 3") for _ in range(3)]
+    timed(table, "PVH boot to ring 3's first line", 0.5, None if None in best else min(best))
+    timed(table, "make demo", 20, seconds(["make", "demo"]))
+
+
+def image(table):
+    size = os.path.getsize
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = os.path.join(folder, "splat")
+        subprocess.run([os.environ.get("OBJCOPY", "objcopy"), "--strip-all", f"{BUILD}/splat.elf", stripped], check=True)
+        table.row("kernel image without symbols, KiB", None, size(stripped) // 1024)
+    table.row("kernel image, KiB", None, size(f"{BUILD}/splat.elf") // 1024)
+    table.row("initramfs, KiB", None, size(f"{BUILD}/initramfs.cpio") // 1024)
+
+
+def main():
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BOOT", "CPU", "MEM", "SMP", "APPEND"):
+        os.environ.pop(name, None)
+    table = Table()
+    sources(table)
+    floors(table)
+    image(table)
+    times(table)
+    return 1 if table.over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
