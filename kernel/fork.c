@@ -119,12 +119,6 @@ static int copy_sighand(unsigned long flags, struct task_struct *child)
 	return 0;
 }
 
-static void put_sighand(struct sighand_struct *sighand)
-{
-	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
-		kfree(sighand);
-}
-
 static int copy_signal(unsigned long flags, struct task_struct *child)
 {
 	struct signal_struct *signal;
@@ -141,12 +135,6 @@ static int copy_signal(unsigned long flags, struct task_struct *child)
 	init_waitqueue_head(&signal->wait_chldexit);
 	init_completion(&signal->siglock_held);
 	return 0;
-}
-
-static void put_signal(struct signal_struct *signal)
-{
-	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
-		kfree(signal);
 }
 
 /* --- Life of the task_struct --- */
@@ -169,20 +157,6 @@ static struct task_struct *dup_task_struct(void)
 	}
 	child->usage = 1;
 	return child;
-}
-
-static void free_task(struct task_struct *task)
-{
-	put_sighand(task->sighand);
-	put_signal(task->signal);
-	free_kernel_stack(task->stack);
-	kfree(task);
-}
-
-void put_task_struct(struct task_struct *task)
-{
-	if (!__atomic_sub_fetch(&task->usage, 1, __ATOMIC_ACQ_REL))
-		free_task(task);
 }
 
 /* --- Flags --- */

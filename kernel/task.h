@@ -166,9 +166,19 @@ static inline struct task_struct *get_task_struct(struct task_struct *task)
 	return task;
 }
 
-void put_task_struct(struct task_struct *task);		/* kernel/fork.c; does not sleep */
+/* kernel/task.c; neither sleeps. */
+void put_task_struct(struct task_struct *task);
+void free_task(struct task_struct *task);
 
 extern struct task_struct init_task;			/* CPU 0's idle task, the first of all */
+
+/* The most urgent task that waits for a lock of @task, or NULL. @task's pi_lock held. */
+static inline struct task_struct *rt_mutex_top_task(struct task_struct *task)
+{
+	struct rb_node *first = rb_first_cached(&task->pi_waiters);
+
+	return first ? rb_entry(first, struct rt_mutex_waiter, pi_tree_entry)->task : NULL;
+}
 
 /* Guards the family tree, thread lists, exit states and the pid table. Sleeps on RT. */
 extern spinlock_t tasklist_lock;

@@ -4,7 +4,6 @@
  * soonest first.
  */
 #include "kernel/time.h"
-#include "kernel/files.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
 #include "kernel/sched/sched.h"
@@ -62,7 +61,6 @@ void tick(void)
 	if (smp_processor_id() == 0) {
 		WRITE_ONCE(jiffies, jiffies + 1);
 		run_timers();
-		console_poll_input();
 	}
 	scheduler_tick();
 }

@@ -97,46 +97,59 @@ def sources(table):
 
 # --- The floors ---
 
-def symbols(nm, path):
-    """The functions that an object defines, and the names that it needs."""
-    defined, needed = set(), set()
-    for line in subprocess.run([nm, path], capture_output=True, text=True, check=True).stdout.splitlines():
-        kind, name = line.split()[-2:]
-        if kind == "U":
-            needed.add(name)
-        elif kind in "TW":
-            defined.add(name)
-    return defined, needed
+def tool(name):
+    return os.environ.get("CROSS", "") + name
+
+
+def output_of(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def functions_of(path):
+    """The functions that an object defines for others."""
+    lines = (line.split() for line in output_of(tool("nm"), path).splitlines())
+    return {words[-1] for words in lines if words[-2] in "TW"}
+
+
+def calls_of(path):
+    """The names that an object calls, or jumps to: PLT32 relocations (an address is another kind)."""
+    lines = output_of(tool("objdump"), "-r", path).splitlines()
+    return {re.split(r"[-+]0x", line.split()[2])[0] for line in lines if "R_X86_64_PLT32" in line}
 
 
 def floors(table):
     with open("scripts/floors.json", encoding="utf-8") as file:
         rules = json.load(file)
-    nm = os.environ.get("NM", "nm")
-    objects = {path[:-2]: symbols(nm, os.path.join(BUILD, path)) for path in
-               (os.path.relpath(o, BUILD) for d in KERNEL_DIRS for o in glob.glob(f"{BUILD}/{d}/**/*.o", recursive=True))
-               if os.path.exists(path[:-2])}
-    floor_of = {source: next((floor for pattern, floor in rules["floors"] if fnmatch.fnmatchcase(source, pattern)), None)
-                for source in objects}
+    paths = {path[len(BUILD) + 1:-2]: path for top in KERNEL_DIRS
+             for path in glob.glob(f"{BUILD}/{top}/**/*.o", recursive=True)}
+    paths = {source: path for source, path in paths.items() if os.path.exists(source)}
+    floor_of = {source: next((floor for pattern, floor in rules["floors"]
+                              if fnmatch.fnmatchcase(source, pattern)), None) for source in paths}
     homeless = sorted(source for source, floor in floor_of.items() if floor is None)
     table.row("files without a floor (scripts/floors.json)", 0, len(homeless), homeless)
-    home = {name: source for source, (defined, _) in objects.items() for name in defined}
-    used, up = set(), []
-    for source, (_, needed) in sorted(objects.items()):
-        for name in sorted(needed & set(home)):
-            target = home[name]
-            if source in homeless or target in homeless or floor_of[source] >= floor_of[target]:
-                continue
-            allowed = [number for number, rule in enumerate(rules["may_go_up"])
-                       if fnmatch.fnmatchcase(source, rule["from"]) and fnmatch.fnmatchcase(name, rule["to"])]
-            used.update(allowed)
-            if not allowed:
-                up.append(f"{source} ({floor_of[source]}) -> {name}, {target} ({floor_of[target]})")
+    home = {name: source for source, path in paths.items() for name in functions_of(path)}
+    up, needed = calls_up(paths, home, floor_of, rules["may_go_up"])
     table.row("calls that go up", 0, len(up), up)
-    rows = [f"{rule['from']} -> {rule['to']}: {rule['why']}" for number, rule in enumerate(rules["may_go_up"]) if number in used]
-    table.row("calls that go up for a reason", None, len(rows), rows)
-    idle = [f"{rule['from']} -> {rule['to']}" for number, rule in enumerate(rules["may_go_up"]) if number not in used]
+    table.row("calls that go up for a reason", None, len(needed),
+              [f"{rule['from']} -> {rule['to']}: {rule['why']}" for rule in needed])
+    idle = [f"{rule['from']} -> {rule['to']}" for rule in rules["may_go_up"] if rule not in needed]
     table.row("reasons that no call needs any more", 0, len(idle), idle)
+
+
+def calls_up(paths, home, floor_of, exceptions):
+    """The calls to a higher floor that no exception allows, and the exceptions that were needed."""
+    up, needed = [], []
+    for source, path in sorted(paths.items()):
+        for name in sorted(calls_of(path) & set(home)):
+            here, there = floor_of[source], floor_of[home[name]]
+            if here is None or there is None or here >= there:
+                continue
+            rules = [rule for rule in exceptions if fnmatch.fnmatchcase(source, rule["from"])
+                     and fnmatch.fnmatchcase(name, rule["to"])]
+            needed += [rule for rule in rules if rule not in needed]
+            if not rules:
+                up.append(f"{source} ({here}) -> {name}, {home[name]} ({there})")
+    return up, needed
 
 
 # --- Times ---
@@ -180,7 +193,7 @@ def image(table):
     size = os.path.getsize
     with tempfile.TemporaryDirectory() as folder:
         stripped = os.path.join(folder, "splat")
-        subprocess.run([os.environ.get("OBJCOPY", "objcopy"), "--strip-all", f"{BUILD}/splat.elf", stripped], check=True)
+        subprocess.run([tool("objcopy"), "--strip-all", f"{BUILD}/splat.elf", stripped], check=True)
         table.row("kernel image without symbols, KiB", None, size(stripped) // 1024)
     table.row("kernel image, KiB", None, size(f"{BUILD}/splat.elf") // 1024)
     table.row("initramfs, KiB", None, size(f"{BUILD}/initramfs.cpio") // 1024)

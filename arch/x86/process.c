@@ -86,7 +86,8 @@ void exit_thread(void)
 void set_child_tid(void)
 {
 	/* A bad address is the caller's loss, as in Linux. */
-	put_user(current->pid, current->set_child_tid);
+	if (current->set_child_tid)
+		put_user(current->pid, current->set_child_tid);
 }
 
 long do_arch_prctl(int option, unsigned long arg2)

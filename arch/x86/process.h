@@ -26,7 +26,7 @@ static inline struct pt_regs *task_pt_regs(struct task_struct *task)
 	return (struct pt_regs *)task_stack_top(task) - 1;
 }
 
-/* schedule_tail(): CLONE_CHILD_SETTID. */
+/* Second code of a new task, from ret_from_fork: CLONE_CHILD_SETTID. May sleep. */
 void set_child_tid(void);
 
 long do_arch_prctl(int option, unsigned long arg2);

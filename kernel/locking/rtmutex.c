@@ -118,13 +118,6 @@ static struct rt_mutex_waiter *top_waiter(struct rt_mutex_base *lock)
 	return first ? rb_entry(first, struct rt_mutex_waiter, tree_entry) : NULL;
 }
 
-struct task_struct *rt_mutex_top_task(struct task_struct *task)
-{
-	struct rb_node *first = rb_first_cached(&task->pi_waiters);
-
-	return first ? rb_entry(first, struct rt_mutex_waiter, pi_tree_entry)->task : NULL;
-}
-
 /* @task's tree of top waiters changed: lend or take back. pi_lock held. */
 static void rt_mutex_adjust_prio(struct task_struct *task)
 {

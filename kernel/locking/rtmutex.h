@@ -97,6 +97,3 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock);
  * @task's own priority changed: carry it along the chain of locks that it waits for. No lock held.
  */
 void rt_mutex_adjust_pi(struct task_struct *task);
-
-/* The most urgent task that waits for a lock of @task, or NULL. @task's pi_lock held. */
-struct task_struct *rt_mutex_top_task(struct task_struct *task);

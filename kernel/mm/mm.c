@@ -40,31 +40,6 @@ void mmget(struct mm_struct *mm)
 	__atomic_fetch_add(&mm->mm_users, 1, __ATOMIC_RELAXED);
 }
 
-void mmgrab(struct mm_struct *mm)
-{
-	__atomic_fetch_add(&mm->mm_count, 1, __ATOMIC_RELAXED);
-}
-
-/*
- * The top-level table may still be loaded on this CPU, though nobody runs in it: load the kernel's
- * own.
- */
-void mmdrop(struct mm_struct *mm)
-{
-	unsigned long flags;
-
-	if (__atomic_sub_fetch(&mm->mm_count, 1, __ATOMIC_ACQ_REL))
-		return;
-	flags = local_irq_save();
-	if (this_cpu_read(loaded_mm) == mm) {
-		pgtable_load_kernel();
-		this_cpu_write(loaded_mm, NULL);
-	}
-	local_irq_restore(flags);
-	pgtable_free_user(mm->pml4);
-	kfree(mm);
-}
-
 static void free_areas(struct mm_struct *mm)
 {
 	struct vm_area *area, *next;
@@ -82,33 +57,6 @@ void mmput(struct mm_struct *mm)
 		return;
 	free_areas(mm);
 	mmdrop(mm);
-}
-
-void switch_mm(struct mm_struct *mm)
-{
-	if (this_cpu_read(loaded_mm) == mm)
-		return;
-	load_pml4(mm->pml4);
-	this_cpu_write(loaded_mm, mm);
-}
-
-struct mm_struct *exchange_current_mm(struct mm_struct *mm)
-{
-	struct mm_struct *old = current->mm, *borrowed = old ? NULL : current->active_mm;
-	unsigned long flags = local_irq_save();
-
-	current->mm = mm;
-	current->active_mm = mm;
-	if (mm) {
-		switch_mm(mm);
-	} else {
-		pgtable_load_kernel();
-		this_cpu_write(loaded_mm, NULL);
-	}
-	local_irq_restore(flags);
-	if (borrowed)
-		mmdrop(borrowed);
-	return old;
 }
 
 /* --- Areas. mmap_lock held, or nobody else knows the mm yet. --- */

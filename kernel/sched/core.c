@@ -74,8 +74,6 @@ void schedule_tail(struct task_struct *prev) __no_lock_analysis
 {
 	finish_task_switch(prev);
 	preempt_enable();
-	if (current->set_child_tid)
-		set_child_tid();
 }
 
 static void context_switch(struct rq *rq, struct task_struct *prev, struct task_struct *next)
@@ -303,23 +301,6 @@ void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
 	if (prio < task->prio && prio < task->normal_prio)
 		this_cpu()->rq->nr_boosts++;
 	set_prio(task, prio);
-}
-
-int sched_setscheduler(struct task_struct *task, int policy, int rt_priority) __no_lock_analysis
-{
-	unsigned long flags;
-
-	if (policy == SCHED_FIFO ? rt_priority < 1 || rt_priority > MAX_RT_PRIO - 1
-				 : policy != SCHED_OTHER || rt_priority)
-		return -EINVAL;
-	flags = raw_spin_lock_irqsave(&task->pi_lock);
-	task->policy = policy;
-	task->rt_priority = rt_priority;
-	task->normal_prio = policy == SCHED_FIFO ? MAX_RT_PRIO - 1 - rt_priority : DEFAULT_PRIO;
-	rt_mutex_setprio(task, rt_mutex_top_task(task));
-	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
-	rt_mutex_adjust_pi(task);
-	return 0;
 }
 
 void migrate_disable(void) __no_lock_analysis

@@ -59,6 +59,7 @@ bool wake_up_process(struct task_struct *task);
 bool wake_up_state(struct task_struct *task, unsigned int state);
 void resched_curr(struct rq *rq);
 void scheduler_tick(void);
+/* policy.c */
 int sched_setscheduler(struct task_struct *task, int policy, int rt_priority);	/* -EINVAL */
 /* Lend @pi_task's priority to @task, or take it back (NULL). @task's pi_lock held. */
 void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task);

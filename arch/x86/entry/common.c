@@ -9,6 +9,7 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/process.h"
 #include "kernel/exit.h"
+#include "kernel/files.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/syscalls.h"
@@ -56,6 +57,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 	case LOCAL_TIMER_VECTOR:
 		apic_eoi();
 		tick();
+		console_poll_input();
 		break;
 	case SPURIOUS_VECTOR:
 		break;

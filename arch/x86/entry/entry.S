@@ -233,6 +233,7 @@ ret_from_fork:
 	leaq	1(%rsp), %rbp
 	movq	%rax, %rdi
 	call	schedule_tail
+	call	set_child_tid
 	testq	%rbx, %rbx
 	jz	1f
 	movq	%r12, %rdi

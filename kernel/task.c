@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The end of a task_struct: who drops the last reference frees it and what it holds. Never sleeps: the
+ * scheduler does it for a task that has just left its stack for ever.
+ */
+#include "kernel/task.h"
+#include "arch/x86/mm/fault.h"
+#include "kernel/mm/kmalloc.h"
+
+static void put_sighand(struct sighand_struct *sighand)
+{
+	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
+		kfree(sighand);
+}
+
+static void put_signal(struct signal_struct *signal)
+{
+	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
+		kfree(signal);
+}
+
+void free_task(struct task_struct *task)
+{
+	put_sighand(task->sighand);
+	put_signal(task->signal);
+	free_kernel_stack(task->stack);
+	kfree(task);
+}
+
+void put_task_struct(struct task_struct *task)
+{
+	if (!__atomic_sub_fetch(&task->usage, 1, __ATOMIC_ACQ_REL))
+		free_task(task);
+}
