@@ -16,7 +16,7 @@ NM := $(CROSS)nm
 OBJCOPY := $(CROSS)objcopy
 
 WARN := -Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror)
-KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -mpreferred-stack-boundary=3 \
 	-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing -fno-common \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables $(WARN) -I. -I$B/include
 KASFLAGS := -g -I. -I$B/include -Wa,--fatal-warnings

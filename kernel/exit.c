@@ -52,6 +52,17 @@ static void reparent_children(struct task_struct *leader)
 		wake_up_all(&init->signal->wait_chldexit);
 }
 
+/* pid 1 is the point of it all: when it ends, the machine does, with a verdict. */
+static void __noreturn init_exited(struct signal_struct *signal)
+{
+	int code = signal->group_exit ? signal->group_exit_code : current->exit_code;
+
+	if (code & 0x7f)
+		panic("init was killed by signal %d", code & 0x7f);
+	pr_info("init exited with status %d", code >> 8);
+	machine_exit(code ? EXIT_BYTE_FAIL : EXIT_BYTE_PASS);
+}
+
 /* Tell who waits. Threads reap themselves, and so do kernel threads. */
 static void exit_notify(void)
 {
@@ -60,9 +71,11 @@ static void exit_notify(void)
 	bool self_reap = current != leader || (current->flags & PF_KTHREAD);
 
 	spin_lock(&tasklist_lock);
-	signal->nr_threads--;
-	if (!signal->nr_threads)
+	if (!--signal->nr_threads) {
+		if (current->tgid == 1)
+			init_exited(signal);
 		reparent_children(leader);
+	}
 	if (self_reap)
 		unlink_task(current);
 	else
@@ -72,15 +85,6 @@ static void exit_notify(void)
 		wake_up_all(&leader->real_parent->signal->wait_chldexit);
 	wake_up_all(&signal->wait_chldexit);		/* exec in de_thread() */
 	spin_unlock(&tasklist_lock);
-}
-
-/* pid 1 is the point of it all: when it ends, the machine does, with a verdict. */
-static void __noreturn init_exited(int code)
-{
-	if (code & 0x7f)
-		panic("init was killed by signal %d", code & 0x7f);
-	pr_info("init exited with status %d", code >> 8);
-	machine_exit(code ? EXIT_BYTE_FAIL : EXIT_BYTE_PASS);
 }
 
 void do_exit(int code)
@@ -94,20 +98,13 @@ void do_exit(int code)
 		preempt_count_set(0);
 	}
 	task->flags |= PF_EXITING;
-	if (task->tgid == 1 && task->signal->nr_threads == 1)
-		init_exited(task->signal->group_exit ? task->signal->group_exit_code : code);
 	task->exit_code = code;
 	exit_files(task);
 	exit_mm();
 	exit_thread();
 	exit_notify();
 
-	preempt_disable();
-	/* A running task's reference: finish_task_switch() drops it. */
-	__set_current_state(TASK_DEAD);
-	preempt_enable_no_resched();
-	schedule();
-	panic("a dead task was scheduled: %s/%d", task->comm, task->pid);
+	do_task_dead();
 }
 
 /* Make every other thread of the group see TIF_SIGPENDING. tasklist_lock held. */

@@ -46,21 +46,24 @@ static bool have_input(void)
 	return __atomic_load_n(&input_head, __ATOMIC_ACQUIRE) != input_tail;
 }
 
+/* Whoever sleeps holds no lock: a second reader must be killable while the first one waits. */
 static ssize_t console_read(struct file *file, char *user_buf, size_t count)
 {
 	size_t done = 0;
-	int ret;
+	int ret = 0;
 
-	mutex_lock(&input_lock);
-	ret = wait_event_interruptible(&input_wait, have_input());
-	while (!ret && done < count && have_input()) {
-		ret = put_user(input[input_tail % INPUT_SIZE], user_buf + done);
-		if (ret)
-			break;
-		WRITE_ONCE(input_tail, input_tail + 1);
-		done++;
+	while (!done && !ret) {
+		ret = wait_event_interruptible(&input_wait, have_input());
+		mutex_lock(&input_lock);
+		while (!ret && done < count && have_input()) {
+			ret = put_user(input[input_tail % INPUT_SIZE], user_buf + done);
+			if (ret)
+				break;
+			WRITE_ONCE(input_tail, input_tail + 1);
+			done++;
+		}
+		mutex_unlock(&input_lock);
 	}
-	mutex_unlock(&input_lock);
 	return done ? (ssize_t)done : ret;
 }
 

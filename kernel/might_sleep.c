@@ -85,20 +85,12 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 
 void __might_sleep(const char *file, int line)
 {
-	static bool warned;
-
-	if (unlikely(task_state(current) != TASK_RUNNING)) {
-		if (warned) {
-			splat_count(SPLAT_STATE);
-		} else {
-			warned = true;
-			WARN_KIND(SPLAT_STATE,
-				  "do not call blocking ops when !TASK_RUNNING; "
-				  "state=%x set at [<%p>] %pS",
-				  task_state(current), (void *)current->task_state_change,
-				  (void *)current->task_state_change);
-		}
-	}
+	if (unlikely(task_state(current) != TASK_RUNNING))
+		WARN_KIND_ONCE(SPLAT_STATE,
+			       "do not call blocking ops when !TASK_RUNNING; "
+			       "state=%x set at [<%p>] %pS",
+			       task_state(current), (void *)current->task_state_change,
+			       (void *)current->task_state_change);
 	__might_resched(file, line, 0);
 }
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "lib/types.h"
-#include "kernel/uapi.h"
+#include "kernel/panic.h"
 
 /* What the caller is allowed to hold: preempt_count in bits 0-7, RCU readers in bits 8 and up. */
 #define MIGHT_RESCHED_RCU_SHIFT		8
@@ -31,9 +31,6 @@ void __might_sleep(const char *file, int line);
 struct task_struct;
 void __schedule_bug(struct task_struct *prev);
 
-/* Reports by kind since boot; each is counted before the rate limit. */
-extern u64 splat_counts[SPLAT_KINDS];
-void splat_count(enum splat_kind kind);
 void might_sleep_ratelimit_reset(void);
 
 /* RCU here is a nesting counter only: no grace periods. */

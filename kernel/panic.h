@@ -37,6 +37,10 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 /* Leave the machine: exit code (byte << 1) | 1 under QEMU, power-off or halt elsewhere. */
 void machine_exit(u8 byte) __noreturn;
 
+/* Reports by kind since boot; each is counted before any rate limit. */
+extern u64 splat_counts[SPLAT_KINDS];
+void splat_count(enum splat_kind kind);
+
 /* Print the report and count it as @kind. */
 void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,
 		   const char *fmt, ...) __printf(5, 6);
@@ -49,15 +53,23 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 		WARN_KIND(SPLAT_WARN, __VA_ARGS__);				\
 	unlikely(__warn); })
 #define WARN_ON(cond)	WARN(cond, "%s", #cond)
-#define WARN_ON_ONCE(cond) ({							\
-	static bool __warned;							\
-	bool __warn_once = !!(cond);						\
-										\
-	if (unlikely(__warn_once) && !__warned) {				\
-		__warned = true;						\
-		WARN_KIND(SPLAT_WARN, "%s", #cond);				\
-	}									\
-	unlikely(__warn_once); })
+/* Printed once, counted each time. */
+#define WARN_KIND_ONCE(kind, ...) do {							\
+	static bool __warned;								\
+											\
+	if (__warned)									\
+		splat_count(kind);							\
+	else										\
+		WARN_KIND(kind, __VA_ARGS__);						\
+	__warned = true;								\
+} while (0)
+#define WARN_ONCE(cond, ...) ({								\
+	bool __warn = !!(cond);								\
+											\
+	if (unlikely(__warn))								\
+		WARN_KIND_ONCE(SPLAT_WARN, __VA_ARGS__);				\
+	unlikely(__warn); })
+#define WARN_ON_ONCE(cond) WARN_ONCE(cond, "%s", #cond)
 #define BUG_ON(cond) do {							\
 	if (unlikely(cond))							\
 		panic("kernel BUG at %s:%d: %s", __FILE__, __LINE__, #cond);	\

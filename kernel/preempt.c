@@ -32,16 +32,10 @@ void preempt_count_add(int val)
 	preempt_count_add_ip(val, _RET_IP_);
 }
 
-/* Count it as what it is, print it as Linux does: a WARN with this text. */
-static noinline void preempt_underflow(void)
-{
-	WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
-}
-
 void preempt_count_sub(int val)
 {
 	if (unlikely(val > preempt_count())) {
-		preempt_underflow();
+		WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
 		return;
 	}
 	this_cpu_add_int(preempt_count, -val);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-compdb.py COMPILER_CALL SOURCE... [-- COMPILER_CALL SOURCE...]: prints compile_commands.json, for clangd and other tools.
+compdb.py COMPILER_CALL SOURCE... [-- COMPILER_CALL SOURCE...]: prints compile_commands.json, for
+clangd and other tools.
 
 One entry a C file; a group of sources for each way of compiling (the kernel's, ring 3's).
 """

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# debug.sh [GDB ARGUMENTS]: QEMU stopped before its first instruction, GDB attached with the kernel's symbols.
+# debug.sh [GDB ARGUMENTS]: QEMU stopped before its first instruction, GDB attached with the
+# kernel's symbols.
 #
-# They meet on a socket in a folder of their own, so any number of sessions can run and none can be reached from outside.
-# QEMU runs in a session of its own (Ctrl-C is for GDB) and ends when GDB does. The console goes to build/debug.log.
+# They meet on a socket in a folder of their own, so any number of sessions can run and none can be
+# reached from outside. QEMU runs in a session of its own (Ctrl-C is for GDB) and ends when GDB
+# does. The console goes to build/debug.log.
 set -u
 
 here=$(dirname "$0")

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# mkinitramfs.sh OUT STAGE PROGRAM...: the first file system, a cpio archive (newc) of stripped programs.
+# mkinitramfs.sh OUT STAGE PROGRAM...: the first file system, a cpio archive (newc) of stripped
+# programs.
 #
-# A program's folder and name are the last two parts of its path: .../bin/sh becomes bin/sh. badelf/ gets damaged
-# programs for tests/user/elf.c. Names are sorted and times and owners fixed: the same programs make the same bytes.
+# A program's folder and name are the last two parts of its path: .../bin/sh becomes bin/sh. badelf/
+# gets damaged programs for tests/user/elf.c. Names are sorted and times and owners fixed: the same
+# programs make the same bytes.
 set -euf
 
 out=$1 stage=$2

@@ -3,7 +3,8 @@
 #
 # mkiso.sh OUT [CMDLINE]: a GRUB rescue ISO (BIOS) with the kernel and the initramfs.
 #
-# Without CMDLINE it has the menu of boot/grub.cfg. With it, it boots that at once and shows no menu: for scripts.
+# Without CMDLINE it has the menu of boot/grub.cfg. With it, it boots that at once and shows no
+# menu: for scripts.
 set -euf
 
 out=$1
@@ -23,8 +24,9 @@ mkdir -p "$tree/iso/boot/grub"
 cp "$kernel" "$tree/iso/boot/splat.elf"
 cp "$initrd" "$tree/iso/boot/initramfs.cpio"
 
-# One entry. Each word in quotes: GRUB's shell has wildcards and variables, too. What follows the "if" runs only if GRUB
-# could not boot: a line on the serial port, then off, so that nobody waits for ever.
+# One entry. Each word in quotes: GRUB's shell has wildcards and variables, too. What follows the
+# "if" runs only if GRUB could not boot: a line on the serial port, then off, so that nobody waits
+# for ever.
 one_entry() {
 	printf 'if multiboot2 /boot/splat.elf'
 	for word in $1; do

@@ -3,9 +3,10 @@
 #
 # qemu.sh [MORE QEMU ARGUMENTS]: the one place that knows how Splat is run in QEMU.
 #
-# The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options", SERIAL=stdio (a QEMU chardev),
-# ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does), KERNEL, INITRD (empty: none), ISO.
-# V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
+# The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options",
+# SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
+# KERNEL, INITRD (empty: none), ISO. V=1 prints the command before it runs, DRYRUN=1 instead of
+# running. Exit status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-make stat: what there is against the budgets of the design: sizes, times, and calls between the floors.
+make stat: what there is against the budgets of the design: sizes, times, and calls between the
+floors.
 
-Sizes are read from the sources, times are measured now (wall clock; a busy machine makes them worse), the floors are read
-from the objects: who calls what is in their symbol tables. Only one table comes out; exit status 1 if something is over.
+Sizes are read from the sources, times are measured now (wall clock; a busy machine makes them
+worse), the floors are read from the objects: who calls what is in their symbol tables. Only one
+table comes out; exit status 1 if something is over.
 """
 import fnmatch
 import glob

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What is made around the kernel: ring-3 programs, initramfs, ISO; and the commands that run, debug, test and measure.
-# `make help` prints the lines behind "##".
+# What is made around the kernel: ring-3 programs, initramfs, ISO; and the commands that run, debug,
+# test and measure. `make help` prints the lines behind "##".
 
 # What QEMU boots; scripts/qemu.sh has the defaults. INITRD= (empty) boots without an initramfs.
 export BOOT CPU MEM SMP APPEND QEMU V CROSS OBJCOPY
@@ -8,7 +8,8 @@ DEPS := scripts/deps.sh
 SUBMAKE = $(MAKE) --no-print-directory
 INITRAMFS := $B/initramfs.cpio
 
-# --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is the tests' main().
+# --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is
+# the tests' main().
 UCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer \
 	-fcf-protection=none -Wall -Wextra $(if $(CI),-Werror) -I.
 ULDFLAGS := -static -nostdlib -no-pie -Wl,-Ttext-segment=0x400000 -Wl,-z,noexecstack -Wl,-z,separate-code \

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# verdict.sh CODE: what QEMU's exit code says about the kernel, in one line. Exit status 0 only for 33.
+# verdict.sh CODE: what QEMU's exit code says about the kernel, in one line. Exit status 0 only for
+# 33.
 #
-# The kernel writes a byte to QEMU's debug-exit port; QEMU exits with twice that plus one (kernel/panic.h). So 0 never
-# comes from the kernel: the machine was reset, or somebody quit QEMU.
+# The kernel writes a byte to QEMU's debug-exit port; QEMU exits with twice that plus one
+# (kernel/panic.h). So 0 never comes from the kernel: the machine was reset, or somebody quit QEMU.
 case $1 in
 33) exit 0 ;;
 35) text="init ended with a failing exit status" ;;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-Planted faults: each entry of tests/faults.json changes one line, and exactly the test that it names must fail.
+Planted faults: each entry of tests/faults.json changes one line, and exactly the test that it names
+must fail.
 
-A fault is tried in a copy of the tree with its objects (times kept, so that make compiles only what the change reaches).
-A test that no fault can make fail proves nothing; a fault that makes everything fail proves little.
+A fault is tried in a copy of the tree with its objects (times kept, so that make compiles only what
+the change reaches). A test that no fault can make fail proves nothing; a fault that makes
+everything fail proves little.
 """
 import json
 import os

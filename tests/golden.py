@@ -2,8 +2,9 @@
 """
 Golden files: text that must come out exactly so, but for what changes from build to build.
 
-In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size (+0x17/0xb0 without
-the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal number. All else is literal.
+In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size
+(+0x17/0xb0 without the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal
+number. All else is literal.
 """
 import re
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Tests on the host's side: the demonstration's text, boots that must fail with one clear line, `make run`, `make debug`,
-and the scripts. Each is a function; what it raises with expect() is its failure.
+Tests on the host's side: the demonstration's text, boots that must fail with one clear line, `make
+run`, `make debug`, and the scripts. Each is a function; what it raises with expect() is its
+failure.
 """
 import json
 import os

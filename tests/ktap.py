@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-Reading KTAP: what a test boot printed, as results; strictly, for a run that lost a line must not look well.
+Reading KTAP: what a test boot printed, as results; strictly, for a run that lost a line must not
+look well.
 
-Two levels: suites ("k/rbtree", "u/vec"), and the tests in them, two blanks in. Whatever else the console shows is
-skipped. What is wrong with the report itself (no plan, wrong numbers, a cut end) is a problem, and so a failure.
+Two levels: suites ("k/rbtree", "u/vec"), and the tests in them, two blanks in. Whatever else the
+console shows is skipped. What is wrong with the report itself (no plan, wrong numbers, a cut end)
+is a problem, and so a failure.
 """
 import dataclasses
 import re

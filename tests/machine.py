@@ -2,8 +2,8 @@
 """
 Boots and other commands, with their output in a log and a limit on their time.
 
-scripts/qemu.sh knows how Splat is run; this file only tells it the world. A time-out is the last resort, and a failure:
-no test waits for one.
+scripts/qemu.sh knows how Splat is run; this file only tells it the world. A time-out is the last
+resort, and a failure: no test waits for one.
 """
 import os
 import signal

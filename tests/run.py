@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The test runner: boots the worlds, runs the host's tests, plants the faults, and says what came of it.
+The test runner: boots the worlds, runs the host's tests, plants the faults, and says what came of
+it.
 
-Each test of each world is one result, named WORLD/SUITE/TEST (max/k/list/add...); host/NAME and fault/NAME are the others.
-The last line is "N passed, N failed, N skipped"; the exit status is 0 only if something ran and nothing failed.
-Logs, the commands that repeat each boot, and junit.xml are in build/test.
+Each test of each world is one result, named WORLD/SUITE/TEST (max/k/list/add...); host/NAME and
+fault/NAME are the others. The last line is "N passed, N failed, N skipped"; the exit status is 0
+only if something ran and nothing failed. Logs, the commands that repeat each boot, and junit.xml
+are in build/test.
 """
 import argparse
 import concurrent.futures

@@ -2,8 +2,9 @@
 """
 Worlds: boots of the test program in the machines and with the options that tests/worlds.json lists.
 
-A world's verdict needs the exit code 33 and a complete report. The suites are known from the sources, so that a name
-chooses what to boot, and a suite that was linked but did not run is noticed.
+A world's verdict needs the exit code 33 and a complete report. The suites are known from the
+sources, so that a name chooses what to boot, and a suite that was linked but did not run is
+noticed.
 """
 import fnmatch
 import glob

@@ -85,8 +85,8 @@ static bool tree_less(const struct rb_node *a, const struct rb_node *b)
 
 static bool pi_tree_less(const struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct rt_mutex_waiter, pi_tree_entry)->prio <
-	       rb_entry(b, struct rt_mutex_waiter, pi_tree_entry)->prio;
+	return rb_entry(a, struct rt_mutex_waiter, pi_tree_entry)->pi_prio <
+	       rb_entry(b, struct rt_mutex_waiter, pi_tree_entry)->pi_prio;
 }
 
 static void enqueue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
@@ -102,6 +102,7 @@ static void dequeue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *w
 
 static void enqueue_pi(struct task_struct *owner, struct rt_mutex_waiter *waiter)
 {
+	waiter->pi_prio = waiter->prio;
 	rb_add_cached(&waiter->pi_tree_entry, &owner->pi_waiters, pi_tree_less);
 }
 

@@ -33,7 +33,8 @@ struct rt_mutex_waiter {
 	struct rt_mutex_base	*lock;
 	/* The state that the unlocker's wake-up must match. */
 	unsigned int		wake_state;
-	int			prio;
+	int			prio;		/* in the lock's tree; wait_lock */
+	int			pi_prio;	/* in the owner's; the owner's pi_lock */
 };
 
 #define RT_MUTEX_BASE_INIT \

@@ -44,9 +44,10 @@ static void check_poison(void *object, size_t size)
 		      object, size, (long)(bad - (u8 *)object), *bad);
 }
 
-static struct page *new_slab(size_t size, gfp_t gfp)
+static struct page *new_slab(size_t size)
 {
-	struct page *page = alloc_pages(gfp & ~__GFP_ZERO, 0);
+	/* kmalloc() has asked whether this may sleep. */
+	struct page *page = alloc_pages(GFP_ATOMIC, 0);
 	void *base;
 
 	if (!page)
@@ -65,7 +66,7 @@ static struct page *new_slab(size_t size, gfp_t gfp)
 	return page;
 }
 
-static void *kmalloc_slab(size_t size, unsigned int index, gfp_t gfp)
+static void *kmalloc_slab(size_t size, unsigned int index)
 {
 	struct bucket *b = &buckets[index];
 	unsigned long flags = raw_spin_lock_irqsave(&b->lock);
@@ -74,7 +75,7 @@ static void *kmalloc_slab(size_t size, unsigned int index, gfp_t gfp)
 
 	if (list_empty(&b->partial)) {
 		raw_spin_unlock_irqrestore(&b->lock, flags);
-		page = new_slab(size, gfp);
+		page = new_slab(size);
 		if (!page)
 			return NULL;
 		flags = raw_spin_lock_irqsave(&b->lock);
@@ -102,13 +103,13 @@ void *kmalloc(size_t size, gfp_t gfp)
 		return NULL;
 	if (index < ARRAY_SIZE(buckets)) {
 		size = (size_t)KMALLOC_MIN << index;
-		object = kmalloc_slab(size, index, gfp);
+		object = kmalloc_slab(size, index);
 	} else {
 		struct page *page;
 
 		while (PAGE_SIZE << order < size)
 			order++;
-		page = alloc_pages(gfp & ~__GFP_ZERO, order);
+		page = alloc_pages(GFP_ATOMIC, order);
 		object = page ? page_address(page) : NULL;
 	}
 	if (object)

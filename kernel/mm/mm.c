@@ -144,10 +144,8 @@ long mm_brk(struct mm_struct *mm, unsigned long brk)
 {
 	mutex_lock(&mm->mmap_lock);
 	if (brk >= mm->start_brk && brk <= mm->start_brk + HEAP_MAX) {
-		if (brk < mm->brk) {
+		if (brk < mm->brk)
 			pgtable_unmap_range(mm->pml4, ALIGN_UP(brk, PAGE_SIZE), mm->brk);
-			flush_tlb_all_local();
-		}
 		mm->brk = brk;
 	}
 	brk = mm->brk;
@@ -169,17 +167,18 @@ static int do_cow(pte_t *pte, unsigned long addr, u64 prot)
 	struct page *old = phys_to_page(*pte & PTE_ADDR);
 	void *copy;
 
-	if (__atomic_load_n(&old->refcount, __ATOMIC_ACQUIRE) > 1) {
-		copy = get_free_page(GFP_KERNEL);
-		if (!copy)
-			return -ENOMEM;
-		memcpy(copy, page_address(old), PAGE_SIZE);
-		*pte = virt_to_phys(copy) | prot;
-		put_page(old);
-	} else {
+	if (__atomic_load_n(&old->refcount, __ATOMIC_ACQUIRE) == 1) {
 		*pte = page_to_phys(old) | prot;
+		invlpg(addr);
+		return 0;
 	}
+	copy = get_free_page(GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, page_address(old), PAGE_SIZE);
+	*pte = virt_to_phys(copy) | prot;
 	invlpg(addr);
+	put_page(old);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 {
 	struct rq *rq = this_cpu()->rq;
 	struct mm_struct *mm = rq->prev_mm;
-	bool dead = prev->__state == TASK_DEAD;
+	bool dead = prev->__state == TASK_DEAD && !prev->on_rq;
 
 	if (unlikely(preempt_count() != FORK_PREEMPT_COUNT)) {
 		WARN_KIND(SPLAT_CORRUPTED, "corrupted preempt_count: %s/%d/0x%x", current->comm,
@@ -148,6 +148,18 @@ static void __schedule_loop(enum sched_mode mode) __no_lock_analysis
 void schedule(void)
 {
 	__schedule_loop(SM_NONE);
+}
+
+/*
+ * The last switch of a task. State and switch must not come apart: preempted between the two, the task
+ * would still be queued, and finish_task_switch() would free it all the same.
+ */
+void do_task_dead(void)
+{
+	preempt_disable();
+	__set_current_state(TASK_DEAD);
+	__schedule(SM_NONE);
+	panic("a dead task was scheduled: %s/%d", current->comm, current->pid);
 }
 
 void schedule_rtlock(void)
@@ -324,13 +336,20 @@ void migrate_enable(void) __no_lock_analysis
 
 /* --- Setting up --- */
 
-void sched_fork(struct task_struct *child)
+void sched_fork(struct task_struct *child) __no_lock_analysis
 {
+	unsigned long flags;
+
 	child->__state = TASK_NEW;
 	child->saved_state = TASK_RUNNING;
 	child->pi_lock = RAW_SPINLOCK_UNLOCKED;
 	child->pi_waiters = (struct rb_root_cached)RB_ROOT_CACHED;
 	child->pi_blocked_on = NULL;
+	flags = raw_spin_lock_irqsave(&current->pi_lock);
+	child->policy = current->policy;
+	child->rt_priority = current->rt_priority;
+	child->normal_prio = current->normal_prio;
+	raw_spin_unlock_irqrestore(&current->pi_lock, flags);
 	child->prio = child->normal_prio;		/* a loan is not inherited */
 	child->on_rq = false;
 	child->cpu = smp_processor_id();

@@ -51,6 +51,7 @@ void sched_init(void);			/* makes the code that runs CPU 0's idle task */
 void schedule(void);
 /* The same for RT spinlocks: not a voluntary sleep to RCU. */
 void schedule_rtlock(void);
+void do_task_dead(void) __noreturn;	/* exit: never comes back; drops a reference */
 void preempt_schedule_irq(void);	/* interrupt exit to kernel code; interrupts off */
 void schedule_tail(struct task_struct *prev);	/* first code of a new task */
 void do_sched_yield(void);		/* may sleep */

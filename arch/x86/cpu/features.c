@@ -42,13 +42,10 @@ void cpu_features_init(void)
 	cpu_has.pku = leaf7.ecx & BIT(3);
 	cpu_has.nx = cpuid(0x80000001, 0).edx & BIT(20);
 	if (cpu_has.xsave && max_leaf >= 0xd) {
-		u32 eax = cpuid(0xd, 1).eax;
-
-		cpu_has.xsaveopt = eax & BIT(0);
-		cpu_has.xsavec = eax & BIT(1);
-		cpu_has.xsaves = eax & BIT(3);
+		cpu_has.xsaveopt = cpuid(0xd, 1).eax & BIT(0);
 	} else {
-		cpu_has.xsave = false;
+		/* No way to save what these bring. */
+		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
 	}
 	read_cpu_name();
 	if (!cpu_has.fxsr || !cpu_has.sse)

@@ -7,7 +7,7 @@
 struct cpu_features {
 	bool	nx, smep, smap, umip, pge;
 	bool	fxsr, sse, xsave, avx, avx512f, pku;
-	bool	xsaveopt, xsavec, xsaves;
+	bool	xsaveopt;
 	char	name[52];
 };
 

@@ -61,6 +61,13 @@
 	POP	rsi
 	.endm
 
+	.macro CLAC_IF_SMAP
+	cmpb	$0, cpu_has + CPU_HAS_SMAP(%rip)
+	je	.Lno_smap\@
+	clac
+.Lno_smap\@:
+	.endm
+
 	.macro POP_DI_AND_IRET
 	POP	rdi
 	addq	$8, %rsp			/* orig_ax */
@@ -176,11 +183,9 @@ common_entry:
 	testb	$3, 24(%rsp)			/* the saved CS */
 	jz	1f
 	swapgs
-1:	cmpb	$0, cpu_has + CPU_HAS_SMAP(%rip)
-	je	2f
-	clac
+1:	CLAC_IF_SMAP
 	/* 2. The rest of pt_regs; rdi gets the vector. */
-2:	xchgq	%rdi, (%rsp)
+	xchgq	%rdi, (%rsp)
 	.cfi_rel_offset rdi, 0
 	PUSH_REGS
 	movq	%rsp, %rsi
@@ -203,6 +208,7 @@ common_entry:
 paranoid_entry:
 	CFI_FRAME 16
 	cld
+	CLAC_IF_SMAP
 	xchgq	%rdi, (%rsp)
 	.cfi_rel_offset rdi, 0
 	PUSH_REGS

@@ -35,7 +35,7 @@ void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
 	if (likely(!try_restore(fpstate, mask)))
 		return;
 	/* Never leave the last task's registers in place. */
-	WARN(true, "Bad FPU state detected at %pB, reinitializing FPU registers.",
+	WARN_ONCE(true, "Bad FPU state detected at %pB, reinitializing FPU registers.",
 	     (void *)_RET_IP_);
 	try_restore(&init_fpstate, mask);
 }

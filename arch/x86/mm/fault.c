@@ -37,7 +37,7 @@ void do_page_fault(struct pt_regs *regs)
 		may_handle = false;
 	/* Ring 0 may touch ring 3's memory only where it says so, and never with preemption off. */
 	if (!user_mode(regs) &&
-	    ((error & PF_INSTR) || in_atomic() || !(regs->flags & X86_EFLAGS_IF)))
+	    (in_atomic() || !(regs->flags & X86_EFLAGS_IF) || !search_fixup(regs->ip)))
 		may_handle = false;
 	if (may_handle) {
 		local_irq_enable();

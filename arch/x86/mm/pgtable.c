@@ -184,8 +184,12 @@ void pgtable_unmap_range(pte_t *pml4, unsigned long start, unsigned long end)
 		if (!pte) {
 			addr = ALIGN_DOWN(addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
 		} else if (*pte & PTE_P) {
-			put_page(phys_to_page(*pte & PTE_ADDR));
+			struct page *page = phys_to_page(*pte & PTE_ADDR);
+
+			/* Nobody may reach the page any more when it is given back. */
 			*pte = 0;
+			invlpg(addr);
+			put_page(page);
 		}
 	}
 }

@@ -51,7 +51,7 @@ void pgtable_free_user(pte_t *pml4);
  */
 int pgtable_share_range(pte_t *to, pte_t *from, unsigned long start, unsigned long end);
 
-/* Drop the pages of @start..@end, not the tables. The caller flushes the TLB if they are loaded. */
+/* Drop the pages of @start..@end, not the tables. */
 void pgtable_unmap_range(pte_t *pml4, unsigned long start, unsigned long end);
 
 /* PTE_NX where the CPU has it, else 0. */

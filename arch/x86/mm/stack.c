@@ -7,7 +7,7 @@
 #include "arch/x86/layout.h"
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/pgtable.h"
-#include "kernel/locking/raw_spinlock.h"
+#include "kernel/locking/rtmutex.h"
 #include "kernel/mm/pages.h"
 #include "kernel/task.h"
 
@@ -15,41 +15,57 @@
 #define MAX_SLOTS	8192
 
 static raw_spinlock_t stack_lock;
-static unsigned int nr_slots;			/* ever mapped */
-static void *free_stacks;			/* linked through their first word */
+static void *free_stacks;			/* linked through their first word; stack_lock */
+static mutex_t grow_lock = MUTEX_INIT;
+static unsigned int nr_slots;			/* ever mapped; grow_lock */
 
 static void *slot_stack(unsigned int slot)
 {
 	return (void *)(STACK_AREA + slot * SLOT_SIZE + SLOT_SIZE - THREAD_SIZE);
 }
 
-static void *map_new_stack(unsigned int slot)
+/* What an earlier try that ran out of memory has mapped is still there. */
+static void *map_stack(void *stack)
 {
-	void *stack = slot_stack(slot);
+	for (void *at = stack; at < stack + THREAD_SIZE; at += PAGE_SIZE) {
+		pte_t *pte = pgtable_pte(kernel_pml4, (unsigned long)at, false);
+		void *page;
 
-	for (unsigned long offset = 0; offset < THREAD_SIZE; offset += PAGE_SIZE) {
-		void *page = get_free_page(GFP_KERNEL);
-
-		if (!page || kernel_map_page((unsigned long)stack + offset, virt_to_phys(page),
-					     PTE_RW | PTE_NX))
-			return NULL;	/* rare; what is mapped already stays with the slot */
+		if (pte && (*pte & PTE_P))
+			continue;
+		page = get_free_page(GFP_KERNEL);
+		if (!page)
+			return NULL;
+		if (kernel_map_page((unsigned long)at, virt_to_phys(page), PTE_RW | PTE_NX)) {
+			free_page(page);
+			return NULL;
+		}
 	}
+	return stack;
+}
+
+static void *map_new_stack(void)
+{
+	void *stack = NULL;
+
+	mutex_lock(&grow_lock);
+	if (nr_slots < MAX_SLOTS)
+		stack = map_stack(slot_stack(nr_slots));
+	nr_slots += stack != NULL;
+	mutex_unlock(&grow_lock);
 	return stack;
 }
 
 void *alloc_kernel_stack(void)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&stack_lock);
-	unsigned int slot = nr_slots;
 	void *stack = free_stacks;
 
 	if (stack)
 		free_stacks = *(void **)stack;
-	else if (slot < MAX_SLOTS)
-		nr_slots++;
 	raw_spin_unlock_irqrestore(&stack_lock, flags);
-	if (!stack && slot < MAX_SLOTS)
-		stack = map_new_stack(slot);
+	if (!stack)
+		stack = map_new_stack();
 	if (stack)
 		*(unsigned long *)stack = STACK_END_MAGIC;
 	return stack;

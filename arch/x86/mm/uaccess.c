@@ -4,17 +4,23 @@
 #include "arch/x86/cpu/features.h"
 #include "kernel/might_sleep.h"
 
-bool fixup_exception(struct pt_regs *regs)
+unsigned long search_fixup(unsigned long ip)
 {
 	extern const struct ex_entry __start_ex_table[], __stop_ex_table[];
 
-	for (const struct ex_entry *e = __start_ex_table; e < __stop_ex_table; e++) {
-		if (e->insn == regs->ip) {
-			regs->ip = e->fixup;
-			return true;
-		}
-	}
-	return false;
+	for (const struct ex_entry *e = __start_ex_table; e < __stop_ex_table; e++)
+		if (e->insn == ip)
+			return e->fixup;
+	return 0;
+}
+
+bool fixup_exception(struct pt_regs *regs)
+{
+	unsigned long fixup = search_fixup(regs->ip);
+
+	if (fixup)
+		regs->ip = fixup;
+	return fixup;
 }
 
 static inline void user_access_begin(void)

@@ -23,6 +23,9 @@ struct ex_entry {
 	".quad " from ", " to "\n\t"					\
 	".popsection\n\t"
 
+/* Where to go on if the instruction at @ip faults; 0: it must not. */
+unsigned long search_fixup(unsigned long ip);
+
 /* True: regs->ip now stands at the fixup. */
 bool fixup_exception(struct pt_regs *regs);
 
