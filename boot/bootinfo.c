@@ -22,12 +22,23 @@ static void set_cmdline(const char *s)
 	boot_info.cmdline_cut = strscpy(boot_info.cmdline, s, BOOT_CMDLINE_MAX) < 0;
 }
 
+static void set_initrd(u64 start, u64 end)
+{
+	if (end < start || end > BIT(32))
+		panic("boot: the initramfs at %#llx to %#llx is not below 4 GiB", start, end);
+	boot_info.initrd_start = start;
+	boot_info.initrd_end = end;
+}
+
 static void add_ram(u64 start, u64 size)
 {
 	u64 end = start + size;
 
 	if (boot_info.nr_ram == BOOT_MEM_MAX || end < start)
 		return;
+	for (unsigned int i = 0; i < boot_info.nr_ram; i++)
+		if (start < boot_info.ram[i].end && end > boot_info.ram[i].start)
+			return;		/* the same RAM twice must not be given out twice */
 	/*
 	 * Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables
 	 * there.
@@ -74,7 +85,7 @@ static void mb2_mmap(const struct mb2_mmap *mmap)
 {
 	const u8 *p = mmap->entries, *end = (const u8 *)mmap + mmap->tag.size;
 
-	for (; p + sizeof(struct mb2_mmap_entry) <= end; p += mmap->entry_size) {
+	for (; p + sizeof(struct mb2_mmap_entry) <= end; p += max(mmap->entry_size, 24u)) {
 		const struct mb2_mmap_entry *e = (const void *)p;
 
 		if (e->type == E820_RAM)
@@ -84,18 +95,23 @@ static void mb2_mmap(const struct mb2_mmap *mmap)
 
 static void mb2_parse(u64 info_phys)
 {
-	const u32 *header = low_mem(info_phys);
-	const struct mb2_tag *tag = (const void *)(header + 2);
+	const u32 *total_size = low_mem(info_phys);
+	const void *end = (const void *)total_size + *total_size;
+	const struct mb2_tag *tag = (const void *)(total_size + 2);
 
 	boot_info.protocol = "Multiboot2";
 	for (; tag->type != MB2_TAG_END; tag = (const void *)tag + ALIGN_UP(tag->size, 8)) {
+		if ((const void *)(tag + 1) > end || tag->size < sizeof(*tag) ||
+		    tag->size > (size_t)(end - (const void *)tag))
+			panic("boot: a Multiboot2 tag (type %u, %u bytes) does not fit", tag->type,
+			      tag->size);
 		switch (tag->type) {
 		case MB2_TAG_CMDLINE:
 			set_cmdline((const char *)(tag + 1));
 			break;
 		case MB2_TAG_MODULE:
-			boot_info.initrd_start = ((const struct mb2_module *)tag)->start;
-			boot_info.initrd_end = ((const struct mb2_module *)tag)->end;
+			set_initrd(((const struct mb2_module *)tag)->start,
+				   ((const struct mb2_module *)tag)->end);
 			break;
 		case MB2_TAG_MMAP:
 			mb2_mmap((const void *)tag);
@@ -139,8 +155,7 @@ static void pvh_parse(u64 info_phys)
 	if (info->nr_modules) {
 		const struct pvh_module *mod = low_mem(info->modlist);
 
-		boot_info.initrd_start = mod->start;
-		boot_info.initrd_end = mod->start + mod->size;
+		set_initrd(mod->start, mod->start + mod->size);
 	}
 	if (info->version >= 1 && info->memmap) {
 		const struct pvh_memmap_entry *e = low_mem(info->memmap);

@@ -21,7 +21,7 @@ struct boot_info {
 	struct boot_mem	ram[BOOT_MEM_MAX];
 	unsigned int	nr_ram;
 	u64		initrd_start, initrd_end;	/* physical; equal if there is none */
-	/* Physical address of (a copy of) ACPI's RSDP; 0: look for it. */
+	/* Physical address of (a copy of) ACPI's RSDP; 0: none. */
 	u64		rsdp;
 	bool		cmdline_cut;	/* it was longer than we keep */
 };

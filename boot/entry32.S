@@ -147,6 +147,7 @@ boot_pml4:		.skip 4096
 boot_pdpt:		.skip 4096
 boot_pdpt_kernel:	.skip 4096
 boot_pd:		.skip 4 * 4096
-	.globl	boot_stack, boot_stack_top
+	.globl	boot_stack_guard, boot_stack, boot_stack_top
+boot_stack_guard:	.skip 4096			/* not mapped once the kernel has its tables */
 boot_stack:		.skip THREAD_SIZE
 boot_stack_top:

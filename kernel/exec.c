@@ -11,6 +11,7 @@
 #include "arch/x86/process.h"
 #include "boot/bootinfo.h"
 #include "kernel/exit.h"
+#include "kernel/files.h"
 #include "kernel/fork.h"
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
@@ -252,6 +253,9 @@ static int begin_new_exec(struct program *p, const char *path)
 {
 	int ret = de_thread();
 
+	if (ret)
+		return ret;
+	ret = unshare_files();
 	if (ret)
 		return ret;
 	mm_release(current);

@@ -170,21 +170,13 @@ void files_init(void)
 		current->files->fd[fd] = console;
 }
 
-int copy_files(unsigned long flags, struct task_struct *child)
+/* A copy of current's table; NULL: -ENOMEM. */
+static struct files_struct *dup_table(void)
 {
-	struct files_struct *from = current->files, *to;
+	struct files_struct *from = current->files, *to = new_table();
 
-	child->files = NULL;
-	if (!from || (child->flags & PF_KTHREAD))
-		return 0;
-	if (flags & CLONE_FILES) {
-		__atomic_fetch_add(&from->count, 1, __ATOMIC_RELAXED);
-		child->files = from;
-		return 0;
-	}
-	to = new_table();
 	if (!to)
-		return -ENOMEM;
+		return NULL;
 	spin_lock(&from->lock);
 	for (int fd = 0; fd < OPEN_MAX; fd++) {
 		to->fd[fd] = from->fd[fd];
@@ -192,7 +184,34 @@ int copy_files(unsigned long flags, struct task_struct *child)
 			__atomic_fetch_add(&to->fd[fd]->count, 1, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&from->lock);
-	child->files = to;
+	return to;
+}
+
+int copy_files(unsigned long flags, struct task_struct *child)
+{
+	child->files = NULL;
+	if (!current->files || (child->flags & PF_KTHREAD))
+		return 0;
+	if (flags & CLONE_FILES) {
+		__atomic_fetch_add(&current->files->count, 1, __ATOMIC_RELAXED);
+		child->files = current->files;
+		return 0;
+	}
+	child->files = dup_table();
+	return child->files ? 0 : -ENOMEM;
+}
+
+int unshare_files(void)
+{
+	struct files_struct *own;
+
+	if (__atomic_load_n(&current->files->count, __ATOMIC_ACQUIRE) == 1)
+		return 0;
+	own = dup_table();
+	if (!own)
+		return -ENOMEM;
+	exit_files(current);
+	current->files = own;
 	return 0;
 }
 

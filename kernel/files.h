@@ -24,6 +24,7 @@ struct file {
 void files_init(void);				/* 0, 1, 2 of the first task: the console */
 int copy_files(unsigned long flags, struct task_struct *child);
 void exit_files(struct task_struct *task);
+int unshare_files(void);			/* exec: a table of one's own. -ENOMEM */
 
 struct file *file_alloc(const struct file_ops *ops, void *private);	/* NULL: -ENOMEM */
 void fput(struct file *file);

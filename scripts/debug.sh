@@ -13,7 +13,8 @@ here=$(dirname "$0")
 dir=$(mktemp -d)
 log=${DEBUG_LOG:-build/debug.log}
 : >"$log"
-SERIAL=file:$log setsid "$here/qemu.sh" -S -chardev "socket,path=$dir/gdb,server=on,wait=off,id=gdb" -gdb chardev:gdb \
+SERIAL=file:$log setsid "$here/qemu.sh" -S \
+	-chardev "socket,path=$dir/gdb,server=on,wait=off,id=gdb" -gdb chardev:gdb \
 	</dev/null >"$dir/qemu.log" 2>&1 &
 qemu=$!
 trap 'kill $qemu 2>/dev/null; wait $qemu 2>/dev/null; rm -rf "$dir"' EXIT

@@ -10,7 +10,8 @@ set -euf
 out=$1
 kernel=${KERNEL:-build/splat.elf}
 initrd=${INITRD:-build/initramfs.cpio}
-mkrescue=$(command -v grub-mkrescue || command -v grub2-mkrescue) || { echo "splat: no grub-mkrescue" >&2; exit 1; }
+mkrescue=$(command -v grub-mkrescue || command -v grub2-mkrescue) ||
+	{ echo "splat: no grub-mkrescue" >&2; exit 1; }
 for file in "$kernel" "$initrd"; do
 	[ -r "$file" ] || { echo "splat: cannot read $file; 'make' builds it" >&2; exit 1; }
 done
@@ -48,7 +49,8 @@ if [ $# -gt 1 ]; then
 else
 	cp boot/grub.cfg "$tree/iso/boot/grub/grub.cfg"
 fi
-if ! "$mkrescue" -d "$dir/i386-pc" --fonts= --locales= --themes= -o "$tree/out.iso" "$tree/iso" >"$tree/log" 2>&1; then
+if ! "$mkrescue" -d "$dir/i386-pc" --fonts= --locales= --themes= \
+	-o "$tree/out.iso" "$tree/iso" >"$tree/log" 2>&1; then
 	cat "$tree/log" >&2
 	echo "splat: grub-mkrescue failed" >&2
 	exit 1

@@ -33,7 +33,8 @@ iso_for() {
 quoted() {
 	for word; do
 		case $word in
-		'' | *[!A-Za-z0-9_./=,:+-]*) printf "'%s' " "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" ;;
+		'' | *[!A-Za-z0-9_./=,:+-]*)
+			printf "'%s' " "$(printf '%s' "$word" | sed "s/'/'\\\\''/g")" ;;
 		*) printf '%s ' "$word" ;;
 		esac
 	done
@@ -60,8 +61,9 @@ grub)
 	;;
 esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
-set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" -smp "${SMP:-1}" -display none \
-	-serial "${SERIAL:-stdio}" -no-reboot -net none -device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"
+set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
+	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
+	-device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2
 exec "$@"

@@ -33,7 +33,8 @@ class Table:
 
     def row(self, what, budget, value, details=()):
         number = f"{value:.2f} s" if isinstance(value, float) else str(value)
-        limit = "-" if budget is None else f"{budget} s" if isinstance(value, float) else str(budget)
+        unit = " s" if isinstance(value, float) else ""
+        limit = "-" if budget is None else f"{budget}{unit}"
         verdict = "" if budget is None else "ok" if value <= budget else "OVER"
         self.over += verdict == "OVER"
         print(f"{what:52} {limit:>9} {number:>9}  {verdict}")
@@ -58,12 +59,15 @@ def files(dirs, endings=(".c", ".h", ".S", ".in")):
 
 def code_lines(path):
     """Lines that are neither blank nor comment."""
-    text = COMMENT_OR_STRING.sub(lambda m: m[0] if m[0][0] == '"' else " " + "\n" * m[0].count("\n"), read(path))
+    def without_comment(match):
+        return match[0] if match[0][0] == '"' else " " + "\n" * match[0].count("\n")
+
+    text = COMMENT_OR_STRING.sub(without_comment, read(path))
     return sum(bool(line.strip()) for line in text.split("\n"))
 
 
 def long_functions(path):
-    """C functions of more than FUNCTION_LINES lines, from the line of their name to their last brace."""
+    """C functions of more than FUNCTION_LINES lines, from their name to their last brace."""
     start, lines = None, read(path).split("\n")
     for number, line in enumerate(lines, 1):
         if line == "{":
@@ -88,8 +92,10 @@ def sources(table):
     table.row("code lines: arch/x86/fpu", 1500, sum(map(code_lines, files(["arch/x86/fpu"]))))
     table.row("code lines: user", None, sum(map(code_lines, files(["user"]))))
     table.row("code lines: tests/kernel + tests/user", None, sum(map(code_lines, files(["tests"]))))
-    every = files(ALL_DIRS, (".c", ".h", ".S", ".in", ".py", ".sh", ".mk", ".awk", ".gdb")) + ["Makefile", "linker.ld"]
-    found = [f"{path}: {count} lines" for path in every if (count := read(path).count("\n")) > FILE_LINES]
+    every = files(ALL_DIRS, (".c", ".h", ".S", ".in", ".py", ".sh", ".mk", ".awk", ".gdb"))
+    every += ["Makefile", "linker.ld"]
+    lengths = [(path, read(path).count("\n")) for path in every]
+    found = [f"{path}: {length} lines" for path, length in lengths if length > FILE_LINES]
     table.row(f"files of more than {FILE_LINES} lines", 0, len(found), found)
     found = [text for path in files(ALL_DIRS, (".c", ".h")) for text in long_functions(path)]
     table.row(f"functions of more than {FUNCTION_LINES} lines", 0, len(found), found)
@@ -114,7 +120,7 @@ def functions_of(path):
 
 
 def calls_of(path):
-    """The names that an object calls, or jumps to: PLT32 relocations (an address is another kind)."""
+    """The names that an object calls, or jumps to: PLT32 relocations (addresses are others)."""
     lines = output_of(tool("objdump"), "-r", path).splitlines()
     return {re.split(r"[-+]0x", line.split()[2])[0] for line in lines if "R_X86_64_PLT32" in line}
 
@@ -184,7 +190,8 @@ def times(table):
         build = os.path.join(folder, "build")
         cores = str(min(2, os.cpu_count() or 1))
         timed(table, f"clean build, {cores} cores", 15,
-              seconds(["make", "-j" + cores, "B=" + build, build + "/splat.elf", build + "/initramfs.cpio"]))
+              seconds(["make", "-j" + cores, "B=" + build, build + "/splat.elf",
+                       build + "/initramfs.cpio"]))
     boot = {"BOOT": "pvh", "CPU": "max", "APPEND": "init=/bin/echo -- this is ring 3"}
     best = [seconds(["scripts/qemu.sh"], boot, b"this is ring 3") for _ in range(3)]
     timed(table, "PVH boot to ring 3's first line", 0.5, None if None in best else min(best))

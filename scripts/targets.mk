@@ -10,10 +10,10 @@ INITRAMFS := $B/initramfs.cpio
 
 # --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is
 # the tests' main().
-UCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fno-omit-frame-pointer \
-	-fcf-protection=none -Wall -Wextra $(if $(CI),-Werror) -I.
-ULDFLAGS := -static -nostdlib -no-pie -Wl,-Ttext-segment=0x400000 -Wl,-z,noexecstack -Wl,-z,separate-code \
-	-Wl,--build-id=none
+UCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+	-fno-omit-frame-pointer -fcf-protection=none -Wall -Wextra $(if $(CI),-Werror) -I.
+ULDFLAGS := -static -nostdlib -no-pie -Wl,-Ttext-segment=0x400000 -Wl,-z,noexecstack \
+	-Wl,-z,separate-code -Wl,--build-id=none
 USRC := $(sort $(wildcard user/*.[cS] user/lib/*.[cS] tests/user/*.c))
 uobj = $(1:%=$B/user/obj/%.o)
 ULIB := $(call uobj,$(filter-out user/lib/ktap.c,$(filter user/crt0.S user/lib/%,$(USRC))))
@@ -38,10 +38,12 @@ $B/user/tests/%: $B/user/obj/tests/user/%.c.o $(ULIB) $(UTEST_LIB)
 -include $(patsubst %.o,%.d,$(call uobj,$(USRC)))
 
 # The folders are listed so that a removed program leaves the image, too.
-$(INITRAMFS): $(USER_BINS) $(USER_TESTS) $(wildcard tests/user/mkbadelf.py) scripts/mkinitramfs.sh user tests/user | deps-all
+$(INITRAMFS): $(USER_BINS) $(USER_TESTS) $(wildcard tests/user/mkbadelf.py) scripts/mkinitramfs.sh \
+		user tests/user | deps-all
 	$(Q)scripts/mkinitramfs.sh $@ $B/initramfs $(USER_BINS) $(USER_TESTS)
 
-compile_commands.json: scripts/compdb.py Makefile scripts/targets.mk $(sort $(dir $(KSRC) $(USRC))) | deps-all
+compile_commands.json: scripts/compdb.py Makefile scripts/targets.mk \
+		$(sort $(dir $(KSRC) $(USRC))) | deps-all
 	$(Q)python3 scripts/compdb.py '$(CC) $(KCFLAGS)' $(KSRC) -- '$(CC) $(UCFLAGS)' $(USRC) >$@
 
 $B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh
@@ -55,18 +57,19 @@ deps-all:
 .PHONY: help iso run demo debug test check stat
 all: $(INITRAMFS) compile_commands.json	## build the kernel, the initramfs and compile_commands.json
 
-run:	## boot to a shell; BOOT=pvh|grub CPU=max MEM=128M SMP=1 APPEND="options" (leave by 'exit' or Ctrl-A X)
+run:	## boot to a shell; BOOT=pvh|grub CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
 	@$(DEPS) cc cpio python3 qemu $(if $(filter grub,$(BOOT)),iso)
 	@$(SUBMAKE) all $(if $(filter grub,$(BOOT)),$B/splat.iso) </dev/null
-	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; \
-		scripts/verdict.sh $$?
+	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) \
+		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; scripts/verdict.sh $$?
 
-demo:	## the demonstration through GRUB: the splat, and the fixed order without it; APPEND="more options"
+demo:	## the demonstration through GRUB: the splat, and the fixed order; APPEND="more options"
 	@$(DEPS) cc cpio python3 qemu iso
 	@$(SUBMAKE) all
-	@BOOT=grub ICOUNT=1 APPEND='init=/bin/demo $(APPEND)' scripts/qemu.sh </dev/null; scripts/verdict.sh $$?
+	@BOOT=grub ICOUNT=1 APPEND='init=/bin/demo $(APPEND)' scripts/qemu.sh </dev/null; \
+		scripts/verdict.sh $$?
 
-debug:	## QEMU stopped at its first instruction, GDB attached; BOOT= CPU= APPEND= and GDBARGS="-ex 'break fpu_clone'"
+debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) cc cpio python3 qemu gdb $(if $(filter grub,$(BOOT)),iso)
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
@@ -94,5 +97,6 @@ stat:	## sizes and times against their budgets, and calls between the floors of 
 clean:	## remove all that was built
 
 help:	## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	while IFS='|' read -r name text; do \
 		printf 'make %-6s %s\n' "$$name" "$$text"; done

@@ -20,7 +20,8 @@ PLACEHOLDER = re.compile("(" + "|".join(PATTERNS) + ")")
 
 def line_matches(golden, line):
     parts = PLACEHOLDER.split(golden)
-    return re.fullmatch("".join(PATTERNS.get(part) or re.escape(part) for part in parts), line) is not None
+    pattern = "".join(PATTERNS.get(part) or re.escape(part) for part in parts)
+    return re.fullmatch(pattern, line) is not None
 
 
 def compare(golden, lines):
@@ -34,7 +35,7 @@ def compare(golden, lines):
 
 
 def block(lines, first):
-    """The kernel messages from the one that golden line @first matches up to the next line that is none."""
+    """The kernel messages from the one that golden line @first matches up to the last in a row."""
     for start, line in enumerate(lines):
         if line_matches(first, line):
             end = start

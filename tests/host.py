@@ -70,8 +70,10 @@ def make_demo():
     """The command itself: its exit status and its last line, well and with the planted fault."""
     code, output = machine.run(["make", "demo"], machine.LOGS + "/make-demo.log")
     expect(code == 0, f"make demo: exit status {code}")
-    code, output = machine.run(["make", "demo", "APPEND=bug=skip-save"], machine.LOGS + "/make-demo-bug.log")
-    expect(code != 0 and "init ended with a failing exit status" in output, f"make demo with a bug: exit status {code}")
+    code, output = machine.run(["make", "demo", "APPEND=bug=skip-save"],
+                               machine.LOGS + "/make-demo-bug.log")
+    expect(code != 0 and "init ended with a failing exit status" in output,
+           f"make demo with a bug: exit status {code}")
 
 
 def splat_golden(name, path):
@@ -97,14 +99,16 @@ def golden_matcher():
     want = ["[<TIME>] BUG at <LINE>", "[<<ADDR>>] f+<OFF>", "pid: <PID>, a+b(c)"]
     got = ["[    0.017572] BUG at 72", "[<ffffffff81002237>] f+0x17/0xb0", "pid: 1, a+b(c)"]
     expect(golden.compare(want, got) == "", "equal text differs")
-    for number, wrong in ((0, "[    0.017572] BUG on 72"), (0, "[    0.017572] BUG at x"), (1, "[<81g>] f+0x17/0xb0"),
-                          (1, "[<81>] g+0x17/0xb0"), (1, "[<81>] f+0x17"), (2, "pid: , a+b(c)"), (2, "pid: 1, aab(c)")):
-        changed = got[:number] + [wrong] + got[number + 1:]
-        expect(golden.compare(want, changed).startswith(f"line {number + 1}:"), f"not seen: {wrong}")
+    for number, wrong in ((0, "[    0.017572] BUG on 72"), (0, "[    0.017572] BUG at x"),
+                          (1, "[<81g>] f+0x17/0xb0"), (1, "[<81>] g+0x17/0xb0"),
+                          (1, "[<81>] f+0x17"), (2, "pid: , a+b(c)"), (2, "pid: 1, aab(c)")):
+        said = golden.compare(want, got[:number] + [wrong] + got[number + 1:])
+        expect(said.startswith(f"line {number + 1}:"), f"not seen: {wrong}")
     expect(golden.compare(want, got[:2]), "a missing line is not seen")
     expect(golden.compare(want, got[1:]), "a missing first line is not seen")
     expect(golden.compare(want, got + ["more"]), "an additional line is not seen")
-    expect(golden.block(["x"] + got[:2] + ["y"], want[0]) == got[:2], "the block of kernel messages is not found")
+    expect(golden.block(["x"] + got[:2] + ["y"], want[0]) == got[:2],
+           "the block of kernel messages is not found")
 
 
 @test("ktap-reader")
@@ -115,13 +119,17 @@ def ktap_reader():
     report = ktap.parse(good)
     expect(not report.problems and [(r.name, r.status) for r in report.results] ==
            [("k/a/b", ktap.OK), ("k/a/c", ktap.SKIPPED)], "a good report is misread")
-    for what, old, new in (("no report", good, "x\n"), ("no plan", "1..1\n", ""), ("no plan of a suite", "  1..2\n", ""),
+    for what, old, new in (("no report", good, "x\n"), ("no plan", "1..1\n", ""),
+                           ("no plan of a suite", "  1..2\n", ""),
                            ("a lost test", "  ok 1 b\n", ""), ("a lost suite", "1..1\n", "1..2\n"),
-                           ("a lost end", "ok 1 k/a\n", ""), ("a failed test", "  ok 1", "  not ok 1"),
-                           ("a failed suite", "\nok 1", "\nnot ok 1"), ("a test too many", "  ok 1 b\n", "  ok 1 b\n" * 2),
+                           ("a lost end", "ok 1 k/a\n", ""),
+                           ("a failed test", "  ok 1", "  not ok 1"),
+                           ("a failed suite", "\nok 1", "\nnot ok 1"),
+                           ("a test too many", "  ok 1 b\n", "  ok 1 b\n" * 2),
                            ("nothing planned", good, "KTAP version 1\n1..0\n")):
         report = ktap.parse(good.replace(old, new, 1))
-        expect(report.problems or any(r.status == ktap.FAILED for r in report.results), f"not seen: {what}")
+        expect(report.problems or any(r.status == ktap.FAILED for r in report.results),
+               f"not seen: {what}")
 
 
 @test("determinism")
@@ -139,14 +147,16 @@ def boot_says(name, text, code=machine.PANIC, **world):
     def boot():
         got, output = machine.boot(name, **world)
         expect_code(got, code, output)
-        lines = [line for line in ktap.clean(output) if re.search(text, line) and "[ end Kernel panic" not in line]
+        lines = [line for line in ktap.clean(output)
+                 if re.search(text, line) and "[ end Kernel panic" not in line]
         expect(len(lines) == 1, f'{len(lines)} lines say "{text}", not one')
     test(name)(boot)
 
 
 boot_says("no-initramfs", r"Kernel panic.*no initramfs", INITRD="")
 boot_says("no-init", r"Kernel panic.*init=/bin/nothing cannot be run", append="init=/bin/nothing")
-boot_says("unknown-option", r'options: "frobnicate=1" is unknown', machine.PASS, append="frobnicate=1 init=/bin/echo")
+boot_says("unknown-option", r'options: "frobnicate=1" is unknown', machine.PASS,
+          append="frobnicate=1 init=/bin/echo")
 boot_says("bad-option-value", r'options: fpu_clone="sideways" is not one of', machine.PASS,
           append="fpu_clone=sideways init=/bin/echo")
 boot_says("no-long-mode", r"splat: this CPU has no long mode", cpu="qemu32")
@@ -168,18 +178,21 @@ def damaged_initramfs(name, damage):
     test(name)(boot)
 
 
-damaged_initramfs("garbage-initramfs", lambda data: bytes(i * i * 31 >> 5 & 255 for i in range(100000)))
+damaged_initramfs("garbage-initramfs",
+                  lambda data: bytes(i * i * 31 >> 5 & 255 for i in range(100000)))
 damaged_initramfs("cut-initramfs", lambda data: data[:len(data) // 2])
 
 
 @test("wrong-world")
 def wrong_world():
     """What the scripts refuse themselves: an unknown way to boot, a file that is not there."""
-    for world, text in (({"BOOT": "floppy"}, "BOOT=floppy is unknown"), ({"INITRD": "/nothing"}, "cannot read /nothing"),
+    for world, text in (({"BOOT": "floppy"}, "BOOT=floppy is unknown"),
+                        ({"INITRD": "/nothing"}, "cannot read /nothing"),
                         ({"KERNEL": "/nothing"}, "cannot read /nothing"),
                         ({"BOOT": "grub", "ISO": "/nothing"}, "cannot read /nothing")):
         code, output = machine.run(["scripts/qemu.sh"], machine.LOGS + "/wrong-world.log", world)
-        expect(code == 1 and text in output and output.count("\n") == 1, f"{world}: exit code {code}: {output}")
+        expect(code == 1 and text in output and output.count("\n") == 1,
+               f"{world}: exit code {code}: {output}")
 
 
 # --- make run and make debug ---
@@ -260,15 +273,18 @@ def run_menu():
 
 @test("debug")
 def debug():
-    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick through what it interrupted."""
+    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick to below it."""
     for boot, first in (("pvh", "boot_pvh32"), ("grub", "boot_entry32")):
         commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
-                    "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo", "tbreak fork_and_verify",
-                    "continue", "bt", "break fpu_clone", "continue", "bt"]
+                    "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo",
+                    "tbreak fork_and_verify", "continue", "bt", "break fpu_clone", "continue", "bt"]
         args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
-        code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo", f"GDBARGS={args}"],
-                                   f"{machine.LOGS}/debug-{boot}.log", {"DEBUG_LOG": f"{machine.LOGS}/debug-{boot}.console"})
-        for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"), ("32-bit code", r"cpuid"),
+        log = f"{machine.LOGS}/debug-{boot}"
+        code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo",
+                                    f"GDBARGS={args}"], log + ".log",
+                                   {"DEBUG_LOG": log + ".console"})
+        for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
+                           ("32-bit code", r"cpuid"),
                            ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
                            ("the tick", r"breakpoint \d+, scheduler_tick \("),
                            ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
@@ -276,7 +292,7 @@ def debug():
                            ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
                            ("the kernel", r"Breakpoint \d+, fpu_clone \("),
                            ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
-            expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {machine.LOGS}/debug-{boot}.log")
+            expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {log}.log")
         expect(code == 0, f"BOOT={boot}: exit status {code}")
 
 
@@ -295,42 +311,47 @@ def run_deps(programs, *tools, **env):
     """Runs deps.sh where only @programs exist. Returns (exit status, output)."""
     with tempfile.TemporaryDirectory() as folder:
         fake_machine(folder, programs)
-        done = subprocess.run(["scripts/deps.sh", *tools], env={"PATH": folder, "FAKE": folder, **env}, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            ["scripts/deps.sh", *tools], env={"PATH": folder, "FAKE": folder, **env}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout
 
 
 @test("deps")
 def deps():
-    """What is missing is named with the line that installs it, and installed only if that is wanted."""
+    """What is missing is named with the line that installs it, and installed if that is wanted."""
     code, output = run_deps({"apt-get": "echo called"}, "qemu", "python3", "gdb", NO_INSTALL="1")
     line = "apt-get install -y --no-install-recommends qemu-system-x86 python3 gdb"
-    expect(code == 1 and line in output and "called" not in output, f"NO_INSTALL=1: {code}: {output}")
+    expect(code == 1 and line in output and "called" not in output, f"NO_INSTALL=1: {output}")
 
     code, output = run_deps({}, "qemu", "cpio")
-    expect(code == 1 and output.count("\n") == 1 and "missing: qemu-system-x86_64 cpio" in output, f"no apt-get: {output}")
+    expect(code == 1 and output.count("\n") == 1 and "missing: qemu-system-x86_64 cpio" in output,
+           f"no apt-get: {output}")
 
     install = 'if [ $1 = install ]; then echo "#!/bin/sh" >$FAKE/cpio; /bin/chmod +x $FAKE/cpio; fi'
     code, output = run_deps({"id": "echo 0", "apt-get": install}, "cpio")
     expect(code == 0 and "+ apt-get install" in output, f"as root: {code}: {output}")
 
     code, output = run_deps({"id": "echo 0", "apt-get": ":"}, "cpio")
-    expect(code == 1 and "installed, and yet missing: cpio" in output, f"an install without effect: {output}")
+    expect(code == 1 and "installed, and yet missing: cpio" in output,
+           f"an install without effect: {output}")
 
     code, output = run_deps({"id": "echo 1000", "apt-get": install, "sudo": '"$@"'}, "cpio")
     expect(code == 0 and "+ sudo apt-get install" in output, f"with sudo: {code}: {output}")
 
     code, output = run_deps({"id": "echo 1000", "apt-get": install}, "cpio")
-    expect(code == 1 and "type, as root: apt-get install" in output, f"without sudo: {code}: {output}")
+    expect(code == 1 and "type, as root: apt-get install" in output, f"without sudo: {output}")
 
 
 @test("deps-old-qemu")
 def deps_old_qemu():
     old = "echo 'QEMU emulator version 6.2.0 (Debian 1:6.2)'"
     code, output = run_deps({"qemu-system-x86_64": old}, "qemu")
-    expect(code == 1 and output.count("\n") == 1 and "is version 6.2.0; 7.2 or newer is needed" in output, output)
+    expect(code == 1 and output.count("\n") == 1
+           and "is version 6.2.0; 7.2 or newer is needed" in output, output)
     for version in ("7.2.22", "10.0.0", "8.0.0-rc1"):
-        code, output = run_deps({"qemu-system-x86_64": f"echo QEMU emulator version {version}"}, "qemu")
+        new = f"echo QEMU emulator version {version}"
+        code, output = run_deps({"qemu-system-x86_64": new}, "qemu")
         expect(code == 0, f"{version}: {output}")
     code, output = run_deps({"qemu-system-x86_64": "exit 1"}, "qemu")
     expect(code == 1 and "cannot tell the version" in output, f"no version: {output}")
@@ -343,7 +364,8 @@ def make_help():
     """One line a target, and no target that is not there."""
     code, output = machine.run(["make", "help"], machine.LOGS + "/help.log")
     for target in ("all", "run", "demo", "debug", "test", "check", "iso", "stat", "clean", "help"):
-        expect(len(re.findall(rf"^make {target} ", output, re.M)) == 1, f"no line, or two, for {target}")
+        expect(len(re.findall(rf"^make {target} ", output, re.M)) == 1,
+               f"no line, or two, for {target}")
     expect(code == 0, f"exit status {code}")
 
 
@@ -353,8 +375,10 @@ def compile_commands():
     with open("compile_commands.json", encoding="utf-8") as file:
         entries = json.load(file)
     names = [entry["file"] for entry in entries]
-    for path in ("kernel/main.c", "arch/x86/fpu/clone.c", "user/sh.c", "tests/user/vec.c", "tests/kernel/list.c"):
+    for path in ("kernel/main.c", "arch/x86/fpu/clone.c", "user/sh.c", "tests/user/vec.c",
+                 "tests/kernel/list.c"):
         expect(names.count(path) == 1, f"{path}: {names.count(path)} entries")
     entry = entries[names.index("arch/x86/fpu/clone.c")]
-    code, output = machine.run(["sh", "-c", entry["command"] + " -fsyntax-only"], machine.LOGS + "/compdb.log")
+    code, output = machine.run(["sh", "-c", entry["command"] + " -fsyntax-only"],
+                               machine.LOGS + "/compdb.log")
     expect(code == 0, output)

@@ -99,7 +99,9 @@ class Parser:
         self.finish_suite(name, wrong)
 
     def finish_suite(self, name, wrong):
-        self.results += [dataclasses.replace(test, name=f"{name}/{test.name}") for test in self.tests]
+        for test in self.tests:
+            test.name = f"{name}/{test.name}"
+        self.results += self.tests
         if wrong:
             self.results.append(Result(name, FAILED, "\n".join(wrong + self.comments)))
         self.sub, self.tests, self.comments = None, [], []

@@ -19,7 +19,8 @@ running = set()                         # processes to end when the runner is in
 running_lock = threading.Lock()
 
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
-NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP", "APPEND")
+NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
+                 "APPEND")
 
 
 def environment(extra=None):
@@ -70,7 +71,8 @@ def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S):
     """Runs a command without input, its output in the file @log. Returns (exit code, output)."""
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "wb") as out:
-        process = start(command, env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        process = start(command, env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
+                        stderr=subprocess.STDOUT)
         code = finish(process, timeout)
     with open(log, encoding="utf-8", errors="replace") as file:
         return code, file.read()
@@ -78,14 +80,16 @@ def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S):
 
 def boot(name, append="", boot="pvh", cpu="max", cwd=".", **more):
     """
-    Boots one world under icount. @more: other variables of scripts/qemu.sh. Returns (exit code, console output).
-    The log is build/test/NAME.log; NAME.cmd beside it has the command that repeats the boot.
+    Boots one world under icount. @more: other variables of scripts/qemu.sh.
+
+    Returns (exit code, console output). The log is build/test/NAME.log; NAME.cmd beside it has the
+    command that repeats the boot.
     """
     world = {"BOOT": boot, "CPU": cpu, "APPEND": append, "ICOUNT": "1", **more}
     base = os.path.join(LOGS, name)
     result = run(["scripts/qemu.sh"], base + ".log", world, cwd)
-    command = subprocess.run(["scripts/qemu.sh"], env=environment({**world, "DRYRUN": "1"}), cwd=cwd,
-                             capture_output=True, text=True, check=False)
+    command = subprocess.run(["scripts/qemu.sh"], env=environment({**world, "DRYRUN": "1"}),
+                             cwd=cwd, capture_output=True, text=True, check=False)
     with open(base + ".cmd", "w", encoding="utf-8") as file:
         file.write(command.stdout)
     return result

@@ -83,7 +83,8 @@ def count(results, status):
 
 
 def log_of(job):
-    path = os.path.join(machine.LOGS, job.name.replace("host/", "").replace("fault/", "fault-") + ".log")
+    name = job.name.removeprefix("host/").replace("fault/", "fault-")
+    path = os.path.join(machine.LOGS, name + ".log")
     return path if os.path.exists(path) else machine.LOGS
 
 
@@ -93,7 +94,8 @@ def report_job(job):
     counts = ", ".join(f"{count(job.results, s)} {s}" for s in (ktap.OK, ktap.FAILED, ktap.SKIPPED)
                        if count(job.results, s))
     with print_lock:
-        print(f"{'FAIL' if failed else 'ok':4}  {job.name:28} {counts:36} {job.seconds:6.1f} s", flush=True)
+        verdict = "FAIL" if failed else "ok"
+        print(f"{verdict:4}  {job.name:36} {counts:32} {job.seconds:6.1f} s", flush=True)
         for result in failed:
             print(f"      {result.name}")
             lines = result.text.splitlines()
@@ -115,7 +117,8 @@ def run_job(job):
 def run_all(jobs, workers):
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     try:
-        for done in concurrent.futures.as_completed([executor.submit(run_job, job) for job in jobs]):
+        futures = [executor.submit(run_job, job) for job in jobs]
+        for done in concurrent.futures.as_completed(futures):
             done.result()
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
@@ -132,14 +135,18 @@ def write_junit(jobs, path):
     root = xml.etree.ElementTree.Element("testsuites")
     for job in jobs:
         suite = xml.etree.ElementTree.SubElement(
-            root, "testsuite", name=job.name, tests=str(len(job.results)), failures=str(count(job.results, ktap.FAILED)),
+            root, "testsuite", name=job.name, tests=str(len(job.results)),
+            failures=str(count(job.results, ktap.FAILED)),
             skipped=str(count(job.results, ktap.SKIPPED)), time=f"{job.seconds:.3f}")
         for result in job.results:
             group, _, name = result.name.rpartition("/")
-            case = xml.etree.ElementTree.SubElement(suite, "testcase", classname=group.replace("/", "."), name=name)
+            case = xml.etree.ElementTree.SubElement(
+                suite, "testcase", classname=group.replace("/", "."), name=name)
             text = NOT_IN_XML.sub("?", result.text)
             if result.status == ktap.FAILED:
-                xml.etree.ElementTree.SubElement(case, "failure", message=text.split("\n")[0]).text = text
+                failure = xml.etree.ElementTree.SubElement(case, "failure")
+                failure.set("message", text.split("\n")[0])
+                failure.text = text
             elif result.status == ktap.SKIPPED:
                 xml.etree.ElementTree.SubElement(case, "skipped", message=text)
     xml.etree.ElementTree.indent(root)
@@ -159,9 +166,12 @@ def report_skips(results):
 
 def parse_options():
     parser = argparse.ArgumentParser(description="Splat's tests")
-    parser.add_argument("wanted", nargs="?", default="", help="a part of a name, or a pattern: max/k/list/*")
-    parser.add_argument("--check", action="store_true", help="only what takes less than a minute together")
-    parser.add_argument("--list", action="store_true", help="print the names of the tests, run nothing")
+    parser.add_argument("wanted", nargs="?", default="",
+                        help="a part of a name, or a pattern: max/k/list/*")
+    parser.add_argument("--check", action="store_true",
+                        help="only what takes less than a minute together")
+    parser.add_argument("--list", action="store_true",
+                        help="print the names of the tests, run nothing")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="boots at a time")
     return parser.parse_args()
 
@@ -171,7 +181,8 @@ def main():
     options = parse_options()
     jobs = [*world_jobs(options), *host_jobs(options), *fault_jobs(options)]
     if options.list:
-        print("\n".join(name for job in jobs for name in job.tests if worlds.name_matches(options.wanted, name)))
+        names = [name for job in jobs for name in job.tests]
+        print("\n".join(name for name in names if worlds.name_matches(options.wanted, name)))
         return 0
     shutil.rmtree(machine.LOGS, ignore_errors=True)
     os.makedirs(machine.LOGS)
@@ -183,7 +194,8 @@ def main():
     results = [result for job in jobs for result in job.results]
     write_junit(jobs, os.path.join(machine.LOGS, "junit.xml"))
     report_skips(results)
-    passed, failed, skipped = (count(results, status) for status in (ktap.OK, ktap.FAILED, ktap.SKIPPED))
+    passed, failed, skipped = (
+        count(results, status) for status in (ktap.OK, ktap.FAILED, ktap.SKIPPED))
     if not results:
         print(f"no test is named {options.wanted}; 'python3 tests/run.py --list' prints the names")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

@@ -25,7 +25,7 @@ def load():
         worlds = json.load(file)["worlds"]
     for world in worlds:
         if unknown := set(world) - WORLD_KEYS:
-            raise SystemExit(f"tests/worlds.json: {world.get('name')}: unknown key {', '.join(sorted(unknown))}")
+            raise SystemExit(f"tests/worlds.json: {world.get('name')}: unknown: {sorted(unknown)}")
     return worlds
 
 
@@ -45,13 +45,14 @@ def suites():
 def suites_of(world, known):
     """The suites that @world runs: all, or those that its patterns name."""
     patterns = world.get("suites", ["*"])
-    return {name: tests for name, tests in known.items() if any(fnmatch.fnmatchcase(name, p) for p in patterns)}
+    return {name: tests for name, tests in known.items()
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def name_matches(wanted, name):
     """
-    Is @name, such as "max/k/list/add", what somebody asked for by @wanted? A part of a name, or a pattern for a whole
-    name or for what stands behind one of its slashes.
+    Is @name, such as "max/k/list/add", what somebody asked for by @wanted? That is a part of a
+    name, or a pattern for one or more of the parts between its slashes.
     """
     if not wanted:
         return True
@@ -65,11 +66,12 @@ def name_matches(wanted, name):
 def choose(world, known, wanted):
     """The suites of @world that have a test asked for by @wanted."""
     return [name for name, tests in suites_of(world, known).items()
-            if any(name_matches(wanted, f"{world['name']}/{name}/{test}") for test in tests or [""])]
+            if any(name_matches(wanted, f"{world['name']}/{name}/{test}")
+                   for test in tests or [""])]
 
 
 def judge(world, code, output, expected):
-    """The results of a boot, each named WORLD/SUITE/TEST; one named WORLD if the boot as a whole failed."""
+    """The results of a boot, named WORLD/SUITE/TEST, and WORLD if the boot as a whole failed."""
     report = ktap.parse(output)
     results, problems = report.results, report.problems
     problems += [f"{name} did not run" for name in expected if name not in report.suites]
@@ -96,10 +98,11 @@ def last_words(output):
 
 
 def run(world, chosen, everything, name=None, cwd="."):
-    """Boots @world with the suites @chosen; @everything: these are all it has. Returns the results."""
+    """Boots @world with the suites @chosen; @everything: these are all. Returns the results."""
     args = world.get("suites", []) if everything else chosen
     if len(args) > INIT_ARGS_MAX:
         args = []
-    append = " ".join(filter(None, ["init=/tests/testrun", world.get("append"), "--" if args else "", *args]))
-    code, output = machine.boot(name or world["name"], append, world.get("boot", "pvh"), world.get("cpu", "max"), cwd)
+    words = ["init=/tests/testrun", world.get("append"), "--" if args else "", *args]
+    code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
+                                world.get("boot", "pvh"), world.get("cpu", "max"), cwd)
     return judge(world, code, output, chosen)

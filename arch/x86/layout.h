@@ -18,6 +18,7 @@
 #define DIRECT_MAP		UL(0xffff888000000000)
 #define DIRECT_MAP_MAX		UL(0x0000010000000000)	/* 1 TiB of RAM at most */
 #define STACK_AREA		UL(0xffffc90000000000)
+#define STACK_AREA_END		UL(0xffffc90010000000)	/* 256 MiB: 8192 stacks and their guards */
 #define LAPIC_VIRT		UL(0xffffffffff5fb000)	/* its registers, one page, uncached */
 #define TASK_SIZE_MAX		UL(0x00007ffffffff000)	/* first address ring 3 may not have */
 

@@ -51,9 +51,16 @@ struct cpu {
 
 	u64			gdt[10];
 	struct tss		tss __aligned(16);
-	u8			ist_stacks[2][IST_STACK_SIZE] __aligned(16);
 };
 
+/* A stack for events that trust no other; the guard is not mapped. */
+struct ist_stack {
+	u8			guard[PAGE_SIZE];
+	u8			bytes[IST_STACK_SIZE];
+} __aligned(PAGE_SIZE);
+
+#define NR_IST			2
+extern struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 extern struct cpu cpus[NR_CPUS];
 extern unsigned int nr_cpus;			/* that run */
 

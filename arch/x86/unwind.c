@@ -10,6 +10,7 @@
  */
 #include "arch/x86/unwind.h"
 #include "arch/x86/entry/entry.h"
+#include "arch/x86/mm/fault.h"
 #include "arch/x86/percpu.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
@@ -31,24 +32,21 @@ struct unwind {
 	const struct pt_regs *regs;	/* an entry frame at this place, or NULL */
 };
 
-/* The stack that @sp is on, as far as we know one. */
-static bool find_stack(unsigned long sp, struct task_struct *task, struct stack_range *range)
+/* The stack that @sp is on: found by address, for current may be wrong in the middle of a switch. */
+static bool find_stack(unsigned long sp, struct stack_range *range)
 {
-	static const char *const names[] = { "#DF", "NMI" };
-	unsigned long low = (unsigned long)task->stack;
+	static const char *const names[NR_IST] = { "#DF", "NMI" };
+	extern u8 boot_stack[];
+	unsigned long low = (unsigned long)boot_stack;
 
-	if (sp >= low && sp < low + THREAD_SIZE) {
-		*range = (struct stack_range){ low, low + THREAD_SIZE, "TASK" };
-		return true;
+	if (sp >= STACK_AREA && sp < STACK_AREA_END && !is_stack_guard(sp))
+		low = ALIGN_DOWN(sp, THREAD_SIZE);
+	*range = (struct stack_range){ low, low + THREAD_SIZE, "TASK" };
+	for (int i = 0; i < NR_IST && (sp < range->low || sp >= range->high); i++) {
+		low = (unsigned long)ist_stacks[smp_processor_id()][i].bytes;
+		*range = (struct stack_range){ low, low + IST_STACK_SIZE, names[i] };
 	}
-	for (int i = 0; i < 2; i++) {
-		low = (unsigned long)this_cpu()->ist_stacks[i];
-		if (sp >= low && sp < low + IST_STACK_SIZE) {
-			*range = (struct stack_range){ low, low + IST_STACK_SIZE, names[i] };
-			return true;
-		}
-	}
-	return false;
+	return sp >= range->low && sp < range->high;
 }
 
 static bool on_stack(const struct unwind *u, unsigned long addr, size_t size)
@@ -143,7 +141,7 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs)
 		u.bp = ((unsigned long *)sp)[5];		/* as __switch_to_asm pushed it */
 	}
 	printk(KERN_ERR "Call Trace:");
-	if (!find_stack(sp, task, &u.stack)) {
+	if (!find_stack(sp, &u.stack)) {
 		printk(KERN_ERR " (stack pointer %016lx is on no known stack)", sp);
 		return;
 	}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# GDB for Splat: `make debug` reads this, then attaches to QEMU, which stands before its first instruction.
+# GDB for Splat: `make debug` reads this, then attaches to QEMU, which stands before its first
+# instruction.
 #
 #   break boot_entry32 / boot_pvh32   first instructions by GRUB / by QEMU's -kernel
 #   break fpu_clone                   kernel functions: their addresses are right from the start
@@ -24,5 +25,6 @@ define boot-disas
 end
 document boot-disas
 The next eight instructions as the CPU decodes them.
-GDB takes all code of a 64-bit kernel for 64-bit code; before long mode it shows nonsense. QEMU knows the mode.
+GDB takes all code of a 64-bit kernel for 64-bit code; before long mode it shows nonsense. QEMU
+knows the mode.
 end

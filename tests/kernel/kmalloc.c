@@ -80,7 +80,7 @@ KTEST(freed_objects_hold_the_free_poison)
 	RUN_AS_FIFO(10);		/* nobody takes it in between */
 
 	for (size_t size = KMALLOC_MIN; size <= SLAB_MAX; size *= 2) {
-		u8 *object = kmalloc(size, GFP_KERNEL);
+		u8 *object = kmalloc(size, GFP_KERNEL), *bad;
 
 		KEXPECT(object);
 		if (!object)
@@ -88,7 +88,8 @@ KTEST(freed_objects_hold_the_free_poison)
 		memset(object, 0xff, size);
 		kfree(object);
 		/* The first word links the free objects. */
-		KEXPECT_EQ(memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *)), NULL);
+		bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
+		KEXPECT_EQ(bad, NULL);
 	}
 }
 
@@ -183,7 +184,7 @@ KTEST(no_memory_is_null)
 	fail_nth_alloc(1);
 	KEXPECT_EQ(kmalloc(4096, GFP_KERNEL), NULL);
 
-	/* With all pages gone, what is left in the buckets' slabs is given out, then nothing more. */
+	/* With all pages gone, what is left in the slabs is given out, then nothing more. */
 	while ((page = alloc_pages(GFP_ATOMIC, 0)))
 		list_add(&page->node, &taken);
 	KEXPECT_EQ(kmalloc(4096, GFP_ATOMIC), NULL);

@@ -4,8 +4,8 @@
  *
  * The tests count reports; each begins with the rate limit open, so its first one is printed too.
  * That the limit holds back the next ones, and that a reset opens it, shows in the log only: a
- * golden file compares the lines of violation_mutex and violation_kmalloc, which both print although
- * they come within one second.
+ * golden file compares the lines of violation_mutex and violation_kmalloc, which both print
+ * although they come within one second.
  */
 #include "kernel/might_sleep.h"
 #include "arch/x86/irqflags.h"
@@ -20,6 +20,7 @@ static mutex_t mutex = MUTEX_INIT;
 static spinlock_t spinlock = SPINLOCK_INIT, other_spinlock = SPINLOCK_INIT;
 static raw_spinlock_t raw_lock;
 static struct thread contender;
+static spinlock_t contended;		/* its own, in case the contender gets stuck with it */
 
 static void reopen_limit(bool *unused)
 {
@@ -37,7 +38,7 @@ static void reopen_limit(bool *unused)
 	EXPECT_SPLATS_IN_ALL(before, 1);						\
 } while (0)
 
-/* An object of 64 bytes is free in its slab, so that kmalloc() need not ask for a page, and say so. */
+/* An object of 64 bytes is free in its slab: kmalloc() need not ask for a page and report twice. */
 static void *keep_a_64_byte_slab(void)
 {
 	void *kept = kmalloc(64, GFP_KERNEL), *freed = kmalloc(64, GFP_KERNEL);
@@ -123,11 +124,11 @@ KTEST(the_irq_form_is_reported_too)
 static void contend_atomically(struct thread *self)
 {
 	preempt_disable();
-	spin_lock(&spinlock);
+	spin_lock(&contended);
 	self->seen = preempt_count();
 	log_mark('l');
-	spin_unlock(&spinlock);
-	preempt_enable();			/* schedule() has set the count to 0: one too many */
+	spin_unlock(&contended);
+	preempt_enable();		/* schedule() has set the count to 0: one too many */
 	self->result = preempt_count();
 }
 
@@ -139,15 +140,16 @@ KTEST(a_contended_spinlock_is_reported_and_blocks)
 	RUN_AS_FIFO(10);
 
 	log_clear();
+	spin_lock_init(&contended);
 	thread_make(kt, &contender, contend_atomically, NULL, "contender");
-	spin_lock(&spinlock);
+	spin_lock(&contended);
 	thread_start(&contender, 20);
 	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
 	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
 	EXPECT_SPLATS_IN_ALL(before, 2);
 	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
 	log_mark('1');
-	spin_unlock(&spinlock);
+	spin_unlock(&contended);
 	log_mark('2');
 	EXPECT_LOG("1l2");
 	KEXPECT_EQ(contender.seen, 0);
@@ -168,6 +170,9 @@ KTEST(other_sleeping_calls_are_reported)
 	init_completion(&done);
 	complete(&done);
 	complete(&done);
+	KEXPECT_EQ(done.done, 2);
+	if (done.done != 2)
+		return;			/* else we would wait for ourselves */
 	preempt_disable();
 	wait_for_completion(&done);
 	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);

@@ -72,6 +72,8 @@ static void expect_all_free(struct ktest_run *kt)
 	}
 	KEXPECT(rb_empty_cached(&current->pi_waiters));
 	KEXPECT_EQ(current->pi_blocked_on, NULL);
+	KEXPECT_EQ(task_state(current), TASK_RUNNING);
+	__set_current_state(TASK_RUNNING);	/* so that the next test gets its turn */
 }
 
 #define EXPECT_OWN_PRIO(fifo) KEXPECT_EQ(current->prio, PRIO_OF(fifo))
@@ -387,7 +389,7 @@ static void equals_are_first_come_first_served(struct ktest_run *kt, enum kind k
 	take(0);
 	for (int i = 0; i < 4; i++) {
 		thread_start(&threads[i], 20);
-		do_sched_yield();	/* from the second on it is no more urgent than we are now */
+		do_sched_yield();	/* from the second on it is our equal */
 		KEXPECT(thread_is_blocked_on(&threads[i], base(0)));
 	}
 	EXPECT_OWN_PRIO(20);
@@ -603,7 +605,29 @@ static void nobody_comes_between_deboost_and_wake_up(struct ktest_run *kt, enum 
 }
 FOR_BOTH_KINDS(nobody_comes_between_deboost_and_wake_up)
 
-/* fails with: try_to_take_rt_mutex() not putting the remaining top waiter into the new owner's tree */
+/* fails with: set_prio() putting a task that loses a loan at the tail of its level */
+static void the_deboosted_goes_on_before_its_equals(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], mark, NULL, "e");
+	take(0);
+	thread_start(&threads[0], 20);
+	thread_start(&threads[1], 10);
+	release(0);
+	log_mark('1');
+	do_sched_yield();
+	log_mark('2');
+	EXPECT_LOG("a1e2");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(the_deboosted_goes_on_before_its_equals)
+
+/* fails with: try_to_take_rt_mutex() not making the remaining top waiter the new owner's lender */
 KTEST(the_new_owner_inherits_from_those_who_still_wait)
 {
 	RUN_AS_FIFO(10);
@@ -736,7 +760,28 @@ static void other_may_steal_a_spinlock_only(struct ktest_run *kt, enum kind kind
 }
 FOR_BOTH_KINDS(other_may_steal_a_spinlock_only)
 
-/* --- Deadlocks, on mutexes and asked for --- */
+/*
+ * --- Deadlocks, on mutexes and asked for. ---
+ * A thread asks, not the test: a deadlock that is not found must not stop the test.
+ */
+
+static struct completion may_ask, may_go_on;
+static bool clean_after;
+
+static void ask(struct thread *self, int lock)
+{
+	self->result = mutex_lock_checked(&locks[lock].mutex);
+	clean_after = task_state(current) == TASK_RUNNING && !current->pi_blocked_on;
+	log_mark(self->mark);
+}
+
+static void ask_twice(struct thread *self)
+{
+	mutex_lock(&locks[0].mutex);
+	ask(self, 0);
+	self->seen = base(0)->owner == (unsigned long)current;	/* and no mark for waiters */
+	mutex_unlock(&locks[0].mutex);
+}
 
 /* fails with: mutex_slowlock() not returning the error, or leaving the mark for waiters */
 KTEST(locking_twice_is_a_deadlock)
@@ -744,13 +789,13 @@ KTEST(locking_twice_is_a_deadlock)
 	RUN_AS_FIFO(10);
 
 	locks_init(MUTEX);
-	KEXPECT_EQ(mutex_lock_checked(&locks[0].mutex), 0);
-	KEXPECT_EQ(mutex_lock_checked(&locks[0].mutex), -EDEADLK);
-	KEXPECT_EQ(base(0)->owner, (u64)current);
-	KEXPECT_EQ(task_state(current), TASK_RUNNING);
-	KEXPECT_EQ(current->pi_blocked_on, NULL);
-	EXPECT_OWN_PRIO(10);
-	mutex_unlock(&locks[0].mutex);
+	thread_run(kt, &threads[0], ask_twice, NULL, "a", 20);
+	EXPECT_LOG("a");
+	KEXPECT_EQ(threads[0].result, -EDEADLK);
+	KEXPECT(clean_after);
+	KEXPECT(threads[0].seen);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
+	thread_end(&threads[0]);
 	expect_all_free(kt);
 }
 
@@ -767,52 +812,64 @@ static void hold_and_ask(struct thread *self)
 	mutex_unlock(&locks[i].mutex);
 }
 
-/* We hold lock 0, thread i waits for lock i-1 with lock i: asking for the last closes the ring. */
+/* Hold lock 0, ask for lock @arg. */
+static void close_the_ring(struct thread *self)
+{
+	mutex_lock(&locks[0].mutex);
+	wait_for_completion(&may_ask);
+	ask(self, (long)self->arg);
+	wait_for_completion(&may_go_on);
+	mutex_unlock(&locks[0].mutex);
+}
+
+/* Thread i waits for lock i-1 with lock i; the thread that has lock 0 closes the ring. */
 static void deadlock_ring(struct ktest_run *kt, int nr_threads, const char *order)
 {
 	RUN_AS_FIFO(10);
 
 	locks_init(MUTEX);
+	init_completion(&may_ask);
+	init_completion(&may_go_on);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(nr_threads), "a", 15);
 	for (long i = 1; i <= nr_threads; i++)
-		thread_make(kt, &threads[i], hold_and_ask, LOCK(i), (char[2]){ 'a' + i });
-	mutex_lock(&locks[0].mutex);
-	for (int i = 1; i <= nr_threads; i++)
-		thread_start(&threads[i], 20 + i);
-	EXPECT_OWN_PRIO(20 + nr_threads);
-	set_own_fifo(40);			/* so that they are boosted while we wait */
-	KEXPECT_EQ(mutex_lock_checked(&locks[nr_threads].mutex), -EDEADLK);
-	KEXPECT_EQ(task_state(current), TASK_RUNNING);
-	KEXPECT_EQ(current->pi_blocked_on, NULL);
-	EXPECT_OWN_PRIO(40);
+		thread_run(kt, &threads[i], hold_and_ask, LOCK(i), (char[2]){ 'a' + i }, 20 + i);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20 + nr_threads));
+	thread_set_fifo(&threads[0], 40);	/* so that it lends to all others while it asks */
+	complete(&may_ask);
+	EXPECT_LOG("a");
+	KEXPECT_EQ(threads[0].result, -EDEADLK);
+	KEXPECT(clean_after);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(40));
 	/* Nobody else noticed: they wait as before, at the priorities they had. */
 	for (int i = 1; i <= nr_threads; i++) {
 		KEXPECT(thread_is_blocked_on(&threads[i], base(i - 1)));
 		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(20 + nr_threads));
 	}
 	KEXPECT_EQ(base(nr_threads)->owner, (u64)threads[nr_threads].task);
-	set_own_fifo(10);
-	EXPECT_OWN_PRIO(20 + nr_threads);
-	mutex_unlock(&locks[0].mutex);
-	EXPECT_OWN_PRIO(10);
+	thread_set_fifo(&threads[0], 15);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20 + nr_threads));
+	complete(&may_go_on);
 	EXPECT_LOG(order);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
 	for (int i = 1; i <= nr_threads; i++) {
 		KEXPECT_EQ(threads[i].result, 0);
 		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(20 + i));
-		thread_end(&threads[i]);
 	}
+	for (int i = 0; i <= nr_threads; i++)
+		thread_end(&threads[i]);
 	expect_all_free(kt);
 }
 
-/* fails with: chain_step() not comparing the lock's owner with the task that began */
+/* fails with: remove_waiter() not recomputing the owner's priority */
 KTEST(abba_is_a_deadlock)
 {
-	deadlock_ring(kt, 1, "b");
+	deadlock_ring(kt, 1, "ab");
 }
 
 /* fails with: remove_waiter() not taking the loan back along the chain */
 KTEST(a_ring_of_three_is_a_deadlock)
 {
-	deadlock_ring(kt, 2, "bc");
+	deadlock_ring(kt, 2, "abc");
 }
 
 /* fails with: task_blocks_on_rt_mutex() reporting a deadlock for any owner that is blocked */
@@ -837,34 +894,31 @@ KTEST(a_chain_is_no_deadlock)
 	expect_all_free(kt);
 }
 
-/* Less urgent than all who wait: the walk must look all the same. */
-static void close_the_ring(struct thread *self)
-{
-	mutex_lock(&locks[0].mutex);
-	wait_for_completion(&may_release);
-	self->result = mutex_lock_checked(&locks[1].mutex);
-	log_mark(self->mark);
-	mutex_unlock(&locks[0].mutex);
-}
-
-/* fails with: chain_step() ending a walk that looks for deadlocks where nothing needs a boost */
+/*
+ * The one who asks lends nothing: another, more urgent one already waits for the same lock. The
+ * walk must look all the same.
+ *
+ * fails with: chain_step() ending a walk that looks for deadlocks where nothing needs a boost
+ */
 KTEST(the_least_urgent_finds_the_deadlock_too)
 {
 	RUN_AS_FIFO(10);
 
 	locks_init(MUTEX);
-	init_completion(&may_release);
-	thread_run(kt, &threads[0], close_the_ring, NULL, "a", 20);
+	init_completion(&may_ask);
+	init_completion(&may_go_on);
+	complete(&may_go_on);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(1), "a", 20);
 	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", 30);
 	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(30));
 	thread_set_fifo(&threads[1], 15);
 	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
-	/* And a third one, more urgent, already waits where the first will ask. */
 	thread_run(kt, &threads[2], take_and_mark, LOCK(1), "c", 40);
 	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(40));
-	complete(&may_release);
+	complete(&may_ask);
 	KEXPECT_EQ(threads[0].result, -EDEADLK);
 	KEXPECT_EQ(threads[1].result, 0);
+	KEXPECT(clean_after);
 	EXPECT_LOG("abc");
 	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
 	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(15));

@@ -257,7 +257,7 @@ static void wait_for_condition(struct thread *self)
 	log_mark('w');
 }
 
-/* fails with: ttwu_state_match() not looking at saved_state: the waiter has left the queue, and sleeps */
+/* fails with: ttwu_state_match() not looking at saved_state: out of the queue, the waiter sleeps */
 KTEST(a_condition_under_a_contended_lock)
 {
 	RUN_AS_FIFO(10);

@@ -229,7 +229,7 @@ KTEST(two_hundred_threads_come_in_order)
 
 /* --- SCHED_OTHER --- */
 
-#define TICKS_MAX	100		/* only if slices do not work: then the test fails, and ends */
+#define TICKS_MAX	100	/* only if slices do not work: then the test fails, and ends */
 
 /* Set our flag, and do not stop before the other's is set. */
 static void spin_for_the_other(struct thread *self)
@@ -354,7 +354,7 @@ static int do_nothing(void *unused)
 	return 0;
 }
 
-/* fails with: copy_process() forgetting to give back what it had got before a failure */
+/* fails with: dup_task_struct() not looking at what kmalloc() returned */
 KTEST(no_memory_for_a_thread_is_an_error)
 {
 	RUN_AS_FIFO(10);
@@ -397,6 +397,8 @@ KTEST(a_completion_remembers)
 	complete(&event);
 	complete(&event);
 	KEXPECT_EQ(event.done, 2);
+	if (event.done != 2)
+		return;			/* else we would wait for ourselves */
 	wait_for_completion(&event);
 	KEXPECT_EQ(wait_for_completion_interruptible(&event), 0);
 	KEXPECT_EQ(event.done, 0);
@@ -624,6 +626,6 @@ KTEST(a_killed_waiter_leaves_the_queue)
 KTEST(waking_the_waking_says_no)
 {
 	KEXPECT(!wake_up_process(current));
-	KEXPECT(!wake_up_state(current, TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE | TASK_RTLOCK_WAIT));
+	KEXPECT(!wake_up_state(current, TASK_NORMAL | TASK_RTLOCK_WAIT));
 	KEXPECT_EQ(task_state(current), TASK_RUNNING);
 }

@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/layout.h"
+#include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
@@ -40,8 +41,8 @@ static void look_at(unsigned long addr, u64 size, u64 rights)
 }
 
 /* All that is mapped in @from..@to has @must and not @must_not. Returns how many bytes that is. */
-static u64 expect_rights(struct ktest_run *kt, const char *what, unsigned long from, unsigned long to,
-			 u64 must, u64 must_not)
+static u64 expect_rights(struct ktest_run *kt, const char *what, unsigned long from,
+			 unsigned long to, u64 must, u64 must_not)
 {
 	memset(&look, 0, sizeof(look));
 	look.from = from;
@@ -50,7 +51,8 @@ static u64 expect_rights(struct ktest_run *kt, const char *what, unsigned long f
 	look.must_not = must_not;
 	pgtable_for_each_kernel_mapping(look_at);
 	if (look.bad)
-		KFAIL("%s: %u mappings have wrong rights, the first at %lx", what, look.bad, look.first_bad);
+		KFAIL("%s: %u mappings have wrong rights, the first at %lx", what, look.bad,
+		      look.first_bad);
 	return look.bytes;
 }
 
@@ -91,7 +93,8 @@ KTEST(ring3_reaches_nothing)
 /* fails with: map_section() of the text with PTE_RW */
 KTEST(text_is_executable_and_not_writable)
 {
-	unsigned long start = (unsigned long)_stext, end = ALIGN_UP((unsigned long)_etext, PAGE_SIZE);
+	unsigned long start = (unsigned long)_stext;
+	unsigned long end = ALIGN_UP((unsigned long)_etext, PAGE_SIZE);
 
 	KEXPECT_EQ(expect_rights(kt, "text", start, end, 0, PTE_RW | PTE_NX), end - start);
 }
@@ -99,7 +102,8 @@ KTEST(text_is_executable_and_not_writable)
 /* fails with: map_section() of the constants with PTE_RW, or without NX */
 KTEST(constants_are_neither_writable_nor_executable)
 {
-	unsigned long start = (unsigned long)_srodata, end = ALIGN_UP((unsigned long)_erodata, PAGE_SIZE);
+	unsigned long start = (unsigned long)_srodata;
+	unsigned long end = ALIGN_UP((unsigned long)_erodata, PAGE_SIZE);
 
 	KEXPECT_EQ(expect_rights(kt, "rodata", start, end, nx(), PTE_RW), end - start);
 }
@@ -108,8 +112,22 @@ KTEST(constants_are_neither_writable_nor_executable)
 KTEST(data_is_not_executable)
 {
 	unsigned long start = (unsigned long)_sdata, end = (unsigned long)_kernel_end;
+	unsigned long guards = (1 + NR_CPUS * NR_IST) * PAGE_SIZE;
 
-	KEXPECT_EQ(expect_rights(kt, "data", start, end, PTE_RW | nx(), 0), end - start);
+	KEXPECT_EQ(expect_rights(kt, "data", start, end, PTE_RW | nx(), 0), end - start - guards);
+}
+
+/* fails with: pgtable_init() leaving the page below the IST stacks mapped */
+KTEST(boot_and_ist_stacks_have_guards)
+{
+	extern char boot_stack_guard[];
+	unsigned long guard = (unsigned long)boot_stack_guard;
+
+	KEXPECT_EQ(expect_rights(kt, "guard", guard, guard + PAGE_SIZE, 0, 0), 0);
+	KEXPECT(is_stack_guard(guard) && !is_stack_guard(guard + PAGE_SIZE));
+	guard = (unsigned long)ist_stacks[0][1].guard;
+	KEXPECT_EQ(expect_rights(kt, "guard", guard, guard + PAGE_SIZE, 0, 0), 0);
+	KEXPECT_EQ(this_cpu()->tss.ist[IST_NMI - 1], guard + sizeof(struct ist_stack));
 }
 
 /* fails with: pgtable_init() mapping all RAM writable, text's second name included */
@@ -133,9 +151,10 @@ static pte_t pte_at(unsigned long addr)
 KTEST(below_a_kernel_stack_is_nothing)
 {
 	unsigned long stack = (unsigned long)current->stack;
+	u64 rights = PTE_P | PTE_RW | PTE_NX;
 
 	for (unsigned long offset = 0; offset < THREAD_SIZE; offset += PAGE_SIZE) {
-		KEXPECT_EQ(pte_at(stack + offset) & (PTE_P | PTE_RW | PTE_NX), PTE_P | PTE_RW | nx());
+		KEXPECT_EQ(pte_at(stack + offset) & rights, PTE_P | PTE_RW | nx());
 		KEXPECT_EQ(pte_at(stack - PAGE_SIZE - offset) & PTE_P, 0);
 	}
 }
@@ -149,7 +168,7 @@ KTEST(this_task_has_the_same_kernel_half)
 	KEXPECT_EQ(memcmp(current->mm->pml4 + 256, kernel_pml4 + 256, 256 * sizeof(pte_t)), 0);
 }
 
-/* fails with: cpu_setup_control_registers() leaving out CR0.WP, SMEP or SMAP */
+/* fails with: cpu_setup_control_registers() leaving out SMEP or SMAP (WP is on since entry32.S) */
 KTEST(the_cpu_guards_are_on)
 {
 	unsigned long cr0 = read_cr0(), cr4 = read_cr4();

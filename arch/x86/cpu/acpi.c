@@ -35,6 +35,10 @@ struct madt {
 	u8 entries[];
 } __packed;
 
+/* Tables are read through the boot mapping of the low 4 GiB. */
+#define TABLE_SIZE_MAX		0x100000
+#define TABLES_END		(BIT(32) - TABLE_SIZE_MAX)
+
 #define MADT_LOCAL_APIC		0
 #define MADT_LAPIC_OVERRIDE	5
 #define MADT_ENABLED		1
@@ -52,22 +56,10 @@ static const struct sdt *find_table_at(u64 phys)
 {
 	const struct sdt *sdt = phys_to_virt(phys);
 
-	if (!phys || phys >= BIT(32) - PAGE_SIZE || sdt->length < sizeof(*sdt) ||
-	    sdt->length > 0x100000 || !sum_is_zero(sdt, sdt->length))
+	if (!phys || phys >= TABLES_END || sdt->length < sizeof(*sdt) ||
+	    sdt->length > TABLE_SIZE_MAX || !sum_is_zero(sdt, sdt->length))
 		return NULL;
 	return sdt;
-}
-
-/* Where a BIOS leaves it: on a 16-byte boundary in the last 128 KiB of the first MiB. */
-static const struct rsdp *scan_bios(void)
-{
-	for (u64 phys = 0xe0000; phys < 0x100000; phys += 16) {
-		const struct rsdp *rsdp = phys_to_virt(phys);
-
-		if (!memcmp(rsdp->signature, "RSD PTR ", 8) && sum_is_zero(rsdp, 20))
-			return rsdp;
-	}
-	return NULL;
 }
 
 static const struct madt *find_madt(const struct rsdp *rsdp)
@@ -118,8 +110,12 @@ static void parse_madt(const struct madt *madt)
 
 void acpi_init(u64 rsdp_phys)
 {
-	const struct rsdp *rsdp = rsdp_phys ? phys_to_virt(rsdp_phys) : scan_bios();
-	const struct madt *madt = rsdp ? find_madt(rsdp) : NULL;
+	const struct rsdp *rsdp = phys_to_virt(rsdp_phys);
+	const struct madt *madt = NULL;
+
+	if (rsdp_phys && rsdp_phys < TABLES_END && !memcmp(rsdp->signature, "RSD PTR ", 8) &&
+	    sum_is_zero(rsdp, 20))
+		madt = find_madt(rsdp);
 
 	if (madt && madt->header.length >= sizeof(*madt))
 		parse_madt(madt);

@@ -12,6 +12,7 @@
 #include "kernel/preempt.h"
 
 struct cpu cpus[NR_CPUS] __aligned(64);
+struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 unsigned int nr_cpus = 1;
 
 struct table_ptr {
@@ -32,8 +33,8 @@ static void load_gdt(struct cpu *cpu)
 	cpu->gdt[TSS_SEL / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 |
 				(tss >> 24 & 0xff) << 56;
 	cpu->gdt[TSS_SEL / 8 + 1] = tss >> 32;
-	cpu->tss.ist[IST_DF - 1] = (u64)cpu->ist_stacks[0] + IST_STACK_SIZE;
-	cpu->tss.ist[IST_NMI - 1] = (u64)cpu->ist_stacks[1] + IST_STACK_SIZE;
+	for (int i = 0; i < NR_IST; i++)
+		cpu->tss.ist[i] = (u64)(&ist_stacks[cpu - cpus][i] + 1);
 	cpu->tss.iomap_base = sizeof(cpu->tss);		/* no I/O bitmap: ring 3 may use no port */
 
 	__asm__ volatile("lgdt %0\n\t"

@@ -106,6 +106,10 @@ static void read_layout(void)
 			features &= ~BIT_ULL(nr);
 		}
 	}
+	/* XCR0 takes AVX-512's three only together, and only with AVX (SDM vol. 1, 13.3). */
+	if ((features & XFEATURE_MASK_AVX512) != XFEATURE_MASK_AVX512 ||
+	    !(features & XFEATURE_MASK(YMM)))
+		features &= ~XFEATURE_MASK_AVX512;
 	fpu_kernel_cfg.max_features = features;
 	fpu_kernel_cfg.max_size = size;
 }

@@ -3,7 +3,7 @@
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/layout.h"
+#include "arch/x86/percpu.h"
 #include "kernel/mm/pages.h"
 #include "kernel/panic.h"
 #include "lib/string.h"
@@ -78,9 +78,14 @@ static void map_section(const char *start, const char *end, u64 prot)
 		kernel_map_page(v, v - KERNEL_OFFSET, prot);
 }
 
+static void unmap_kernel_page(const void *addr)
+{
+	*walk(kernel_pml4, (unsigned long)addr, 0, false) = 0;
+}
+
 void pgtable_init(void)
 {
-	extern char _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
+	extern char boot_stack_guard[], _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
 	u64 ro_start = virt_to_phys(_stext), ro_end = ALIGN_DOWN(virt_to_phys(_sdata), LARGE_PAGE);
 	u64 top = ALIGN_UP(max(early_max_ram(), BIT(32)), LARGE_PAGE);
 
@@ -100,6 +105,9 @@ void pgtable_init(void)
 	map_section(_stext, _etext, 0);
 	map_section(_srodata, _erodata, PTE_NX);
 	map_section(_sdata, _kernel_end, PTE_RW | PTE_NX);
+	unmap_kernel_page(boot_stack_guard);
+	for (int i = 0; i < NR_CPUS * NR_IST; i++)
+		unmap_kernel_page(ist_stacks[i / NR_IST][i % NR_IST].guard);
 
 	/* Top-level entries never change later: make those that will be needed. */
 	walk(kernel_pml4, STACK_AREA, 1, true);

@@ -12,7 +12,7 @@
 #include "kernel/task.h"
 
 #define SLOT_SIZE	(2 * THREAD_SIZE)	/* the stack in the upper half */
-#define MAX_SLOTS	8192
+#define MAX_SLOTS	((STACK_AREA_END - STACK_AREA) / SLOT_SIZE)
 
 static raw_spinlock_t stack_lock;
 static void *free_stacks;			/* linked through their first word; stack_lock */
@@ -82,6 +82,9 @@ void free_kernel_stack(void *stack)
 
 bool is_stack_guard(unsigned long addr)
 {
-	return addr >= STACK_AREA && addr < STACK_AREA + MAX_SLOTS * SLOT_SIZE &&
-	       (addr - STACK_AREA) % SLOT_SIZE < SLOT_SIZE - THREAD_SIZE;
+	extern char boot_stack_guard[];
+
+	if (addr >= STACK_AREA && addr < STACK_AREA_END)
+		return addr % SLOT_SIZE < SLOT_SIZE - THREAD_SIZE;
+	return ALIGN_DOWN(addr, PAGE_SIZE) == (unsigned long)boot_stack_guard;
 }
