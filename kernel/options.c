@@ -4,20 +4,13 @@
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
+#include "lib/vsprintf.h"
 
 extern const struct boot_option __start_bootopts[], __stop_bootopts[];
 
-bool panic_on_warn;
+int panic_on_warn;
 char init_path[64] = "/bin/sh";
 const char *init_args[INIT_ARGS_MAX + 1];
-
-int option_choice(const char *value, const char *const names[])
-{
-	for (int i = 0; names[i]; i++)
-		if (!strcmp(value, names[i]))
-			return i;
-	return -EINVAL;
-}
 
 /* The option that "name=value" names, with *@value behind the "="; NULL if there is none. */
 static const struct boot_option *find_option(const char *assignment, const char **value)
@@ -32,15 +25,32 @@ static const struct boot_option *find_option(const char *assignment, const char 
 	return NULL;
 }
 
+static int set_option(const struct boot_option *o, const char *value)
+{
+	if (o->set)
+		return o->set(value);
+	for (int i = 0; o->values[i]; i++) {
+		if (!strcmp(value, o->values[i])) {
+			*o->choice = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static void parse_word(const char *word)
 {
+	char values[120] = "";
 	const char *value;
 	const struct boot_option *o = find_option(word, &value);
 
-	if (!o)
+	if (!o) {
 		pr_warn("options: \"%s\" is unknown and ignored", word);
-	else if (o->set(value))
-		pr_warn("options: %s=\"%s\" is not one of: %s; ignored", o->name, value, o->values);
+	} else if (set_option(o, value)) {
+		for (int i = 0, len = 0; o->values[i]; i++)
+			len += snprintf(values + len, sizeof(values) - len, " %s", o->values[i]);
+		pr_warn("options: %s=\"%s\" is not one of:%s; ignored", o->name, value, values);
+	}
 }
 
 void options_parse(char *cmdline)
@@ -80,26 +90,20 @@ int option_set_runtime(const char *assignment)
 
 	if (!o)
 		return -EINVAL;
-	return o->runtime ? o->set(value) : -EPERM;
+	return o->runtime ? set_option(o, value) : -EPERM;
 }
+
+BOOT_CHOICE(panic_on_warn, panic_on_warn, true, "0", "1");
+
+/* One locking world so far: the option is here so that every world can be named in full. */
+static int rt;
+BOOT_CHOICE(rt, rt, false, "on");
 
 static int set_init(const char *value)
 {
 	return *value == '/' && strscpy(init_path, value, sizeof(init_path)) > 0 ? 0 : -EINVAL;
 }
-BOOT_OPTION(init, "an absolute path of less than 64 characters", set_init, false);
-
-static int set_panic_on_warn(const char *value)
-{
-	static const char *const names[] = { "0", "1", NULL };
-	int choice = option_choice(*value ? value : "1", names);
-
-	if (choice < 0)
-		return choice;
-	panic_on_warn = choice;
-	return 0;
-}
-BOOT_OPTION(panic_on_warn, "0 1", set_panic_on_warn, true);
+BOOT_OPTION(init, set_init, false, "an absolute path of less than 64 characters");
 
 static int set_loglevel(const char *value)
 {
@@ -108,11 +112,4 @@ static int set_loglevel(const char *value)
 	console_loglevel = value[0] - '0';
 	return 0;
 }
-BOOT_OPTION(loglevel, "0 to 8", set_loglevel, true);
-
-/* One locking world so far: the option is here so that every world can be named in full. */
-static int set_rt(const char *value)
-{
-	return strcmp(value, "on") ? -EINVAL : 0;
-}
-BOOT_OPTION(rt, "on", set_rt, false);
+BOOT_OPTION(loglevel, set_loglevel, true, "0 to 8");

@@ -12,22 +12,30 @@
 
 struct boot_option {
 	const char *name;
-	int (*set)(const char *value);		/* 0, or -EINVAL for a bad value */
-	const char *values;			/* for the warning and `help`: "on off" */
+	const char *const *values;		/* NULL-terminated: the words it takes ... */
+	int *choice;				/* ... and where the index of the chosen one goes; or NULL */
+	int (*set)(const char *value);		/* else this: 0, or -EINVAL for a bad value */
 	bool runtime;				/* may be set by splat_setopt() too */
 };
 
-#define BOOT_OPTION(id, _values, _set, _runtime)						\
+#define __BOOT_OPTION(id, ...)								\
 	static const struct boot_option __boot_option_##id __used __section("bootopts")	\
-		__aligned(8) = { #id, _set, _values, _runtime }
+		__aligned(8) = { #id, id##_values, __VA_ARGS__ }
 
-/* Index of @value in the NULL-terminated @names, or -EINVAL. */
-int option_choice(const char *value, const char *const names[]);
+/* Option @id takes one of these words; @variable becomes its number. The words are in id_values[]. */
+#define BOOT_CHOICE(id, variable, runtime, ...)						\
+	static const char *const id##_values[] = { __VA_ARGS__, NULL };			\
+	__BOOT_OPTION(id, &(variable), NULL, runtime)
+
+/* Option @id has a function of its own; @text says what it takes. */
+#define BOOT_OPTION(id, set, runtime, text)						\
+	static const char *const id##_values[] = { text, NULL };			\
+	__BOOT_OPTION(id, NULL, set, runtime)
 
 void options_parse(char *cmdline);			/* early: no allocation */
 int option_set_runtime(const char *assignment);	/* -EINVAL, -EPERM: at boot only */
 
-extern bool panic_on_warn;
+extern int panic_on_warn;
 extern char init_path[64];
 
 /* Words after "--", for init's argv. */

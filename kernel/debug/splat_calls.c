@@ -16,7 +16,7 @@
 #include "kernel/syscalls.h"
 #include "kernel/uapi.h"
 #include "lib/errno.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 
 static long splat_setopt(const char *user_assignment)

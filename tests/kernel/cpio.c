@@ -5,7 +5,7 @@
  */
 #include "lib/cpio.h"
 #include "lib/errno.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 #include "lib/vsprintf.h"
 

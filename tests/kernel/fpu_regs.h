@@ -15,7 +15,7 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/sched/sched.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 #include "lib/vsprintf.h"
 

@@ -13,7 +13,7 @@
 
 #include "kernel/sched/sched.h"
 #include "kernel/uapi.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 
 /* task->prio of a FIFO task: 99 is the most urgent. */
 #define PRIO_OF(fifo)	(MAX_RT_PRIO - 1 - (fifo))

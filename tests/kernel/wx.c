@@ -11,10 +11,32 @@
 #include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
 #include "kernel/task.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 
 KTEST_SUITE(wx);
+
+/* Calls fn for every kernel mapping: its address, and its rights combined over the levels. */
+static void visit(pte_t *table, int level, unsigned long base, u64 rights,
+		  void (*fn)(unsigned long addr, u64 size, u64 rights))
+{
+	for (unsigned int i = level == 3 ? 256 : 0; i < 512; i++) {
+		unsigned long addr = base + ((unsigned long)i << (PAGE_SHIFT + 9 * level));
+		u64 mine = (rights & table[i] & (PTE_RW | PTE_US)) | ((rights | table[i]) & PTE_NX);
+
+		if (!(table[i] & PTE_P))
+			continue;
+		if (level && !(table[i] & PTE_PS))
+			visit(phys_to_virt(table[i] & PTE_ADDR), level - 1, addr, mine, fn);
+		else
+			fn(addr, 1UL << (PAGE_SHIFT + 9 * level), mine);
+	}
+}
+
+static void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights))
+{
+	visit(kernel_pml4, 3, 0xffff000000000000, PTE_RW | PTE_US, fn);
+}
 
 extern char _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
 

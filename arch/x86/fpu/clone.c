@@ -19,48 +19,27 @@
 
 /* --- Options --- */
 
-static const char *const order_names[] = { "fixed", "buggy", NULL };
 static int clone_order;
+BOOT_CHOICE(fpu_clone, clone_order, true, "fixed", "buggy");
 
-static int set_fpu_clone(const char *value)
-{
-	int choice = option_choice(value, order_names);
-
-	if (choice < 0)
-		return choice;
-	clone_order = choice;
-	return 0;
-}
-BOOT_OPTION(fpu_clone, "fixed buggy", set_fpu_clone, true);
-
-static const char *const dynamic_names[] = { "auto", "off", "force", NULL };
+enum { DYNAMIC_AUTO, DYNAMIC_OFF, DYNAMIC_FORCE };
 static int dynamic;
-
-static int set_dynamic(const char *value)
-{
-	int choice = option_choice(value, dynamic_names);
-
-	if (choice < 0)
-		return choice;
-	dynamic = choice;
-	return 0;
-}
-BOOT_OPTION(dynamic, "auto off force", set_dynamic, true);
+BOOT_CHOICE(dynamic, dynamic, true, "auto", "off", "force");
 
 const char *fpu_clone_order_name(void)
 {
-	return order_names[clone_order];
+	return fpu_clone_values[clone_order];
 }
 
 const char *fpu_dynamic_name(void)
 {
-	return dynamic_names[dynamic];
+	return dynamic_values[dynamic];
 }
 
 /* "force": as on the reporter's machine, where the key was on although nothing was dynamic. */
 bool fpu_state_size_dynamic(void)
 {
-	return dynamic == 2 || (dynamic == 0 && init_fpstate.xfd);
+	return dynamic == DYNAMIC_FORCE || (dynamic == DYNAMIC_AUTO && init_fpstate.xfd);
 }
 
 /* --- fork --- */

@@ -31,31 +31,19 @@ const char *fpu_form_name(void)
 
 /* --- Choosing --- */
 
-#define WANT_AUTO	3
-static int wanted_form = WANT_AUTO;
-
-static int set_xsave(const char *value)
-{
-	static const char *const names[] = { "fxsave", "xsave", "xsaveopt", "auto", NULL };
-	int choice = option_choice(value, names);
-
-	if (choice < 0)
-		return choice;
-	wanted_form = choice;
-	return 0;
-}
-BOOT_OPTION(xsave, "auto fxsave xsave xsaveopt", set_xsave, false);
+static int wanted_form;			/* 0: the best there is; else the form's number plus 1 */
+BOOT_CHOICE(xsave, wanted_form, false, "auto", "fxsave", "xsave", "xsaveopt");
 
 void fpu_choose_form(void)
 {
 	fpu_form = cpu_has.xsaveopt ? FORM_XSAVEOPT : cpu_has.xsave ? FORM_XSAVE : FORM_FXSAVE;
-	if (wanted_form == WANT_AUTO)
+	if (!wanted_form)
 		return;
-	if (wanted_form > (int)fpu_form)
-		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s", form_names[wanted_form],
+	if (wanted_form - 1 > (int)fpu_form)
+		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s", form_names[wanted_form - 1],
 			fpu_form_name());
 	else
-		fpu_form = wanted_form;
+		fpu_form = wanted_form - 1;
 	/* Then ring 3 must not have state that FXSAVE cannot save. */
 	if (fpu_form == FORM_FXSAVE)
 		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;

@@ -206,24 +206,3 @@ u64 pgtable_nx(void)
 {
 	return nx_mask;
 }
-
-static void visit(pte_t *table, int level, unsigned long base, u64 rights,
-		  void (*fn)(unsigned long addr, u64 size, u64 rights))
-{
-	for (unsigned int i = level == 3 ? USER_ENTRIES : 0; i < ENTRIES; i++) {
-		unsigned long addr = base + ((unsigned long)i << (PAGE_SHIFT + 9 * level));
-		u64 mine = (rights & table[i] & (PTE_RW | PTE_US)) | ((rights | table[i]) & PTE_NX);
-
-		if (!(table[i] & PTE_P))
-			continue;
-		if (level && !(table[i] & PTE_PS))
-			visit(table_of(table[i]), level - 1, addr, mine, fn);
-		else
-			fn(addr, 1UL << (PAGE_SHIFT + 9 * level), mine);
-	}
-}
-
-void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights))
-{
-	visit(kernel_pml4, 3, 0xffff000000000000, PTE_RW | PTE_US, fn);
-}

@@ -60,9 +60,3 @@ u64 pgtable_nx(void);
 /* CR3. */
 void load_pml4(pte_t *pml4);
 void flush_tlb_all_local(void);
-
-/*
- * For the tests: call @fn for every kernel mapping (address, its rights PTE_RW | PTE_NX | PTE_US,
- * combined over levels).
- */
-void pgtable_for_each_kernel_mapping(void (*fn)(unsigned long addr, u64 size, u64 rights));

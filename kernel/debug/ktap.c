@@ -4,7 +4,7 @@
  * run of entries with the same suite pointer, for each suite is one file.
  */
 #include "lib/errno.h"
-#include "lib/ktap.h"
+#include "kernel/debug/ktap.h"
 #include "lib/printk.h"
 #include "lib/vsprintf.h"
 
