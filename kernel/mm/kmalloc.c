@@ -94,16 +94,17 @@ static void *kmalloc_slab(size_t size, unsigned int index)
 
 void *kmalloc(size_t size, gfp_t gfp)
 {
-	unsigned int index = bucket_index(size), order = 0;
+	unsigned int index, order = 0;
 	void *object;
 
 	if (gfp & GFP_KERNEL)
 		might_sleep();
 	if (size > KMALLOC_MAX)
 		return NULL;
+	index = bucket_index(size);
 	if (index < ARRAY_SIZE(buckets)) {
 		size = (size_t)KMALLOC_MIN << index;
-		object = kmalloc_slab(size, index);
+		object = should_fail_alloc() ? NULL : kmalloc_slab(size, index);
 	} else {
 		struct page *page;
 

@@ -129,7 +129,14 @@ static int fail_countdown;
 
 void fail_nth_alloc(int nr)
 {
-	WRITE_ONCE(fail_countdown, nr);
+	__atomic_store_n(&fail_countdown, nr, __ATOMIC_RELAXED);
+}
+
+bool should_fail_alloc(void)
+{
+	int left = READ_ONCE(fail_countdown);
+
+	return left && !(fail_countdown = left - 1);
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
@@ -140,7 +147,7 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 	if (gfp & GFP_KERNEL)
 		might_sleep();
 	flags = raw_spin_lock_irqsave(&zone_lock);
-	if (!fail_countdown || --fail_countdown)
+	if (!should_fail_alloc())
 		page = take_block(order);
 	raw_spin_unlock_irqrestore(&zone_lock, flags);
 	if (!page)

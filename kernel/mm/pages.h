@@ -73,3 +73,4 @@ u64 nr_total_pages(void);
 
 /* Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. */
 void fail_nth_alloc(int nr);
+bool should_fail_alloc(void);

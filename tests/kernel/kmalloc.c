@@ -123,6 +123,7 @@ KTEST(the_largest_size_and_one_more)
 	kfree(object);
 	KEXPECT_EQ(kmalloc(KMALLOC_MAX + 1, GFP_KERNEL), NULL);
 	KEXPECT_EQ(kmalloc(4 * KMALLOC_MAX, GFP_KERNEL), NULL);
+	KEXPECT_EQ(kmalloc(-1UL, GFP_KERNEL), NULL);
 	KEXPECT_EQ(nr_free_pages(), before);
 }
 
