@@ -7,7 +7,8 @@ B := build
 # --- Toolchain: the host's own if it is x86-64, else a cross compiler found by its prefix.
 ifndef CROSS
 ifeq ($(filter x86_64-%linux% x86_64-linux%,$(shell gcc -dumpmachine 2>/dev/null)),)
-CROSS := $(firstword $(foreach p,x86_64-elf- x86_64-linux-gnu-,$(if $(shell command -v $(p)gcc),$(p))))
+PREFIXES := x86_64-elf- x86_64-linux-gnu-
+CROSS := $(firstword $(foreach p,$(PREFIXES),$(if $(shell command -v $(p)gcc),$(p))))
 endif
 endif
 CC := $(CROSS)gcc
@@ -16,13 +17,15 @@ NM := $(CROSS)nm
 OBJCOPY := $(CROSS)objcopy
 
 WARN := -Wall -Wextra -Wno-unused-parameter $(if $(CI),-Werror)
-KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -mpreferred-stack-boundary=3 \
+KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+	-mgeneral-regs-only -mpreferred-stack-boundary=3 \
 	-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing -fno-common \
-	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables $(WARN) -I. -I$B/include
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	$(WARN) -I. -I$B/include
 KASFLAGS := -g -I. -I$B/include -Wa,--fatal-warnings
 
-KSRC := $(sort $(wildcard boot/*.[cS] arch/x86/*.[cS] arch/x86/*/*.[cS] kernel/*.c kernel/*/*.c lib/*.c \
-	tests/kernel/*.c))
+KSRC := $(sort $(wildcard boot/*.[cS] arch/x86/*.[cS] arch/x86/*/*.[cS] kernel/*.c kernel/*/*.c \
+	lib/*.c tests/kernel/*.c))
 KOBJ := $(KSRC:%=$B/%.o)
 KERNEL := $B/splat.elf
 ASM_OFFSETS := $B/include/asm-offsets.h
@@ -48,7 +51,7 @@ $(ASM_OFFSETS): arch/x86/asm-offsets.c.in
 	$(Q)sed -n 's/^\t*->\([A-Z_0-9]*\) \$$*\([-0-9]*\).*/#define \1 \2/p' $B/asm-offsets.s > $@
 -include $B/asm-offsets.d
 
-# Linked twice: the symbol table of the first link becomes part of the second (text does not move by it).
+# Linked twice: the symbol table of the first link becomes part of the second. No text moves by it.
 $B/kallsyms.%.o: $B/kallsyms.%.S
 	$(Q)$(CC) -c -o $@ $<
 $B/kallsyms.0.S: scripts/kallsyms.awk
@@ -56,7 +59,8 @@ $B/kallsyms.0.S: scripts/kallsyms.awk
 	$(Q)awk -f $< </dev/null >$@
 $B/kallsyms.1.S: scripts/kallsyms.awk $B/splat.0.elf
 	$(Q)$(NM) -n $B/splat.0.elf | awk -f $< >$@
-LINK = $(LD) -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld -o $@ $(filter %.o,$^)
+LINK = $(LD) -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld -o $@ \
+	$(filter %.o,$^)
 $B/splat.0.elf: $(KOBJ) $B/kallsyms.0.o linker.ld
 	$(Q)$(LINK)
 $(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld

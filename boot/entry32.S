@@ -21,7 +21,7 @@
 	.globl	boot_pvh32, boot_entry32
 
 boot_pvh32:
-	movl	$0x336ec578, %eax		/* the magic of PVH's start info, as if handed over */
+	movl	$0x336ec578, %eax		/* PVH's magic, as if handed over */
 
 boot_entry32:
 	cli
@@ -148,6 +148,6 @@ boot_pdpt:		.skip 4096
 boot_pdpt_kernel:	.skip 4096
 boot_pd:		.skip 4 * 4096
 	.globl	boot_stack_guard, boot_stack, boot_stack_top
-boot_stack_guard:	.skip 4096			/* not mapped once the kernel has its tables */
+boot_stack_guard:	.skip 4096			/* unmapped by pgtable_init() */
 boot_stack:		.skip THREAD_SIZE
 boot_stack_top:

@@ -13,7 +13,7 @@
 struct boot_option {
 	const char *name;
 	const char *const *values;		/* NULL-terminated: the words it takes ... */
-	int *choice;				/* ... and where the index of the chosen one goes; or NULL */
+	int *choice;				/* ... and where the chosen one's index goes, or NULL */
 	int (*set)(const char *value);		/* else this: 0, or -EINVAL for a bad value */
 	bool runtime;				/* may be set by splat_setopt() too */
 };
@@ -22,7 +22,7 @@ struct boot_option {
 	static const struct boot_option __boot_option_##id __used __section("bootopts")	\
 		__aligned(8) = { #id, id##_values, __VA_ARGS__ }
 
-/* Option @id takes one of these words; @variable becomes its number. The words are in id_values[]. */
+/* Option @id takes one of these words (id_values[]); @variable becomes its number. */
 #define BOOT_CHOICE(id, variable, runtime, ...)						\
 	static const char *const id##_values[] = { __VA_ARGS__, NULL };			\
 	__BOOT_OPTION(id, &(variable), NULL, runtime)

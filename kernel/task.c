@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The end of a task_struct: who drops the last reference frees it and what it holds. Never sleeps: the
- * scheduler does it for a task that has just left its stack for ever.
+ * The end of a task_struct: who drops the last reference frees it and what it holds. Never sleeps:
+ * the scheduler does it for a task that has just left its stack for ever.
  */
 #include "kernel/task.h"
 #include "arch/x86/mm/fault.h"

@@ -5,6 +5,9 @@ Golden files: text that must come out exactly so, but for what changes from buil
 In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size
 (+0x17/0xb0 without the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal
 number. All else is literal.
+
+Entries with "? " are no part of the report: they are words that happened to lie on the stack, and
+another compiler leaves others. They are left out on both sides.
 """
 import re
 
@@ -24,8 +27,16 @@ def line_matches(golden, line):
     return re.fullmatch(pattern, line) is not None
 
 
+UNCONFIRMED = re.compile(r"\[[^]]*\]  \? ")
+
+
+def confirmed(lines):
+    return [line for line in lines if not UNCONFIRMED.match(line)]
+
+
 def compare(golden, lines):
     """Compares two lists of lines. Returns what differs first, as text; "" if nothing does."""
+    golden, lines = confirmed(golden), confirmed(lines)
     for number in range(max(len(golden), len(lines))):
         want = golden[number] if number < len(golden) else "(nothing more)"
         got = lines[number] if number < len(lines) else "(nothing more)"

@@ -5,10 +5,12 @@ run`, `make debug`, and the scripts. Each is a function; what it raises with exp
 failure.
 """
 import json
+import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +25,10 @@ TESTS = []                              # (name, function, part of `make check`)
 
 class Failure(Exception):
     """The test's verdict, with its reason."""
+
+
+class Skip(Exception):
+    """The test cannot be made here, with its reason."""
 
 
 def test(name, check=True):
@@ -76,11 +82,11 @@ def make_demo():
            f"make demo with a bug: exit status {code}")
 
 
-def splat_golden(name, path):
-    """A test that the demonstration prints the report in @path, line by line."""
+def splat_golden(name, path, append="init=/bin/demo"):
+    """A test that this world prints the report in @path, line by line."""
     def compare():
         want = golden.read(path)
-        code, output = machine.boot(name, "init=/bin/demo")
+        code, output = machine.boot(name, append)
         expect_code(code, machine.PASS, output)
         got = golden.block(ktap.clean(output), want[0])
         expect(got, f"no line is as the first of {path}: {want[0]}")
@@ -91,6 +97,21 @@ def splat_golden(name, path):
 
 splat_golden("splat-golden", "tests/golden/splat-buggy.txt")
 splat_golden("splat-golden-contended", "tests/golden/splat-contended.txt")
+splat_golden("splat-golden-mutex", "tests/golden/splat-mutex.txt",
+             "init=/tests/testrun -- k/might_sleep")
+splat_golden("splat-golden-kmalloc", "tests/golden/splat-kmalloc.txt",
+             "init=/tests/testrun -- k/might_sleep")
+
+
+@test("splat-names-who-disabled-preemption")
+def splat_names_the_culprit():
+    """The address that disabled preemption lies on the stack, too: Linux's report shows it so."""
+    _, output = machine.boot("splat-culprit", "init=/bin/demo")
+    report = golden.block(ktap.clean(output), golden.read("tests/golden/splat-buggy.txt")[0])
+    where = [re.search(r"fpu_clone_buggy\+0x\w+/0x\w+", line).group() for line in report
+             if "fpu_clone_buggy" in line]
+    expect(len(where) >= 3, "the report does not name fpu_clone_buggy three times")
+    expect(any(" ? " + where[0] in line for line in report), f"no entry says ? {where[0]}")
 
 
 @test("golden-matcher")
@@ -260,6 +281,28 @@ def run_pvh():
     typed_session()
 
 
+@test("nmi")
+def nmi():
+    """QEMU's monitor sends an NMI into the idle machine: it is reported, and the shell goes on."""
+    terminal = Terminal(["make", "run"])
+    try:
+        terminal.read_until("$ ")
+        terminal.type("\x01c")
+        terminal.read_until("(qemu) ")
+        terminal.type("nmi\r")
+        terminal.read_until("NMI received on CPU 0")
+        terminal.type("\x01c")
+        terminal.type("echo still here\r")
+        terminal.read_until("\nstill here")
+        terminal.type("exit\r")
+        code = terminal.end()
+    except BaseException:
+        machine.end(terminal.process, signal.SIGTERM)
+        terminal.end()
+        raise
+    expect(code == 0, f"make run: exit status {code}")
+
+
 @test("run-grub")
 def run_grub():
     typed_session("BOOT=grub", "APPEND=rt=on")
@@ -382,3 +425,25 @@ def compile_commands():
     code, output = machine.run(["sh", "-c", entry["command"] + " -fsyntax-only"],
                                machine.LOGS + "/compdb.log")
     expect(code == 0, output)
+
+
+# --- What a compiler can say ---
+
+@test("thread-safety")
+def thread_safety():
+    """clang's -Wthread-safety refuses the buggy order, and has no other complaint."""
+    if not shutil.which("clang"):
+        raise Skip("no clang")
+    with open("compile_commands.json", encoding="utf-8") as file:
+        sources = [entry["file"] for entry in json.load(file)]
+    sources = [name for name in sources if name.endswith(".c") and name.startswith(
+        ("boot/", "arch/", "kernel/", "lib/"))]
+    expect("arch/x86/fpu/clone.c" in sources, "compile_commands.json has no kernel sources")
+    done = subprocess.run(
+        ["clang", "-fsyntax-only", "-Wall", "-Wextra", "-Wthread-safety", "-Wno-unused-parameter",
+         "-std=gnu11", "-ffreestanding", "-mgeneral-regs-only", "-I.", "-Ibuild/include", *sources],
+        capture_output=True, text=True, check=False)
+    found = [line for line in done.stderr.splitlines() if re.search(r"warning:|error:", line)]
+    expect(len(found) == 1 and found[0].startswith("arch/x86/fpu/clone.c") and
+           "cannot call function 'fpu_inherit_perms' while context 'preempt_off' is held"
+           in found[0], "clang says:\n" + "\n".join(found))

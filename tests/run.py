@@ -57,6 +57,8 @@ def single(name, function):
         text = function()
     except (host.Failure, OSError, ValueError, LookupError) as error:
         text = str(error) or repr(error)
+    except host.Skip as reason:
+        return [ktap.Result(name, ktap.SKIPPED, str(reason))]
     return [ktap.Result(name, ktap.FAILED if text else ktap.OK, text or "")]
 
 

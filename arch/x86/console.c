@@ -26,6 +26,7 @@ void console_init(void)
 	outb(UART_IER, 0);
 	outb(UART_LCR, 0x03);		/* 8 bits, no parity, one stop bit */
 	outb(UART_FCR, 0x07);		/* FIFOs on and empty */
+	(void)inb(UART_DATA);		/* or what was typed too early blocks the line for good */
 	outb(UART_MCR, 0x03);		/* DTR, RTS */
 }
 

@@ -32,7 +32,9 @@ struct unwind {
 	const struct pt_regs *regs;	/* an entry frame at this place, or NULL */
 };
 
-/* The stack that @sp is on: found by address, for current may be wrong in the middle of a switch. */
+/*
+ * The stack that @sp is on: found by address, for current may be wrong in the middle of a switch.
+ */
 static bool find_stack(unsigned long sp, struct stack_range *range)
 {
 	static const char *const names[NR_IST] = { "#DF", "NMI" };

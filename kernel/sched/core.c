@@ -151,8 +151,8 @@ void schedule(void)
 }
 
 /*
- * The last switch of a task. State and switch must not come apart: preempted between the two, the task
- * would still be queued, and finish_task_switch() would free it all the same.
+ * The last switch of a task. State and switch must not come apart: preempted between the two, the
+ * task would still be queued, and finish_task_switch() would free it all the same.
  */
 void do_task_dead(void)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Changing how urgent a task is of itself. It may wait for a lock: then its place there, and what the
- * lock's owner inherits, change as well. So this stands above the locks, the rest of the scheduler below.
+ * Changing how urgent a task is of itself. It may wait for a lock: then its place there, and what
+ * the lock's owner inherits, change as well. So this stands above the locks, the rest of the
+ * scheduler below.
  */
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"

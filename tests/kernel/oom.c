@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Out of memory in fork and exec: each allocation on the way fails once, and each time the caller gets -ENOMEM, nothing
- * is left behind and nothing of the parent's is lost.
+ * Out of memory in fork and exec: each allocation on the way fails once, and each time the caller
+ * gets -ENOMEM, nothing is left behind and nothing of the parent's is lost.
  */
 #include "kernel/debug/ktap.h"
 #include "kernel/exec.h"

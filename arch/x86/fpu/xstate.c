@@ -40,8 +40,8 @@ void fpu_choose_form(void)
 	if (!wanted_form)
 		return;
 	if (wanted_form - 1 > (int)fpu_form)
-		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s", form_names[wanted_form - 1],
-			fpu_form_name());
+		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s",
+			form_names[wanted_form - 1], fpu_form_name());
 	else
 		fpu_form = wanted_form - 1;
 	/* Then ring 3 must not have state that FXSAVE cannot save. */

@@ -85,7 +85,8 @@ static void unmap_kernel_page(const void *addr)
 
 void pgtable_init(void)
 {
-	extern char boot_stack_guard[], _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
+	extern char _stext[], _etext[], _srodata[], _erodata[], _sdata[], _kernel_end[];
+	extern char boot_stack_guard[];
 	u64 ro_start = virt_to_phys(_stext), ro_end = ALIGN_DOWN(virt_to_phys(_sdata), LARGE_PAGE);
 	u64 top = ALIGN_UP(max(early_max_ram(), BIT(32)), LARGE_PAGE);
 

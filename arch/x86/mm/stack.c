@@ -7,7 +7,7 @@
 #include "arch/x86/layout.h"
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/pgtable.h"
-#include "kernel/locking/rtmutex.h"
+#include "kernel/locking/raw_spinlock.h"
 #include "kernel/mm/pages.h"
 #include "kernel/task.h"
 
@@ -15,25 +15,31 @@
 #define MAX_SLOTS	((STACK_AREA_END - STACK_AREA) / SLOT_SIZE)
 
 static raw_spinlock_t stack_lock;
-static void *free_stacks;			/* linked through their first word; stack_lock */
-static mutex_t grow_lock = MUTEX_INIT;
-static unsigned int nr_slots;			/* ever mapped; grow_lock */
+static void *free_stacks;			/* linked through their first word */
+static unsigned int nr_slots;			/* ever mapped */
 
 static void *slot_stack(unsigned int slot)
 {
 	return (void *)(STACK_AREA + slot * SLOT_SIZE + SLOT_SIZE - THREAD_SIZE);
 }
 
-/* What an earlier try that ran out of memory has mapped is still there. */
-static void *map_stack(void *stack)
+/*
+ * The next slot, if there is memory for it; else what could be mapped is there for the next try.
+ * stack_lock held.
+ */
+static void *map_next_slot(void)
 {
+	void *stack = slot_stack(nr_slots);
+
+	if (nr_slots == MAX_SLOTS)
+		return NULL;
 	for (void *at = stack; at < stack + THREAD_SIZE; at += PAGE_SIZE) {
 		pte_t *pte = pgtable_pte(kernel_pml4, (unsigned long)at, false);
 		void *page;
 
 		if (pte && (*pte & PTE_P))
 			continue;
-		page = get_free_page(GFP_KERNEL);
+		page = get_free_page(GFP_ATOMIC);
 		if (!page)
 			return NULL;
 		if (kernel_map_page((unsigned long)at, virt_to_phys(page), PTE_RW | PTE_NX)) {
@@ -41,18 +47,7 @@ static void *map_stack(void *stack)
 			return NULL;
 		}
 	}
-	return stack;
-}
-
-static void *map_new_stack(void)
-{
-	void *stack = NULL;
-
-	mutex_lock(&grow_lock);
-	if (nr_slots < MAX_SLOTS)
-		stack = map_stack(slot_stack(nr_slots));
-	nr_slots += stack != NULL;
-	mutex_unlock(&grow_lock);
+	nr_slots++;
 	return stack;
 }
 
@@ -63,9 +58,9 @@ void *alloc_kernel_stack(void)
 
 	if (stack)
 		free_stacks = *(void **)stack;
+	else
+		stack = map_next_slot();
 	raw_spin_unlock_irqrestore(&stack_lock, flags);
-	if (!stack)
-		stack = map_new_stack();
 	if (stack)
 		*(unsigned long *)stack = STACK_END_MAGIC;
 	return stack;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Which address space this CPU has loaded, and who still needs its top-level table. Never sleeps. */
+/*
+ * Which address space this CPU has loaded, and who still needs its top-level table. Never sleeps.
+ */
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
