@@ -237,6 +237,30 @@ static inline void own_in_memory(struct task_struct *intruder)
 	fpregs_unlock();
 }
 
+/* --- The ways into and out of the registers, counted --- */
+
+/* The way to ring 3, and how many loads that took. */
+static inline unsigned int restores_to_user(void)
+{
+	unsigned int before = this_cpu_read(fpu_restores);
+
+	fpregs_lock();
+	switch_fpu_return();
+	fpregs_unlock();
+	return this_cpu_read(fpu_restores) - before;
+}
+
+/* The saves that a switch away from @prev takes. */
+static inline unsigned int saves_to_leave(struct task_struct *prev)
+{
+	unsigned int before = this_cpu_read(fpu_saves);
+
+	fpregs_lock();
+	switch_fpu_prepare(prev, smp_processor_id());
+	fpregs_unlock();
+	return this_cpu_read(fpu_saves) - before;
+}
+
 /* --- A test's frame --- */
 
 /* A user task that never runs: initial image, flag set, not valid. To be kfree()d. */

@@ -24,16 +24,6 @@ static u32 read_mxcsr(void)
 	return mxcsr;
 }
 
-static unsigned int restores_to_user(void)
-{
-	unsigned int before = this_cpu_read(fpu_restores);
-
-	fpregs_lock();
-	switch_fpu_return();
-	fpregs_unlock();
-	return this_cpu_read(fpu_restores) - before;
-}
-
 /* fails with: kernel_fpu_begin() without save_fpregs_to_fpstate() */
 KTEST(live_registers_survive_a_section)
 {

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Priority inheritance: the owner of a lock runs at the priority of the most urgent task that waits
+ * for it, and no longer than that. The scenarios of Pintos's "priority-donate" tests, and more.
+ */
+#include "tests/kernel/any_lock.h"
+
+KTEST_SUITE(rtmutex_donation);
+
+/* --- No contention --- */
+
+/* fails with: try_to_take_rt_mutex() instead of the fast path, without fixup_rt_mutex_waiters() */
+static void a_free_lock_is_taken_and_given(struct ktest_run *kt, enum kind kind)
+{
+	locks_init(kind);
+	KEXPECT(!rt_mutex_base_is_locked(base(0)));
+	take(0);
+	KEXPECT(rt_mutex_base_is_locked(base(0)));
+	KEXPECT_EQ(base(0)->owner, (u64)current);
+	take(1);
+	release(0);			/* not in the order of taking */
+	KEXPECT_EQ(rt_mutex_owner(base(0)), NULL);
+	KEXPECT_EQ(rt_mutex_owner(base(1)), current);
+	release(1);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(a_free_lock_is_taken_and_given)
+
+/* --- Donation --- */
+
+/* fails with: task_blocks_on_rt_mutex() not adjusting the owner's priority */
+static void donate_one(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+	u64 boosts = this_cpu()->rq->nr_boosts, waits = this_cpu()->rq->nr_lock_waits;
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], 20);
+	KEXPECT(thread_is_blocked_on(&threads[0], base(0)));
+	KEXPECT(rt_mutex_has_waiters(base(0)));
+	KEXPECT_EQ(base(0)->owner, (u64)current | RT_MUTEX_HAS_WAITERS);
+	EXPECT_OWN_PRIO(20);
+	KEXPECT_EQ(current->normal_prio, PRIO_OF(10));
+	KEXPECT_GE(this_cpu()->rq->nr_boosts - boosts, 1);
+	KEXPECT_GE(this_cpu()->rq->nr_lock_waits - waits, 1);
+	log_mark('1');
+	release(0);
+	log_mark('2');
+	EXPECT_OWN_PRIO(10);
+	EXPECT_LOG("1a2");
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(donate_one)
+
+/* fails with: rt_mutex_slowunlock() going back to normal_prio whoever else waits */
+static void donate_multiple(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "b");
+	take(7);
+	take(0);
+	thread_start(&threads[0], 15);
+	EXPECT_OWN_PRIO(15);
+	thread_start(&threads[1], 20);
+	EXPECT_OWN_PRIO(20);
+	log_mark('1');
+	release(7);
+	EXPECT_OWN_PRIO(15);		/* a's, not all the way down */
+	log_mark('2');
+	release(0);
+	EXPECT_OWN_PRIO(10);
+	log_mark('3');
+	EXPECT_LOG("1b2a3");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(donate_multiple)
+
+/* fails with: rt_mutex_slowunlock() taking the most urgent waiter of any lock out of pi_waiters */
+static void donate_multiple2(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "b");
+	thread_make(kt, &threads[2], mark, NULL, "c");
+	take(7);
+	take(0);
+	thread_start(&threads[0], 13);
+	EXPECT_OWN_PRIO(13);
+	thread_start(&threads[2], 12);
+	thread_start(&threads[1], 15);
+	EXPECT_OWN_PRIO(15);
+	release(0);			/* a may go on, but b's loan keeps us in front */
+	EXPECT_OWN_PRIO(15);
+	log_mark('1');
+	release(7);
+	EXPECT_OWN_PRIO(10);
+	log_mark('2');
+	EXPECT_LOG("1bac2");
+	for (int i = 0; i < 3; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(donate_multiple2)
+
+/* A middle task: has the upper lock, needs the lower one. */
+static void take_both(struct thread *self)
+{
+	take(7);
+	take(0);
+	log_mark(self->mark);
+	release(0);
+	release(7);
+	log_mark(self->mark + 'A' - 'a');
+}
+
+/* fails with: task_blocks_on_rt_mutex() not walking on from an owner that is blocked itself */
+static void donate_nest(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_both, NULL, "m");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
+	take(0);
+	thread_start(&threads[0], 15);
+	EXPECT_OWN_PRIO(15);
+	thread_start(&threads[1], 20);
+	EXPECT_OWN_PRIO(20);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(20));
+	log_mark('1');
+	release(0);
+	EXPECT_OWN_PRIO(10);
+	log_mark('2');
+	EXPECT_LOG("1mhM2");
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(donate_nest)
+
+static struct thread others[LOCKS];
+
+/* Link @arg of the chain: holds its own lock, waits for the one below. */
+static void chain_link(struct thread *self)
+{
+	long i = (long)self->arg;
+
+	take(i);
+	take(i - 1);
+	log_mark('0' + i);
+	self->result = current->prio;
+	release(i - 1);
+	self->seen = current->prio;
+	release(i);
+	log_mark('a' + i);
+}
+
+/* fails with: a walk that ends after a few steps */
+static void donate_chain(struct ktest_run *kt, enum kind kind)
+{
+	enum { LINKS = LOCKS - 1 };
+	RUN_AS_FIFO(1);
+
+	locks_init(kind);
+	for (long i = 1; i <= LINKS; i++) {
+		thread_make(kt, &threads[i], chain_link, LOCK(i), "link");
+		thread_make(kt, &others[i], mark, NULL, "link");
+		others[i].mark = 'A' + i;
+	}
+	take(0);
+	for (int i = 1; i <= LINKS; i++) {
+		thread_start(&threads[i], 3 * i);
+		EXPECT_OWN_PRIO(3 * i);
+		thread_start(&others[i], 3 * i - 1);	/* gets the CPU when link i is done */
+	}
+	for (int i = 1; i <= LINKS; i++)
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(3 * LINKS));
+	release(0);
+	EXPECT_OWN_PRIO(1);
+	EXPECT_LOG("1234567hHgGfFeEdDcCbB");
+	for (int i = 1; i <= LINKS; i++) {
+		/* All took their lower lock at the top priority, and kept it until the other. */
+		KEXPECT_EQ(threads[i].result, PRIO_OF(3 * LINKS));
+		KEXPECT_EQ(threads[i].seen, PRIO_OF(3 * LINKS));
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(3 * i));
+		thread_end(&threads[i]);
+		thread_end(&others[i]);
+	}
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(donate_chain)
+
+/* fails with: sched_setscheduler() setting prio = normal_prio */
+static void donate_lower(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], 20);
+	EXPECT_OWN_PRIO(20);
+	set_own_fifo(5);
+	EXPECT_OWN_PRIO(20);
+	KEXPECT_EQ(current->normal_prio, PRIO_OF(5));
+	set_own_fifo(0);
+	EXPECT_OWN_PRIO(20);
+	set_own_fifo(6);
+	log_mark('1');
+	release(0);
+	EXPECT_OWN_PRIO(6);
+	log_mark('2');
+	EXPECT_LOG("1a2");
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(donate_lower)
+
+/* fails with: rt_mutex_setprio() taking the maximum of the two numbers */
+static void raise_while_boosted(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], 20);
+	set_own_fifo(15);
+	EXPECT_OWN_PRIO(20);
+	set_own_fifo(30);
+	EXPECT_OWN_PRIO(30);
+	release(0);
+	EXPECT_OWN_PRIO(30);		/* a may have the lock, but not the CPU */
+	log_mark('1');
+	set_own_fifo(10);
+	log_mark('2');
+	EXPECT_LOG("1a2");
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(raise_while_boosted)
+
+/* fails with: rt_mutex_adjust_pi() going one step only */
+static void a_change_travels_along_the_chain(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_both, NULL, "m");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
+	take(0);
+	thread_start(&threads[0], 15);
+	thread_start(&threads[1], 20);
+	thread_set_fifo(&threads[1], 30);
+	EXPECT_OWN_PRIO(30);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(30));
+	thread_set_fifo(&threads[1], 12);
+	EXPECT_OWN_PRIO(15);		/* m's own */
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	release(0);
+	EXPECT_OWN_PRIO(10);
+	EXPECT_LOG("mMh");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(a_change_travels_along_the_chain)
+
+/* --- The owner is runnable, or is another one --- */
+
+static struct completion may_release;
+
+static void hold_until_told(struct thread *self)
+{
+	take(0);
+	wait_for_completion(&may_release);
+	log_mark(self->mark);
+	release(0);
+	log_mark(self->mark + 'A' - 'a');
+}
+
+/* fails with: set_prio() changing a queued task's number and not its place */
+static void a_runnable_owner_moves_in_the_run_queue(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(kind);
+	init_completion(&may_release);
+	thread_run(kt, &threads[0], hold_until_told, NULL, "o", 12);
+	set_own_fifo(40);
+	complete(&may_release);				/* the owner is queued at 12, */
+	thread_run(kt, &threads[1], mark, NULL, "m", 20);	/* behind this one */
+	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", 30);
+	log_mark('1');
+	set_own_fifo(10);				/* h blocks, and lends the owner its 30 */
+	log_mark('2');
+	EXPECT_LOG("1ohmO2");
+	for (int i = 0; i < 3; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+
+KTEST(mutex_a_runnable_owner_moves_in_the_run_queue)
+{
+	a_runnable_owner_moves_in_the_run_queue(kt, MUTEX);
+}
+
+static void preempted_while_holding(struct thread *self)
+{
+	take(0);
+	log_mark(self->mark);
+	set_own_fifo(5);			/* below the test: it goes on here */
+	log_mark(self->mark);
+	release(0);
+	log_mark(self->mark + 'A' - 'a');
+}
+
+/* The same without a mutex: the owner of a spinlock_t must not sleep, but it may be preempted. */
+KTEST(spinlock_a_runnable_owner_moves_in_the_run_queue)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(SPINLOCK);
+	thread_run(kt, &threads[0], preempted_while_holding, NULL, "o", 20);
+	log_mark('1');
+	set_own_fifo(40);
+	thread_run(kt, &threads[1], mark, NULL, "m", 20);
+	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", 30);
+	set_own_fifo(4);
+	log_mark('2');
+	EXPECT_LOG("o1ohmO2");
+	for (int i = 0; i < 3; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+
+/* fails with: try_to_take_rt_mutex() not making the remaining top waiter the new owner's lender */
+KTEST(the_new_owner_inherits_from_those_who_still_wait)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(MUTEX);
+	init_completion(&may_release);
+	thread_make(kt, &threads[0], hold_until_told, NULL, "o");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "w");
+	take(0);
+	thread_start(&threads[1], 15);
+	thread_start(&threads[0], 20);
+	release(0);				/* to o, who waits for our word */
+	EXPECT_OWN_PRIO(10);
+	KEXPECT_EQ(rt_mutex_owner(base(0)), threads[0].task);
+	KEXPECT(thread_is_blocked_on(&threads[1], base(0)));
+	thread_set_fifo(&threads[0], 5);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	complete(&may_release);
+	log_mark('1');
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(5));
+	EXPECT_LOG("ow1");
+	set_own_fifo(1);
+	EXPECT_LOG("ow1O");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+
+/* fails with: sched_fork() giving the child the parent's prio */
+KTEST(a_loan_is_not_inherited)
+{
+	RUN_AS_FIFO(10);
+
+	locks_init(MUTEX);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], 20);
+	EXPECT_OWN_PRIO(20);
+	thread_make(kt, &threads[1], mark, NULL, "c");
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(10));
+	if (threads[1].task) {
+		KEXPECT(rb_empty_cached(&threads[1].task->pi_waiters));
+		KEXPECT_EQ(threads[1].task->pi_blocked_on, NULL);
+	}
+	release(0);
+	thread_start(&threads[1], 20);
+	EXPECT_LOG("ac");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
