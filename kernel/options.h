@@ -13,7 +13,7 @@
 struct boot_option {
 	const char *name;
 	const char *const *values;		/* NULL-terminated: the words it takes ... */
-	int *choice;				/* ... and where the chosen one's index goes, or NULL */
+	int *choice;				/* ... and where its index goes; or NULL */
 	int (*set)(const char *value);		/* else this: 0, or -EINVAL for a bad value */
 	bool runtime;				/* may be set by splat_setopt() too */
 };

@@ -25,8 +25,9 @@ void console_init(void)
 	outb(UART_DATA, 1);
 	outb(UART_IER, 0);
 	outb(UART_LCR, 0x03);		/* 8 bits, no parity, one stop bit */
-	outb(UART_FCR, 0x07);		/* FIFOs on and empty */
-	(void)inb(UART_DATA);		/* or what was typed too early blocks the line for good */
+	/* Switching the FIFOs on empties them. If somebody has typed already, do without. */
+	if (!(inb(UART_LSR) & LSR_RX_READY))
+		outb(UART_FCR, 0x01);
 	outb(UART_MCR, 0x03);		/* DTR, RTS */
 }
 
