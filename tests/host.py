@@ -4,6 +4,7 @@ Tests on the host's side: the demonstration's text, boots that must fail with on
 run`, `make debug`, and the scripts. Each is a function; what it raises with expect() is its
 failure.
 """
+import contextlib
 import json
 import json
 import os
@@ -253,10 +254,25 @@ class Terminal:
             os.close(self.master)
 
 
-def typed_session(*choice, menu=False):
-    """`make run`, and a few commands typed at its shell."""
+@contextlib.contextmanager
+def session(*choice):
+    """`make run` on a terminal; the caller types, and last of all leaves the shell."""
     terminal = Terminal(["make", "run", *choice])
     try:
+        yield terminal
+        terminal.type("exit\r")
+        terminal.read_until("init exited with status 0")
+    except BaseException:
+        machine.end(terminal.process, signal.SIGTERM)
+        terminal.end()
+        raise
+    code = terminal.end()
+    expect(code == 0, f"make run: exit status {code}")
+
+
+def typed_session(*choice, menu=False):
+    """A few commands typed at the shell."""
+    with session(*choice) as terminal:
         if menu:
             terminal.read_until("Splat: the demo")
             terminal.type("\r")
@@ -266,14 +282,6 @@ def typed_session(*choice, menu=False):
             terminal.type(command + "\r")
             text = terminal.read_until("\n$ ")
             expect(answer in text, f"{command}: {text}")
-        terminal.type("exit\r")
-        terminal.read_until("init exited with status 0")
-        code = terminal.end()
-    except BaseException:
-        machine.end(terminal.process, signal.SIGTERM)
-        terminal.end()
-        raise
-    expect(code == 0, f"make run: exit status {code}")
 
 
 @test("run")
@@ -284,8 +292,7 @@ def run_pvh():
 @test("nmi")
 def nmi():
     """QEMU's monitor sends an NMI into the idle machine: it is reported, and the shell goes on."""
-    terminal = Terminal(["make", "run"])
-    try:
+    with session() as terminal:
         terminal.read_until("$ ")
         terminal.type("\x01c")
         terminal.read_until("(qemu) ")
@@ -294,13 +301,15 @@ def nmi():
         terminal.type("\x01c")
         terminal.type("echo still here\r")
         terminal.read_until("\nstill here")
-        terminal.type("exit\r")
-        code = terminal.end()
-    except BaseException:
-        machine.end(terminal.process, signal.SIGTERM)
-        terminal.end()
-        raise
-    expect(code == 0, f"make run: exit status {code}")
+
+
+@test("typed-ahead")
+def typed_ahead():
+    """What is typed before the kernel has its console must reach the shell."""
+    done = subprocess.run(["make", "run"], env=machine.environment(), input="echo early\nexit\n",
+                          capture_output=True, text=True, timeout=60, check=False)
+    expect("\nearly\n" in done.stdout and done.returncode == 0,
+           f"exit status {done.returncode}\n{done.stdout[-300:]}")
 
 
 @test("run-grub")
