@@ -97,7 +97,6 @@ void do_exit(int code)
 		       preempt_count());
 		preempt_count_set(0);
 	}
-	task->flags |= PF_EXITING;
 	task->exit_code = code;
 	exit_files(task);
 	exit_mm();

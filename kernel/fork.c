@@ -182,7 +182,7 @@ static int check_flags(unsigned long flags)
 
 static void set_identity(struct task_struct *child, const struct kernel_clone_args *args)
 {
-	child->flags &= ~(PF_KTHREAD | PF_IDLE | PF_EXITING);
+	child->flags &= ~(PF_KTHREAD | PF_IDLE);
 	if (args->kthread)
 		child->flags |= PF_KTHREAD;
 	if (args->name)

@@ -31,7 +31,6 @@
 
 /* task->flags, written by the task itself or before it runs */
 #define PF_IDLE			0x00000002
-#define PF_EXITING		0x00000004
 #define PF_KTHREAD		0x00200000
 
 /* task->thread_flags, set and cleared atomically: bit numbers */

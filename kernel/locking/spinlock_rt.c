@@ -26,7 +26,7 @@ void spin_lock_init(spinlock_t *lock)
 /*
  * The caller's state is put aside: code that says set_current_state(); spin_lock(); ...; schedule()
  * must neither lose the state nor a wake-up that comes while it waits here. A normal wake-up finds
- * saved_state and sets it to RUNNING (try_to_wake_up()); only the unlocker's, with exactly
+ * saved_state and sets it to RUNNING (wake_up_state()); only the unlocker's, with exactly
  * TASK_RTLOCK_WAIT, wakes us.
  */
 static void save_state(void)

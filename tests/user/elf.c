@@ -51,6 +51,8 @@ static void try_file(const char *path, const char *name)
 		good = ran;
 	else if (starts_with(name, "ENOEXEC-"))
 		good = status == EXITED(ERROR_BASE + ENOEXEC);
+	else if (starts_with(name, "EINVAL-"))	/* to return to there would fault in ring 0 */
+		good = status == EXITED(ERROR_BASE + EINVAL);
 	else if (starts_with(name, "REFUSED-"))
 		good = refused;
 	else

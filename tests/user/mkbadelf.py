@@ -7,6 +7,7 @@ For tests/user/elf.c. GOOD must exit with 0 when run without arguments. What exe
 variant stands first in its name:
   RUNS      it runs and exits with 0
   ENOEXEC   execve returns this error
+  EINVAL    execve returns EINVAL: the return to ring 3 itself would fault (not so on Linux)
   REFUSED   execve returns some error, or a signal ends the process when its old program is gone
   ANY       one of all these; Linux is more lenient here than it needs to be
 """
@@ -132,8 +133,8 @@ VARIANTS = {
     "REFUSED-entry-0": lambda e: e.h("entry", 0),
     "REFUSED-entry-outside": lambda e: e.h("entry", 0x70000000),
     "REFUSED-entry-in-data": lambda e: e.h("entry", e.p(e.writable(), "vaddr")),
-    "REFUSED-entry-in-kernel": lambda e: e.h("entry", 0xffffffff81000000),
-    "REFUSED-entry-not-canonical": lambda e: e.h("entry", 0x800000000000),
+    "EINVAL-entry-in-kernel": lambda e: e.h("entry", 0xffffffff81000000),
+    "EINVAL-entry-not-canonical": lambda e: e.h("entry", 0x800000000000),
     # Segments.
     "REFUSED-no-segment": no_loads,
     "REFUSED-interpreter": interpreter,
