@@ -76,7 +76,14 @@ boot_entry32:
 	movl	%eax, PHYS(boot_pml4) + 273 * 8			/* DIRECT_MAP */
 	movl	$(PHYS(boot_pdpt_kernel) + PTE_P + PTE_RW), PHYS(boot_pml4) + 511 * 8
 
-	/* 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). */
+	movl	$boot_entry64, %edi
+
+	/*
+	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI = where
+	 * to go on. Kept: EBP, EBX.
+	 */
+	.globl	enter_long_mode
+enter_long_mode:
 	movl	%cr4, %eax
 	orl	$0x20, %eax
 	movl	%eax, %cr4
@@ -92,7 +99,11 @@ boot_entry32:
 
 	/* 4. A 64-bit code segment, and off to the linked address. */
 	lgdt	boot_gdt_ptr
-	ljmp	$KERNEL_CS, $boot_entry64
+	ljmp	$KERNEL_CS, $1f
+	.code64
+1:	movl	%edi, %edi
+	jmp	*%rdi
+	.code32
 
 /* One clear line on the serial port, then a failing exit code, then nothing for ever. */
 no_long_mode:
@@ -133,8 +144,10 @@ boot_entry64:
 no_long_mode_text:
 	.asciz	"splat: this CPU has no long mode; an x86-64 CPU is needed\r\n"
 	.balign 8
+	.globl	boot_gdt
 boot_gdt:
-	.quad	0, 0
+	.quad	0
+	.quad	0x00cf9a000000ffff		/* BOOT_CS32 */
 	.quad	0x00af9a000000ffff		/* KERNEL_CS */
 	.quad	0x00cf92000000ffff		/* KERNEL_DS */
 boot_gdt_ptr:

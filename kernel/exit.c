@@ -7,6 +7,7 @@
  * parent's wait4().
  */
 #include "kernel/exit.h"
+#include "arch/x86/cpu/smp.h"
 #include "arch/x86/process.h"
 #include "kernel/files.h"
 #include "kernel/fork.h"
@@ -116,7 +117,7 @@ static void zap_other_threads(void)
 			continue;
 		set_tsk_thread_flag(t, TIF_SIGPENDING);
 		wake_up_state(t, TASK_INTERRUPTIBLE);
-		resched_curr(this_cpu()->rq);
+		smp_send_reschedule(READ_ONCE(t->cpu));	/* if it is in ring 3 there, it looks */
 	}
 }
 

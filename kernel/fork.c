@@ -20,6 +20,7 @@
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/vsprintf.h"
 
 #define PID_MAX		4096
 
@@ -36,7 +37,7 @@ struct task_struct init_task = {
 	.group_leader = &init_task, .real_parent = &init_task,
 	.signal = &init_signal, .sighand = &init_sighand,
 	.prio = DEFAULT_PRIO, .normal_prio = DEFAULT_PRIO, .pi_waiters = RB_ROOT_CACHED,
-	.thread_flags = BIT(TIF_NEED_FPU_LOAD), .thread.fpu.last_cpu = -1,
+	.thread_flags = BIT(TIF_NEED_FPU_LOAD), .thread.fpu.last_cpu = -1, .cpus_mask = ~0UL,
 };
 
 size_t task_struct_size(void)
@@ -266,7 +267,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	ret = link_child(child, args->flags);
 	if (ret)
 		goto fail;
-	this_cpu()->rq->nr_forks++;
+	__atomic_fetch_add(&this_cpu()->rq->nr_forks, 1, __ATOMIC_RELAXED);
 	return child;
 
 fail:
@@ -328,6 +329,19 @@ struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *
 		wake_up_new_task(child);
 	}
 	return child;
+}
+
+struct task_struct *idle_create(unsigned int cpu)
+{
+	struct task_struct *idle = dup_task_struct();
+
+	if (!idle)
+		return NULL;
+	sched_fork(idle);
+	idle->__state = TASK_RUNNING;
+	idle->thread.fpu.last_cpu = -1;
+	snprintf(idle->comm, TASK_COMM_LEN, "swapper/%u", cpu);
+	return idle;
 }
 
 pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name)

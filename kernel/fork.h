@@ -40,6 +40,9 @@ pid_t kernel_clone(const struct kernel_clone_args *args);
  */
 struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
 
+/* The idle task of a CPU that is being started. NULL: -ENOMEM. From CPU 0's. */
+struct task_struct *idle_create(unsigned int cpu);
+
 /* A task that starts in @fn and becomes a ring-3 program there (kernel_execve()), as init does. */
 pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name);
 

@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/percpu.h"
+#include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/xstate.h"
 #include "arch/x86/irqflags.h"
@@ -70,7 +71,8 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	fpu_init_cpu();				/* XCR0 */
 	syscall_init();
 	fork_init();
-	sched_init();
+	sched_init_cpu(&init_task);
+	smp_init();				/* the other CPUs run, idle */
 	initramfs_init();
 	if (user_mode_thread(kernel_init, NULL, "init") != 1)
 		panic("cannot make init");

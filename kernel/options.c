@@ -95,10 +95,6 @@ int option_set_runtime(const char *assignment)
 
 BOOT_CHOICE(panic_on_warn, panic_on_warn, true, "0", "1");
 
-/* One locking world so far: the option is here so that every world can be named in full. */
-static int rt;
-BOOT_CHOICE(rt, rt, false, "on");
-
 static int set_init(const char *value)
 {
 	return *value == '/' && strscpy(init_path, value, sizeof(init_path)) > 0 ? 0 : -EINVAL;

@@ -2,6 +2,7 @@
 /* Warnings and the end (see panic.h). Output goes through printk(), which works everywhere. */
 #include "kernel/panic.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/smp.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
 #include "kernel/might_sleep.h"
@@ -17,7 +18,7 @@
 enum system_states system_state = SYSTEM_BOOTING;
 
 static unsigned long tainted;
-static bool panicking;
+static unsigned int panic_cpu = NR_CPUS;	/* the first to panic */
 
 void add_taint(unsigned int bit)
 {
@@ -62,11 +63,20 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 
 void panic(const char *fmt, ...)
 {
+	bool have_cpu = rdmsr(MSR_GS_BASE);	/* not so before percpu_init() */
+	unsigned int me = have_cpu ? smp_processor_id() : 0, first = NR_CPUS;
 	char text[200];
 	va_list args;
 
 	local_irq_disable();
+	/* Another CPU is at it, and will stop this one. */
+	if (!__atomic_compare_exchange_n(&panic_cpu, &first, me, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST) && first != me)
+		for (;;)
+			__asm__ volatile("hlt");
 	system_state = SYSTEM_HALT;
+	stop_other_cpus();
+	console_take_over();
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
@@ -75,10 +85,8 @@ void panic(const char *fmt, ...)
 	 * A second panic, out of the first one's trace, gets its line but no trace. Before %gs is
 	 * set: neither.
 	 */
-	if (!panicking && rdmsr(MSR_GS_BASE)) {
-		panicking = true;
+	if (first == NR_CPUS && have_cpu)
 		dump_stack();
-	}
 	printk(KERN_EMERG "---[ end Kernel panic - not syncing: %s ]---", text);
 	machine_exit(EXIT_BYTE_PANIC);
 }
@@ -86,6 +94,8 @@ void panic(const char *fmt, ...)
 void machine_exit(u8 byte)
 {
 	local_irq_disable();
+	stop_other_cpus();
+	console_take_over();
 	outb(DEBUG_EXIT_PORT, byte);
 	/* Still here: no such device. */
 	printk(KERN_EMERG "System halted, status %#x (power off by hand)", byte);

@@ -120,6 +120,46 @@ static long do_sched_getscheduler(pid_t pid)
 	return policy;
 }
 
+/* Masks of CPUs are as long as the caller says; what is beyond NR_CPUS is cut, or zero. */
+static long do_sched_setaffinity(pid_t pid, unsigned int size, const u64 *user_mask)
+{
+	struct task_struct *task;
+	u64 mask = 0;
+	long ret;
+
+	if (copy_from_user(&mask, user_mask, min(size, (unsigned int)sizeof(mask))))
+		return -EFAULT;
+	task = get_task(pid);
+	if (!task)
+		return -ESRCH;
+	ret = task->flags & PF_NO_SETAFFINITY ? -EINVAL : set_cpus_allowed(task, mask);
+	put_task_struct(task);
+	return ret;
+}
+
+static long do_sched_getaffinity(pid_t pid, unsigned int size, u64 *user_mask)
+{
+	struct task_struct *task;
+	u64 mask;
+
+	if (size < sizeof(mask) || size % sizeof(mask))
+		return -EINVAL;
+	task = get_task(pid);
+	if (!task)
+		return -ESRCH;
+	mask = READ_ONCE(task->cpus_mask) & (BIT(nr_cpus) - 1);
+	put_task_struct(task);
+	return put_user(mask, user_mask) ? -EFAULT : (long)sizeof(mask);
+}
+
+static long do_getcpu(unsigned int *user_cpu, unsigned int *user_node)
+{
+	if ((user_cpu && put_user(smp_processor_id(), user_cpu)) ||
+	    (user_node && put_user(0, user_node)))
+		return -EFAULT;
+	return 0;
+}
+
 struct timespec {
 	long tv_sec, tv_nsec;
 };
@@ -165,6 +205,9 @@ SYSCALL(wait4, do_wait4(regs->di, (int *)regs->si, regs->dx))
 SYSCALL(getppid, do_getppid())
 SYSCALL(sched_setscheduler, do_sched_setscheduler(regs->di, regs->si, (const int *)regs->dx))
 SYSCALL(sched_getscheduler, do_sched_getscheduler(regs->di))
+SYSCALL(sched_setaffinity, do_sched_setaffinity(regs->di, regs->si, (const u64 *)regs->dx))
+SYSCALL(sched_getaffinity, do_sched_getaffinity(regs->di, regs->si, (u64 *)regs->dx))
+SYSCALL(getcpu, do_getcpu((unsigned int *)regs->di, (unsigned int *)regs->si))
 SYSCALL(arch_prctl, do_arch_prctl(regs->di, regs->si))
 SYSCALL(gettid, current->pid)
 SYSCALL_NORETURN(exit_group, do_group_exit(EXIT_STATUS(regs->di)))
@@ -192,7 +235,10 @@ static long (*const syscall_table[])(struct pt_regs *regs) = {
 	[145] = sys_sched_getscheduler,
 	[158] = sys_arch_prctl,
 	[186] = sys_gettid,
+	[203] = sys_sched_setaffinity,
+	[204] = sys_sched_getaffinity,
 	[231] = sys_exit_group,
+	[309] = sys_getcpu,
 };
 
 /* The number is 32 bits wide, as in Linux. */

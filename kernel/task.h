@@ -11,7 +11,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/thread.h"
 #include "kernel/locking/rtmutex.h"
-#include "kernel/locking/spinlock_rt.h"
+#include "kernel/locking/spinlock.h"
 #include "kernel/sched/wait.h"
 #include "lib/list.h"
 #include "lib/rbtree.h"
@@ -32,6 +32,7 @@
 /* task->flags, written by the task itself or before it runs */
 #define PF_IDLE			0x00000002
 #define PF_KTHREAD		0x00200000
+#define PF_NO_SETAFFINITY	0x04000000		/* belongs to its CPU */
 
 /* task->thread_flags, set and cleared atomically: bit numbers */
 #define TIF_SIGPENDING		2		/* the thread group is being killed */
@@ -108,11 +109,22 @@ struct task_struct {
 	int			prio, normal_prio;
 	int			policy, rt_priority;
 
-	/* The run queue's lock. */
+	/* The run queue's lock, which is that of cpu. */
 	struct list_head	run_node;
-	bool			on_rq;
-	unsigned int		cpu;
+	enum {
+		NOT_QUEUED,
+		QUEUED,
+		MIGRATING,	/* runnable, on its way to another CPU's queue */
+	}			on_rq;
 	int			time_slice;		/* ticks left */
+
+	/*
+	 * Where it runs, or ran last. Changes under pi_lock while it is in no queue, or under both
+	 * queues' locks (task_rq_lock()).
+	 */
+	unsigned int		cpu;
+	u64			cpus_mask;		/* where it may run; pi_lock and the queue's */
+	bool			on_cpu;			/* its stack and registers are in use */
 
 	/* tasklist_lock */
 	struct task_struct	*real_parent;

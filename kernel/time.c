@@ -3,6 +3,7 @@
  * The tick drives everything here: jiffies, the scheduler's time slices, and those who sleep.
  */
 #include "kernel/time.h"
+#include "arch/x86/cpu/insns.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
 #include "kernel/sched/sched.h"
@@ -34,8 +35,13 @@ static void wake_sleepers(void) __no_lock_analysis
 	raw_spin_unlock(&sleepers_lock);
 }
 
+/*
+ * The pause: an emulator that counts instructions runs one CPU at a time, and some (QEMU before 8.1
+ * with -icount) go on to the next only when this one pauses or halts.
+ */
 void tick(void)
 {
+	cpu_relax();
 	if (smp_processor_id() == 0) {
 		WRITE_ONCE(jiffies, jiffies + 1);
 		wake_sleepers();

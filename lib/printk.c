@@ -141,3 +141,9 @@ void console_write_user(const char *text, size_t len)
 	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
 	local_irq_restore(flags);
 }
+
+void console_take_over(void)
+{
+	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
+	console_flush();
+}

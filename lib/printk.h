@@ -27,6 +27,9 @@ int vprintk(const char *fmt, va_list args);
 
 #define PRINTK_LINE_MAX 240
 
+/* All other CPUs are stopped, perhaps one of them while it held the console: it is free now. */
+void console_take_over(void);
+
 /* Messages of a level below this go to the console; all go to the ring. Option "loglevel=". */
 extern int console_loglevel;
 

@@ -24,8 +24,10 @@
 
 #define THREAD_SIZE		UL(0x4000)		/* a kernel stack */
 #define NR_CPUS			8
+#define AP_TRAMPOLINE		UL(0x8000)		/* physical: other CPUs begin here */
 
 /* Selectors. SYSRET wants user data at STAR[63:48]+8 and user code at +16 (SDM vol. 2, SYSRET). */
+#define BOOT_CS32		0x08			/* 32-bit code; in the first GDT only */
 #define KERNEL_CS		0x10
 #define KERNEL_DS		0x18
 #define USER_DS			0x2b

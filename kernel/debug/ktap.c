@@ -5,6 +5,7 @@
  */
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
+#include "kernel/sched/sched.h"
 #include "lib/printk.h"
 #include "lib/vsprintf.h"
 
@@ -77,8 +78,22 @@ static void run_test(const struct ktest *test, unsigned int number, struct ktest
 		pr_plain("  ok %u %s", number, test->name);
 }
 
+/*
+ * A suite stays on one CPU, and so do the threads it makes: their order is then decided by
+ * priorities alone. Each suite has another CPU. Tests of several CPUs let themselves go.
+ */
+static u64 pin_suite(unsigned int index)
+{
+	u64 old = current->cpus_mask;
+
+	set_cpus_allowed(current, BIT(index % nr_cpus));
+	return old;
+}
+
 int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped)
 {
+	u64 cpus_mask;
+
 	const struct ktest *start = suite_start(index), *end;
 
 	*run = *failed = *skipped = 0;
@@ -86,6 +101,7 @@ int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped)
 		return -ENOENT;
 	end = suite_end(start);
 
+	cpus_mask = pin_suite(index);
 	pr_plain("  KTAP version 1");
 	pr_plain("  # Subtest: %s", start->suite);
 	pr_plain("  1..%u", (unsigned int)(end - start));
@@ -96,5 +112,6 @@ int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped)
 		*failed += kt.failed;
 		*skipped += kt.skip_reason && !kt.failed;
 	}
+	set_cpus_allowed(current, cpus_mask);
 	return 0;
 }

@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: MIT
 /*
- * A test-and-set lock. Preemption goes off first: a holder that was switched away would let others
+ * A ticket lock. Preemption goes off first: a holder that was switched away would let others
  * spin for its whole absence. Each function passes its caller's address on as the place where
  * preemption was disabled.
  */
 #include "kernel/locking/raw_spinlock.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
+#include "kernel/debug/watchdog.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 
+#define SPINS_BETWEEN_CHECKS	65536	/* looking at the clock costs more than a look at the lock */
+
 static void lock_spinning(raw_spinlock_t *lock)
 {
-	unsigned int me = smp_processor_id() + 1, free = 0;
+	u16 mine = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+	unsigned int me = smp_processor_id() + 1;
+	u64 spins = 0;
 
-	while (!__atomic_compare_exchange_n(&lock->locked, &free, me, false, __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED)) {
-		BUG_ON(free == me);		/* held by this CPU: it would never end */
-		free = 0;
+	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != mine) {
+		BUG_ON(READ_ONCE(lock->holder) == me);	/* it would never end */
+		if (unlikely(!(++spins % SPINS_BETWEEN_CHECKS)))
+			watchdog_spinning(lock, spins == SPINS_BETWEEN_CHECKS);
 		cpu_relax();
 	}
+	WRITE_ONCE(lock->holder, me);
 }
 
 static void unlock_checked(raw_spinlock_t *lock)
 {
-	WARN_ON(READ_ONCE(lock->locked) != smp_processor_id() + 1);
-	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+	WARN_ON(READ_ONCE(lock->holder) != smp_processor_id() + 1);
+	WRITE_ONCE(lock->holder, 0);
+	__atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
 }
 
 void raw_spin_lock(raw_spinlock_t *lock) __no_lock_analysis
@@ -36,12 +43,16 @@ void raw_spin_lock(raw_spinlock_t *lock) __no_lock_analysis
 
 bool raw_spin_trylock(raw_spinlock_t *lock) __no_lock_analysis
 {
-	unsigned int free = 0;
+	raw_spinlock_t old = { .tickets = READ_ONCE(lock->tickets) }, new = old;
 
 	preempt_count_add_ip(PREEMPT_OFFSET, _RET_IP_);
-	if (__atomic_compare_exchange_n(&lock->locked, &free, smp_processor_id() + 1, false,
-					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	new.next++;
+	if (old.serving == old.next &&
+	    __atomic_compare_exchange_n(&lock->tickets, &old.tickets, new.tickets, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		WRITE_ONCE(lock->holder, smp_processor_id() + 1);
 		return true;
+	}
 	preempt_enable();
 	return false;
 }
@@ -85,5 +96,5 @@ void raw_spin_unlock_irqrestore(raw_spinlock_t *lock, unsigned long flags) __no_
 
 bool raw_spin_is_held(const raw_spinlock_t *lock)
 {
-	return READ_ONCE(lock->locked) == smp_processor_id() + 1;
+	return READ_ONCE(lock->holder) == smp_processor_id() + 1;
 }

@@ -3,6 +3,8 @@
  * raw_spinlock_t: spins with preemption off, on every kernel. For the scheduler, the locks that
  * sleep, the page allocator and interrupt code; held for a short and bounded time.
  *
+ * Tickets: who comes first is served first, so nobody waits for more than NR_CPUS - 1 others.
+ *
  * Context: any that the lock's users allow; the _irq forms also keep this CPU's interrupts out.
  * Never sleeps. Checked: unlocking a lock that another CPU holds, and taking one that this CPU
  * holds (it would spin for ever).
@@ -13,10 +15,16 @@
 #include "lib/types.h"
 
 typedef struct __capability("raw_spinlock") raw_spinlock {
-	unsigned int	locked;			/* 0, or the holder's CPU number plus 1 */
+	union {
+		u32		tickets;
+		struct {
+			u16	serving, next;	/* whose turn it is; the next ticket to be drawn */
+		};
+	};
+	u32			holder;		/* CPU number plus 1; 0: none. For the checks */
 } raw_spinlock_t;
 
-#define RAW_SPINLOCK_UNLOCKED	((raw_spinlock_t){ 0 })
+#define RAW_SPINLOCK_UNLOCKED	((raw_spinlock_t){ .tickets = 0 })
 
 void raw_spin_lock(raw_spinlock_t *lock) __acquires(*lock);
 bool raw_spin_trylock(raw_spinlock_t *lock);
@@ -26,5 +34,19 @@ void raw_spin_unlock_irq(raw_spinlock_t *lock) __releases(*lock);
 unsigned long raw_spin_lock_irqsave(raw_spinlock_t *lock) __acquires(*lock);
 void raw_spin_unlock_irqrestore(raw_spinlock_t *lock, unsigned long flags) __releases(*lock);
 
-/* Does this CPU hold it? */
-bool raw_spin_is_held(const raw_spinlock_t *lock);
+bool raw_spin_is_held(const raw_spinlock_t *lock);	/* by this CPU */
+
+static inline bool raw_spin_is_locked(const raw_spinlock_t *lock)
+{
+	raw_spinlock_t now = { .tickets = READ_ONCE(lock->tickets) };
+
+	return now.serving != now.next;
+}
+
+/* Does another CPU wait for it? */
+static inline bool raw_spin_is_contended(const raw_spinlock_t *lock)
+{
+	raw_spinlock_t now = { .tickets = READ_ONCE(lock->tickets) };
+
+	return (u16)(now.next - now.serving) > 1;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rt_mutex: a lock whose owner runs at the priority of its most urgent waiter. Under it stand
- * Splat's two locks that sleep: mutex (this file's rt_mutex_lock) and spinlock_t (spinlock_rt.h).
+ * Splat's two locks that sleep: mutex (this file's rt_mutex_lock) and spinlock_t (spinlock.h).
  *
  * owner holds the owning task's address; bit 0 says that waiters stand in the tree, so that the
  * fast paths (one compare-and-swap) fail and everyone meets under wait_lock. NULL with bit 0 set:

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * spinlock_t under PREEMPT_RT (see spinlock_rt.h).
+ * spinlock_t under PREEMPT_RT (see spinlock.h).
  *
  * The order on the way in: check the context, take the rt_mutex, enter an RCU read section, pin to
  * the CPU. On the way out the reverse, with RCU last: the lock's memory may be freed by RCU as soon
  * as it is released.
  */
-#include "kernel/locking/spinlock_rt.h"
+#include "kernel/locking/spinlock.h"
 #include "kernel/might_sleep.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
-
-void spin_lock_init(spinlock_t *lock)
-{
-	rt_mutex_base_init(&lock->lock);
-}
 
 /*
  * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known
@@ -45,14 +40,17 @@ static void restore_saved_state(void)
 	raw_spin_unlock(&current->pi_lock);
 }
 
-static noinline void rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analysis
+/* Returns whether it had to wait. */
+static noinline bool rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analysis
 {
 	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	struct rt_mutex_waiter waiter;
+	bool waited = false;
 
 	rt_mutex_init_waiter(&waiter, lock, TASK_RTLOCK_WAIT);
 	if (try_to_take_rt_mutex(lock, current, &waiter))
 		goto out;
+	waited = true;
 	save_state();
 	task_blocks_on_rt_mutex(lock, &waiter, current, false);
 	while (!try_to_take_rt_mutex(lock, current, &waiter)) {
@@ -65,13 +63,20 @@ static noinline void rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analy
 out:
 	fixup_rt_mutex_waiters(lock);
 	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+	return waited;
 }
 
 void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 {
+	int count = preempt_count();
+	bool waited = false;
+
 	__might_resched(__FILE__, __LINE__, RTLOCK_RESCHED_OFFSETS);
 	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, NULL, current)))
-		rtlock_slowlock(&lock->lock);
+		waited = rtlock_slowlock(&lock->lock);
+	lock->record.acquired++;
+	lock->record.contended += waited;
+	lock->record.preempt_count = count;
 	rcu_read_lock();
 	migrate_disable();
 }

@@ -10,6 +10,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/layout.h"
+#include "arch/x86/mm/tlb.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
@@ -252,7 +253,7 @@ struct mm_struct *mm_dup(struct mm_struct *from)
 		if (ret)
 			break;
 	}
-	flush_tlb_all_local();			/* what was writable is read-only now */
+	flush_tlb_mm_range(from, 0, TASK_SIZE_MAX);	/* what was writable is read-only now */
 	mutex_unlock(&from->mmap_lock);
 	if (ret) {
 		mmput(mm);

@@ -31,6 +31,7 @@ struct vm_area {
 
 struct mm_struct {
 	int			mm_users, mm_count;	/* atomic */
+	u64			cpus;			/* atomic: that have its tables loaded */
 	mutex_t			mmap_lock;
 
 	/* mmap_lock */
@@ -46,7 +47,7 @@ void mmput(struct mm_struct *mm);		/* NULL is fine */
 void mmgrab(struct mm_struct *mm);
 void mmdrop(struct mm_struct *mm);
 
-/* Load its tables unless they are. Preemption or interrupts off. */
+/* Load its tables unless they are (NULL: the kernel's own). Interrupts off. */
 void switch_mm(struct mm_struct *mm);
 /*
  * Make @mm current's (exec; or NULL at exit), and give back the old one's tables, not its user

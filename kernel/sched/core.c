@@ -8,6 +8,8 @@
  * on.
  */
 #include "kernel/sched/sched.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/smp.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/process.h"
 #include "kernel/might_sleep.h"
@@ -27,8 +29,19 @@ enum sched_mode {
 
 void resched_curr(struct rq *rq)
 {
+	if (test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED))
+		return;
 	set_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED);
-	/* One CPU so far: it is always this one's run queue. */
+	if (rq->cpu == smp_processor_id())
+		set_preempt_need_resched();
+	else
+		smp_send_reschedule(rq->cpu);	/* it folds the flag into its preempt_count */
+}
+
+/* Current itself wants to go through schedule() soon. */
+static void resched_current(void)
+{
+	set_thread_flag(TIF_NEED_RESCHED);
 	set_preempt_need_resched();
 }
 
@@ -45,6 +58,14 @@ static void check_preempt_curr(struct rq *rq, struct task_struct *task)
 		resched_curr(rq);
 }
 
+void activate_task(struct rq *rq, struct task_struct *task)
+{
+	rq->nr_migrations += task->cpu != rq->cpu;
+	WRITE_ONCE(task->cpu, rq->cpu);
+	rq_enqueue(rq, task, false);
+	check_preempt_curr(rq, task);
+}
+
 /* --- The switch --- */
 
 /*
@@ -56,6 +77,7 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 	struct rq *rq = this_cpu()->rq;
 	struct mm_struct *mm = rq->prev_mm;
 	bool dead = prev->__state == TASK_DEAD && !prev->on_rq;
+	bool leaves = prev->on_rq == MIGRATING;
 
 	if (unlikely(preempt_count() != FORK_PREEMPT_COUNT)) {
 		WARN_KIND(SPLAT_CORRUPTED, "corrupted preempt_count: %s/%d/0x%x", current->comm,
@@ -63,7 +85,11 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 		preempt_count_set(FORK_PREEMPT_COUNT);
 	}
 	rq->prev_mm = NULL;
+	/* From here on another CPU may run prev. Before interrupts are on: one of ours may wake it. */
+	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
+	if (leaves)
+		finish_migration(prev);
 	if (mm)
 		mmdrop(mm);
 	if (dead)
@@ -125,6 +151,12 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 			rq_dequeue(rq, prev);
 	}
 	next = rq_pick(rq);
+	/* Runnable, but not here any more: the next task sees it off, once its stack is free. */
+	if (prev->on_rq && (!cpu_allowed(prev, rq->cpu) || (prev != next && should_push(prev)))) {
+		rq_dequeue(rq, prev);
+		prev->on_rq = MIGRATING;
+		next = rq_pick(rq);
+	}
 	clear_need_resched(prev);
 	if (prev == next) {
 		raw_spin_unlock_irq(&rq->lock);
@@ -133,6 +165,8 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	rq->nr_switches++;
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
+	rq->curr_prio = next == rq->idle ? IDLE_PRIO : next->prio;
+	next->on_cpu = true;
 	context_switch(rq, prev, next);
 }
 
@@ -202,21 +236,10 @@ void do_sched_yield(void) __no_lock_analysis
 	raw_spin_unlock_irq(&rq->lock);
 	preempt_enable_no_resched();
 	schedule();
+	cpu_relax();			/* see tick() */
 }
 
 /* --- Waking --- */
-
-static void activate_task(struct task_struct *task) __no_lock_analysis
-{
-	struct rq *rq = cpu_rq(task->cpu);
-
-	raw_spin_lock(&rq->lock);
-	if (!task->on_rq) {
-		rq_enqueue(rq, task, false);
-		check_preempt_curr(rq, task);
-	}
-	raw_spin_unlock(&rq->lock);
-}
 
 /*
  * Does a wake-up for @state concern @task? If it waits for an RT spinlock, a normal wake-up is for
@@ -235,15 +258,40 @@ static bool ttwu_state_match(struct task_struct *task, unsigned int state, bool 
 	return false;
 }
 
+/* Still in a queue: it was about to sleep, or was preempted. Then it just stays. pi_lock held. */
+static bool ttwu_runnable(struct task_struct *task) __no_lock_analysis
+{
+	struct rq *rq = task_rq_lock(task);
+	bool runnable = task->on_rq;
+
+	if (runnable)
+		task->__state = TASK_RUNNING;
+	raw_spin_unlock(&rq->lock);
+	return runnable;
+}
+
+/* In no queue, and now nobody but us can put it into one. pi_lock held, interrupts off. */
+static void ttwu_queue(struct task_struct *task) __no_lock_analysis
+{
+	struct rq *rq;
+
+	/* It may still be on its way out of its CPU. Nothing there waits for us. */
+	while (__atomic_load_n(&task->on_cpu, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	task->__state = TASK_RUNNING;
+	rq = cpu_rq(select_task_rq(task));
+	raw_spin_lock(&rq->lock);
+	activate_task(rq, task);
+	raw_spin_unlock(&rq->lock);
+}
+
 bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analysis
 {
 	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
 	bool success = false;
 
-	if (ttwu_state_match(task, state, &success)) {
-		task->__state = TASK_RUNNING;
-		activate_task(task);
-	}
+	if (ttwu_state_match(task, state, &success) && !ttwu_runnable(task))
+		ttwu_queue(task);
 	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
 	return success;
 }
@@ -283,13 +331,13 @@ void scheduler_tick(void) __no_lock_analysis
 /* Move @task to the list of its new priority. pi_lock held. */
 static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 {
-	struct rq *rq = cpu_rq(task->cpu);
 	int old = task->prio;
+	struct rq *rq;
 
 	if (prio == old)
 		return;
-	raw_spin_lock(&rq->lock);
-	if (task->on_rq) {
+	rq = task_rq_lock(task);
+	if (task->on_rq == QUEUED) {
 		rq_dequeue(rq, task);
 		task->prio = prio;
 		/* Losing a loan is no reason to go to the back. */
@@ -301,6 +349,8 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 	} else {
 		task->prio = prio;
 	}
+	if (rq->curr == task)
+		rq->curr_prio = prio;
 	raw_spin_unlock(&rq->lock);
 }
 
@@ -331,6 +381,8 @@ void migrate_enable(void) __no_lock_analysis
 		return;
 	preempt_disable();
 	this_cpu()->rq->nr_pinned--;
+	if (unlikely(!cpu_allowed(current, smp_processor_id())))
+		resched_current();		/* it was to move, and had to wait for us */
 	preempt_enable();
 }
 
@@ -351,18 +403,22 @@ void sched_fork(struct task_struct *child) __no_lock_analysis
 	child->normal_prio = current->normal_prio;
 	raw_spin_unlock_irqrestore(&current->pi_lock, flags);
 	child->prio = child->normal_prio;		/* a loan is not inherited */
-	child->on_rq = false;
+	child->on_rq = NOT_QUEUED;
+	child->on_cpu = false;
 	child->cpu = smp_processor_id();
 	child->time_slice = SLICE_TICKS;
 	child->rcu_read_lock_nesting = 0;
 	child->migration_disabled = 0;
 }
 
-void sched_init(void)
+void sched_init_cpu(struct task_struct *idle)
 {
-	struct rq *rq = cpu_rq(0);
+	struct rq *rq = cpu_rq(smp_processor_id());
 
 	rq_init(rq);
-	rq->idle = rq->curr = &init_task;
+	rq->idle = rq->curr = idle;
+	rq->curr_prio = IDLE_PRIO;
+	idle->cpu = rq->cpu;
+	idle->on_cpu = true;
 	this_cpu()->rq = rq;
 }

@@ -17,6 +17,7 @@ static unsigned int level_of(const struct task_struct *task)
 
 void rq_init(struct rq *rq)
 {
+	rq->cpu = rq - runqueues;
 	for (int i = 0; i < PRIO_LEVELS; i++)
 		INIT_LIST_HEAD(&rq->queue[i]);
 }
@@ -25,14 +26,14 @@ void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head)
 {
 	unsigned int level = level_of(task);
 
-	BUG_ON(task->on_rq);
+	BUG_ON(task->on_rq == QUEUED);
 	if (at_head)
 		list_add(&task->run_node, &rq->queue[level]);
 	else
 		list_add_tail(&task->run_node, &rq->queue[level]);
 	rq->bitmap[level / 64] |= BIT(level % 64);
 	rq->nr_running++;
-	task->on_rq = true;
+	task->on_rq = QUEUED;
 }
 
 /* Before task->prio changes: it says which list the task is in. */
@@ -40,12 +41,12 @@ void rq_dequeue(struct rq *rq, struct task_struct *task)
 {
 	unsigned int level = level_of(task);
 
-	BUG_ON(!task->on_rq);
+	BUG_ON(task->on_rq != QUEUED);
 	list_del(&task->run_node);
 	if (list_empty(&rq->queue[level]))
 		rq->bitmap[level / 64] &= ~BIT(level % 64);
 	rq->nr_running--;
-	task->on_rq = false;
+	task->on_rq = NOT_QUEUED;
 }
 
 struct task_struct *rq_pick(struct rq *rq)
@@ -58,4 +59,27 @@ struct task_struct *rq_pick(struct rq *rq)
 		}
 	}
 	return rq->idle;
+}
+
+struct rq *task_rq_lock(struct task_struct *task) __no_lock_analysis
+{
+	for (;;) {
+		struct rq *rq = cpu_rq(READ_ONCE(task->cpu));
+
+		raw_spin_lock(&rq->lock);
+		if (likely(rq->cpu == READ_ONCE(task->cpu)))
+			return rq;
+		raw_spin_unlock(&rq->lock);
+	}
+}
+
+struct task_struct *rq_find_waiting(struct rq *rq, unsigned int cpu)
+{
+	struct task_struct *task;
+
+	for (unsigned int level = 0; level < PRIO_LEVELS; level++)
+		list_for_each_entry(task, &rq->queue[level], run_node)
+			if (task != rq->curr && cpu_allowed(task, cpu))
+				return task;
+	return NULL;
 }

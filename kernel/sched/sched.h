@@ -3,9 +3,12 @@
  * The scheduler: strict priorities, first come first served among equals, time slices for
  * SCHED_OTHER.
  *
+ * Each CPU has a run queue. A task is placed when it is made and when it wakes; an idle CPU takes
+ * over what waits elsewhere (place.c).
+ *
  * Everything here may be called with preemption off and from interrupts, except schedule() and what
- * says "may sleep". Lock order: a task's pi_lock, then a run queue's lock; both raw, interrupts
- * off.
+ * says "may sleep". Lock order: a task's pi_lock, then a run queue's lock, of two the lower CPU's
+ * first; all raw, interrupts off.
  */
 #pragma once
 
@@ -17,12 +20,15 @@
 #define SCHED_FIFO		1
 #define MAX_RT_PRIO		100
 #define DEFAULT_PRIO		120		/* all SCHED_OTHER tasks */
+#define IDLE_PRIO		140
 #define PRIO_LEVELS		(MAX_RT_PRIO + 1)
 #define SLICE_TICKS		5		/* 20 ms */
 
 struct rq {
 	raw_spinlock_t		lock;
+	unsigned int		cpu;
 	struct task_struct	*curr, *idle;
+	int			curr_prio;	/* curr's, for those who do not hold the lock */
 	unsigned int		nr_running;	/* without the idle task */
 	unsigned int		nr_pinned;	/* tasks here with migration disabled */
 	u64			bitmap[2];	/* levels that are not empty */
@@ -30,6 +36,7 @@ struct rq {
 	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
 	/* Since boot. */
 	u64			nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;
+	u64			nr_migrations;
 };
 
 extern struct rq runqueues[NR_CPUS];
@@ -44,9 +51,17 @@ void rq_init(struct rq *rq);
 void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head);
 void rq_dequeue(struct rq *rq, struct task_struct *task);
 struct task_struct *rq_pick(struct rq *rq);
+/* The most urgent task that waits here and may run on @cpu, or NULL. */
+struct task_struct *rq_find_waiting(struct rq *rq, unsigned int cpu);
+
+/* The run queue of @task, locked: the task may be moved until we have it. */
+struct rq *task_rq_lock(struct task_struct *task);
+/* Queue @task on @rq, its new home; preempts what is less urgent. The run queue's lock held. */
+void activate_task(struct rq *rq, struct task_struct *task);
 
 /* core.c */
-void sched_init(void);			/* makes the code that runs CPU 0's idle task */
+/* The code that runs becomes the idle task @idle of this CPU. Before its interrupts are on. */
+void sched_init_cpu(struct task_struct *idle);
 /* May sleep: blocks if current's state says so, until woken. */
 void schedule(void);
 /* The same for RT spinlocks: not a voluntary sleep to RCU. */
@@ -67,7 +82,20 @@ void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task);
 void sched_fork(struct task_struct *child);
 void __noreturn cpu_idle(void);		/* idle.c */
 
-/* Keep current on its CPU, preemptible. Nests. */
+/* place.c */
+bool cpu_allowed(const struct task_struct *task, unsigned int cpu);
+/* The best CPU for @task, which is in no queue. Its pi_lock held. */
+unsigned int select_task_rq(struct task_struct *task);
+/* A more urgent task takes @task's CPU: is there one with something less urgent to do? */
+bool should_push(const struct task_struct *task);
+/* Queue a MIGRATING task, which has left its CPU, where it may run. */
+void finish_migration(struct task_struct *task);
+/* The idle task, no lock held: take over a task that waits for another CPU. */
+void idle_pull(void);
+/* May sleep: returns when @task is where it may be. -EINVAL: none of @mask's CPUs is there. */
+int set_cpus_allowed(struct task_struct *task, u64 mask);
+
+/* Keep current on its CPU, preemptible. Nests. A wish to move it waits for the last enable. */
 void migrate_disable(void);
 void migrate_enable(void);
 

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "kernel/locking/rtmutex.h"
-#include "kernel/locking/spinlock_rt.h"
+#include "kernel/locking/spinlock.h"
 #include "tests/kernel/many_threads.h"
 
 #define LOCKS	THREADS		/* the longest chain takes one each */

@@ -4,7 +4,7 @@
  * wait for a lock: neither its state nor a wake-up that comes meanwhile may be lost, and only the
  * lock's release may let it go on.
  */
-#include "kernel/locking/spinlock_rt.h"
+#include "kernel/locking/spinlock.h"
 #include "kernel/might_sleep.h"
 #include "tests/kernel/threads.h"
 

@@ -147,7 +147,7 @@ KTEST(boot_and_ist_stacks_have_guards)
 
 	KEXPECT_EQ(expect_rights(kt, "guard", guard, guard + PAGE_SIZE, 0, 0), 0);
 	KEXPECT(is_stack_guard(guard) && !is_stack_guard(guard + PAGE_SIZE));
-	guard = (unsigned long)ist_stacks[0][1].guard;
+	guard = (unsigned long)ist_stacks[smp_processor_id()][1].guard;
 	KEXPECT_EQ(expect_rights(kt, "guard", guard, guard + PAGE_SIZE, 0, 0), 0);
 	KEXPECT_EQ(this_cpu()->tss.ist[IST_NMI - 1], guard + sizeof(struct ist_stack));
 }

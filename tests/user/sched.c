@@ -7,6 +7,8 @@
  */
 #include "user/lib/ktap.h"
 
+const bool ktap_one_cpu = true;
+
 #define STACK_SIZE	16384
 #define NO_RIGHT	"this process may not use SCHED_FIFO"
 

@@ -63,6 +63,17 @@ bool on_splat(struct splat_info *info)
 	return splat_info(info) >= 0;
 }
 
+__attribute__((weak)) const bool ktap_one_cpu = false;
+
+/* The last CPU: what was set up in a hurry there must do, too. */
+static void pin(void)
+{
+	u64 all = sched_getaffinity(0);
+
+	if (all)
+		sched_setaffinity(0, BIT(63 - __builtin_clzl(all)));
+}
+
 __attribute__((weak)) int test_reexec(int argc __unused, char **argv __unused)
 {
 	return -1;
@@ -105,6 +116,8 @@ int main(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 
+	if (ktap_one_cpu)
+		pin();
 	for (t = next_test(0); t; t = next_test(t->line))
 		count += !only || !strcmp(only, t->name);
 	for (name = argv[0]; (slash = strchr(name, '/')); name = slash + 1)

@@ -30,6 +30,9 @@ struct ktap_test {
  */
 int test_reexec(int argc, char **argv);
 
+/* A program whose tests are about who runs next defines this as true: all runs on one CPU then. */
+extern const bool ktap_one_cpu;
+
 /* The path of this program, for such an exec. */
 extern const char *ktap_self;
 

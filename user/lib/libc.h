@@ -41,8 +41,10 @@
 #define SYS_arch_prctl		158
 #define SYS_gettid		186
 #define SYS_sched_setaffinity	203
+#define SYS_sched_getaffinity	204
 #define SYS_set_tid_address	218
 #define SYS_exit_group		231
+#define SYS_getcpu		309
 
 #define CLONE_VM		0x00000100
 #define CLONE_FS		0x00000200
@@ -133,6 +135,10 @@ void _exit(int status) __noreturn;		/* without: for the child of vfork() */
 int sched_yield(void);
 int sched_setscheduler(pid_t pid, int policy, int priority);
 int sched_getscheduler(pid_t pid);
+/* CPUs as bits of one word. */
+int sched_setaffinity(pid_t pid, u64 mask);
+u64 sched_getaffinity(pid_t pid);		/* 0: that failed */
+int getcpu(void);
 int nanosleep(const struct timespec *wanted, struct timespec *left);
 int sleep_ms(unsigned int ms);
 void *brk(void *end);				/* the new end; the old one if that failed */

@@ -89,6 +89,27 @@ int sched_getscheduler(pid_t pid)
 	return syscall(SYS_sched_getscheduler, pid);
 }
 
+int sched_setaffinity(pid_t pid, u64 mask)
+{
+	return syscall(SYS_sched_setaffinity, pid, sizeof(mask), &mask);
+}
+
+u64 sched_getaffinity(pid_t pid)
+{
+	u64 mask = 0;
+
+	syscall(SYS_sched_getaffinity, pid, sizeof(mask), &mask);
+	return mask;
+}
+
+int getcpu(void)
+{
+	unsigned int cpu = 0;
+	int ret = syscall(SYS_getcpu, &cpu, NULL, NULL);
+
+	return ret < 0 ? ret : (int)cpu;
+}
+
 int nanosleep(const struct timespec *wanted, struct timespec *left)
 {
 	return syscall(SYS_nanosleep, wanted, left);

@@ -121,6 +121,6 @@ void acpi_init(u64 rsdp_phys)
 		parse_madt(madt);
 	else
 		pr_warn("acpi: no MADT; one CPU, local APIC at %#llx", acpi_info.lapic_phys);
-	pr_info("acpi: %u CPU%s, local APIC at %#llx; using one", acpi_info.nr_cpus,
+	pr_info("acpi: %u CPU%s, local APIC at %#llx", acpi_info.nr_cpus,
 		acpi_info.nr_cpus == 1 ? "" : "s", acpi_info.lapic_phys);
 }

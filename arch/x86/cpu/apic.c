@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: MIT
 /* The local APIC in xAPIC mode, by its memory-mapped registers. */
 #include "arch/x86/cpu/apic.h"
+#include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
+#include "arch/x86/irqflags.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/mm/pgtable.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/time.h"
 #include "kernel/sched/sched.h"
 
+#define APIC_ID			0x20
 #define APIC_TPR		0x80
 #define APIC_EOI		0xb0
 #define APIC_SVR		0xf0
 #define APIC_SVR_ENABLE		BIT(8)
+#define APIC_ICR_LOW		0x300
+#define APIC_ICR_HIGH		0x310
+#define APIC_ICR_NMI		(4 << 8)
+#define APIC_ICR_INIT		(5 << 8)
+#define APIC_ICR_STARTUP	(6 << 8)
+#define APIC_ICR_PENDING	BIT(12)
+#define APIC_ICR_ASSERT		BIT(14)
 #define APIC_LVT_TIMER		0x320
 #define APIC_LVT_LINT0		0x350
 #define APIC_LVT_LINT1		0x360
@@ -22,7 +34,10 @@
 #define APIC_TDCR		0x3e0
 #define APIC_TDCR_DIV1		0xb
 
+#define TICK_SLOT_NS		100000
+
 u32 apic_timer_khz;
+static u64 lapic_phys;
 
 static u32 apic_read(u32 reg)
 {
@@ -37,6 +52,14 @@ static void apic_write(u32 reg, u32 value)
 void apic_init(u64 phys)
 {
 	kernel_map_page(LAPIC_VIRT, phys, PTE_RW | PTE_NX | PTE_PCD | PTE_PWT);
+	lapic_phys = phys;
+	apic_init_cpu();
+}
+
+void apic_init_cpu(void)
+{
+	u64 phys = lapic_phys;
+
 	wrmsr(MSR_APIC_BASE, phys | (rdmsr(MSR_APIC_BASE) & 0xfff) | BIT(11));
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
@@ -45,6 +68,41 @@ void apic_init(u64 phys)
 	apic_write(APIC_LVT_LINT1, APIC_LVT_NMI);
 	apic_write(APIC_SVR, APIC_SVR_ENABLE | SPURIOUS_VECTOR);
 	apic_write(APIC_TDCR, APIC_TDCR_DIV1);
+	this_cpu()->apic_id = apic_read(APIC_ID) >> 24;
+}
+
+/* --- Messages to other CPUs (SDM vol. 3, 11.6.1) --- */
+
+/* Two registers, and an interrupt between the two writes might send a message of its own. */
+static void send(u32 apic_id, u32 what)
+{
+	unsigned long flags = local_irq_save();
+
+	while (apic_read(APIC_ICR_LOW) & APIC_ICR_PENDING)
+		cpu_relax();
+	apic_write(APIC_ICR_HIGH, apic_id << 24);
+	apic_write(APIC_ICR_LOW, what | APIC_ICR_ASSERT);
+	local_irq_restore(flags);
+}
+
+void apic_send_ipi(u32 apic_id, u8 vector)
+{
+	send(apic_id, vector);
+}
+
+void apic_send_nmi(u32 apic_id)
+{
+	send(apic_id, APIC_ICR_NMI);
+}
+
+void apic_send_init(u32 apic_id)
+{
+	send(apic_id, APIC_ICR_INIT);
+}
+
+void apic_send_startup(u32 apic_id, u64 phys)
+{
+	send(apic_id, APIC_ICR_STARTUP | phys >> PAGE_SHIFT);
 }
 
 void apic_eoi(void)
@@ -52,8 +110,13 @@ void apic_eoi(void)
 	apic_write(APIC_EOI, 0);
 }
 
+/* Each CPU's ticks come at another time, so that they do not all want the same locks at once. */
 void apic_timer_start(void)
 {
+	u64 period = 1000000000 / HZ, mine = period / acpi_info.nr_cpus * smp_processor_id();
+
+	while (acpi_info.nr_cpus > 1 && sched_clock() % period / TICK_SLOT_NS != mine / TICK_SLOT_NS)
+		cpu_relax();
 	apic_write(APIC_LVT_TIMER, LOCAL_TIMER_VECTOR | APIC_LVT_PERIODIC);
 	apic_write(APIC_TMICT, apic_timer_khz * (1000 / HZ));
 }

@@ -56,7 +56,7 @@ void cpu_setup_control_registers(void)
 {
 	unsigned long cr0 = read_cr0(), cr4 = read_cr4();
 
-	cr0 &= ~(CR0_EM | CR0_TS);
+	cr0 &= ~(CR0_EM | CR0_TS | CR0_CD | CR0_NW);	/* a started CPU comes without caches */
 	cr0 |= CR0_MP | CR0_NE | CR0_WP;
 	write_cr0(cr0);
 

@@ -7,6 +7,7 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/irqflags.h"
+#include "arch/x86/mm/tlb.h"
 #include "arch/x86/process.h"
 #include "kernel/exit.h"
 #include "kernel/files.h"
@@ -57,7 +58,18 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 	case LOCAL_TIMER_VECTOR:
 		apic_eoi();
 		tick();
-		console_poll_input();
+		if (smp_processor_id() == 0)
+			console_poll_input();
+		break;
+	case RESCHEDULE_VECTOR:
+		apic_eoi();
+		/* The sender could set the task's flag, but not the bit in our preempt_count. */
+		if (need_resched())
+			set_preempt_need_resched();
+		break;
+	case INVALIDATE_TLB_VECTOR:
+		apic_eoi();
+		tlb_interrupt();
 		break;
 	case SPURIOUS_VECTOR:
 		break;

@@ -24,6 +24,8 @@
 #define X86_TRAP_XF		19
 #define FIRST_EXTERNAL_VECTOR	0x20
 #define LOCAL_TIMER_VECTOR	0xec
+#define INVALIDATE_TLB_VECTOR	0xfc
+#define RESCHEDULE_VECTOR	0xfd
 #define SPURIOUS_VECTOR		0xff
 
 void entry_SYSCALL_64(void);		/* not a C function */

@@ -5,6 +5,7 @@
  * trace.
  */
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/fault.h"
@@ -72,8 +73,10 @@ void force_fatal_exit(int signal, const char *why, struct pt_regs *regs)
 static void do_nmi(struct pt_regs *regs)
 {
 	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
-	pr_notice("NMI received on CPU %u", smp_processor_id());
-	show_regs(regs);
+	if (!smp_nmi(regs)) {
+		pr_notice("NMI received on CPU %u", smp_processor_id());
+		show_regs(regs);
+	}
 	preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
 }
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Starting the other CPUs: INIT, two start-up messages, and a bounded wait (SDM vol. 3, 9.4.4).
+ *
+ * One at a time. A CPU that comes looks for its own APIC number in ap_call and takes the call with
+ * one compare-and-swap, or halts for ever: one that comes too late, after it was given up, does no
+ * harm. The real-mode part is boot/trampoline.S.
+ */
+#include "arch/x86/cpu/acpi.h"
+#include "arch/x86/cpu/apic.h"
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/percpu.h"
+#include "arch/x86/cpu/smp.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/xstate.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/mm/pgtable.h"
+#include "arch/x86/time.h"
+#include "kernel/fork.h"
+#include "kernel/mm/pages.h"
+#include "kernel/options.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+
+#define INIT_US		10000
+#define STARTUP_US	200
+#define ANSWER_US	100000
+
+/* What the starting CPU finds: read by boot/trampoline.S. */
+struct ap_call ap_call;
+
+static struct task_struct *ap_idle;		/* becomes its first stack */
+static int maxcpus = NR_CPUS;
+
+static int set_maxcpus(const char *value)
+{
+	if (value[0] < '1' || value[0] > '0' + NR_CPUS || value[1])
+		return -1;
+	maxcpus = value[0] - '0';
+	return 0;
+}
+BOOT_OPTION(maxcpus, set_maxcpus, false, "1 to 8");
+
+/* First C code of another CPU, on its idle task's stack, interrupts off. */
+void __noreturn ap_start(void);
+void __noreturn ap_start(void)
+{
+	percpu_init(nr_cpus, ap_idle, (unsigned long)task_stack_top(ap_idle));
+	idt_load();
+	percpu_load_tss();
+	cpu_setup_control_registers();
+	apic_init_cpu();
+	fpu_init_cpu();
+	syscall_init();
+	sched_init_cpu(ap_idle);
+	__atomic_store_n(&ap_call.state, AP_RUNS, __ATOMIC_RELEASE);
+	apic_timer_start();
+	local_irq_enable();
+	cpu_idle();
+}
+
+/* Waits until @state is reached; false: it was not, in @us microseconds. */
+static bool await_state(u32 state, u64 us)
+{
+	for (u64 start = sched_clock(); sched_clock() - start < us * 1000; cpu_relax())
+		if (__atomic_load_n(&ap_call.state, __ATOMIC_ACQUIRE) >= state)
+			return true;
+	return false;
+}
+
+static bool start_cpu(u32 apic_id)
+{
+	u32 called = AP_CALLED;
+
+	ap_idle = idle_create(nr_cpus);
+	if (!ap_idle)
+		panic("smp: no memory for the idle task of CPU %u", nr_cpus);
+	ap_call.apic_id = apic_id;
+	ap_call.sp = (u64)task_stack_top(ap_idle);
+	__atomic_store_n(&ap_call.state, AP_CALLED, __ATOMIC_SEQ_CST);
+
+	apic_send_init(apic_id);
+	await_state(AP_ARRIVED, INIT_US);
+	apic_send_startup(apic_id, AP_TRAMPOLINE);
+	if (!await_state(AP_ARRIVED, STARTUP_US))
+		apic_send_startup(apic_id, AP_TRAMPOLINE);
+	await_state(AP_ARRIVED, ANSWER_US);
+	if (__atomic_compare_exchange_n(&ap_call.state, &called, AP_NONE, false, __ATOMIC_SEQ_CST,
+					__ATOMIC_RELAXED)) {
+		pr_warn("smp: the CPU with APIC number %u does not answer; it is left out", apic_id);
+		put_task_struct(ap_idle);
+		return false;
+	}
+	if (!await_state(AP_RUNS, ANSWER_US))
+		panic("smp: the CPU with APIC number %u stopped on its way into the kernel",
+		      apic_id);
+	return true;
+}
+
+void smp_init(void)
+{
+	extern const u8 trampoline_start[], trampoline_end[];
+
+	memcpy(phys_to_virt(AP_TRAMPOLINE), phys_to_virt((u64)trampoline_start),
+	       trampoline_end - trampoline_start);
+	ap_call.cr3 = virt_to_phys(kernel_pml4);
+	ap_call.efer = rdmsr(MSR_EFER);
+	for (unsigned int i = 0; i < acpi_info.nr_cpus && nr_cpus < (unsigned int)maxcpus; i++)
+		if (acpi_info.apic_ids[i] != cpus[0].apic_id && start_cpu(acpi_info.apic_ids[i]))
+			nr_cpus++;
+	pr_info("smp: %u CPU%s", nr_cpus, nr_cpus == 1 ? "" : "s");
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/* spinlock_t without PREEMPT_RT, and what both worlds share (see spinlock.h). */
+#include "kernel/locking/spinlock.h"
+#include "arch/x86/irqflags.h"
+#include "kernel/options.h"
+#include "kernel/preempt.h"
+
+int rt_off;
+BOOT_CHOICE(rt, rt_off, false, "on", "off");
+
+void spin_lock_init(spinlock_t *lock)
+{
+	*lock = (spinlock_t)SPINLOCK_INIT;
+}
+
+bool spin_is_contended(spinlock_t *lock)
+{
+	return spinlock_sleeps(lock) ? rt_mutex_has_waiters(&lock->lock)
+				     : raw_spin_is_contended(&lock->rlock);
+}
+
+void classic_spin_lock(spinlock_t *lock) __no_lock_analysis
+{
+	int count = preempt_count();
+	bool contended = raw_spin_is_locked(&lock->rlock);
+
+	raw_spin_lock(&lock->rlock);
+	lock->record.acquired++;
+	lock->record.contended += contended;
+	lock->record.preempt_count = count;
+}

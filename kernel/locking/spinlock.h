@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spinlock_t: one name, two locks. The option rt= decides which, before the first one is taken.
+ *
+ * rt=on (PREEMPT_RT): its name says spin, but it sleeps. It is an rt_mutex with priority
+ * inheritance. A holder can be preempted, cannot be migrated, and counts as an RCU reader. The _irq
+ * forms do not touch the interrupt flag. So it must not be taken with preemption or interrupts off,
+ * not even when it is free: that is checked on every call (kernel/might_sleep.h). Blocking keeps
+ * task->__state (saved_state), because code written for a spinning lock does not expect to lose it.
+ *
+ * rt=off: it spins with preemption off, and _irq disables interrupts. It may be taken in any
+ * context; nothing that sleeps may be called inside.
+ *
+ * The annotations are those of rt=on: code that keeps its rules is right in both worlds.
+ */
+#pragma once
+
+#include "arch/x86/irqflags.h"
+#include "kernel/locking/raw_spinlock.h"
+#include "kernel/locking/rtmutex.h"
+
+/* How the lock was taken, for those who ask afterwards. Written by its holder. */
+struct spin_record {
+	u32			acquired, contended;	/* how often; it was taken when we came */
+	int			preempt_count;		/* at the last time, before the lock's own 1 */
+};
+
+typedef struct __capability("spinlock") spinlock {
+	struct rt_mutex_base	lock;		/* rt=on */
+	raw_spinlock_t		rlock;		/* rt=off, or if spins */
+	bool			spins;		/* whatever rt= says: see "siglock=raw" */
+	struct spin_record	record;
+} spinlock_t;
+
+#define SPINLOCK_INIT	{ .lock = RT_MUTEX_BASE_INIT }
+
+extern int rt_off;			/* option rt=: fixed once spinlocks are in use */
+
+static inline bool preempt_rt(void)
+{
+	return !rt_off;
+}
+
+static inline bool spinlock_sleeps(const spinlock_t *lock)
+{
+	return preempt_rt() && !lock->spins;
+}
+
+void spin_lock_init(spinlock_t *lock);
+void rt_spin_lock(spinlock_t *lock) __acquires(*lock) __must_not_hold(preempt_off);
+void rt_spin_unlock(spinlock_t *lock) __releases(*lock);
+void classic_spin_lock(spinlock_t *lock) __acquires(*lock);
+
+/* Has somebody come to wait for it? To be asked by its holder. */
+bool spin_is_contended(spinlock_t *lock);
+
+/* May sleep with rt=on. */
+static __always_inline void spin_lock(spinlock_t *lock) __acquires(*lock)
+	__must_not_hold(preempt_off) __no_lock_analysis
+{
+	if (likely(spinlock_sleeps(lock)))
+		rt_spin_lock(lock);
+	else
+		classic_spin_lock(lock);
+}
+
+static __always_inline void spin_unlock(spinlock_t *lock) __releases(*lock) __no_lock_analysis
+{
+	if (likely(spinlock_sleeps(lock)))
+		rt_spin_unlock(lock);
+	else
+		raw_spin_unlock(&lock->rlock);
+}
+
+/* May sleep with rt=on; interrupts then stay as they are. */
+static __always_inline void spin_lock_irq(spinlock_t *lock) __acquires(*lock)
+	__must_not_hold(preempt_off)
+{
+	if (unlikely(!spinlock_sleeps(lock)))
+		local_irq_disable();
+	spin_lock(lock);
+}
+
+static __always_inline void spin_unlock_irq(spinlock_t *lock) __releases(*lock) __no_lock_analysis
+{
+	if (likely(spinlock_sleeps(lock)))
+		rt_spin_unlock(lock);
+	else
+		raw_spin_unlock_irq(&lock->rlock);
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which CPU a task runs on.
+ *
+ * Chosen when it is made and when it wakes; changed when it is preempted though another CPU has
+ * something less urgent to do, when its affinity forbids where it is, and when a CPU has nothing to
+ * do and finds it waiting. A task that is on a CPU cannot be moved: it becomes MIGRATING in
+ * schedule(), and whoever runs next there queues it elsewhere (finish_migration()).
+ *
+ * What is read of other CPUs without their locks may be old: a bad choice, never a wrong one.
+ */
+#include "arch/x86/percpu.h"
+#include "kernel/might_sleep.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "lib/errno.h"
+
+bool cpu_allowed(const struct task_struct *task, unsigned int cpu)
+{
+	if (READ_ONCE(task->migration_disabled))
+		return cpu == task->cpu;
+	return READ_ONCE(task->cpus_mask) & BIT(cpu);
+}
+
+static bool cpu_is_idle(unsigned int cpu)
+{
+	return !READ_ONCE(cpu_rq(cpu)->nr_running);
+}
+
+/* The allowed CPU with the least urgent task, or NR_CPUS if none is less urgent than @task. */
+static unsigned int least_urgent_cpu(const struct task_struct *task)
+{
+	unsigned int best = NR_CPUS;
+	int prio = task->prio;
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		int its = READ_ONCE(cpu_rq(cpu)->curr_prio);
+
+		if (cpu_allowed(task, cpu) && its > prio) {
+			prio = its;
+			best = cpu;
+		}
+	}
+	return best;
+}
+
+unsigned int select_task_rq(struct task_struct *task)
+{
+	unsigned int cpu = task->cpu;
+
+	if (cpu_allowed(task, cpu) && (task->migration_disabled || cpu_is_idle(cpu)))
+		return cpu;				/* its data may still be in the caches */
+	for (unsigned int other = 0; other < nr_cpus; other++)
+		if (cpu_allowed(task, other) && cpu_is_idle(other))
+			return other;
+	if (rt_prio(task->prio)) {
+		unsigned int other = least_urgent_cpu(task);
+
+		if (other < NR_CPUS)
+			return other;
+	}
+	/* set_cpus_allowed() saw to it that there is one. */
+	return cpu_allowed(task, cpu) ? cpu : (unsigned int)__builtin_ctzl(task->cpus_mask);
+}
+
+bool should_push(const struct task_struct *task)
+{
+	return nr_cpus > 1 && rt_prio(task->prio) && !task->migration_disabled &&
+	       least_urgent_cpu(task) < NR_CPUS;
+}
+
+/* pi_lock held. */
+static void place(struct task_struct *task) __no_lock_analysis
+{
+	struct rq *rq = cpu_rq(select_task_rq(task));
+
+	raw_spin_lock(&rq->lock);
+	activate_task(rq, task);
+	raw_spin_unlock(&rq->lock);
+}
+
+void finish_migration(struct task_struct *task) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
+
+	place(task);
+	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
+}
+
+void idle_pull(void) __no_lock_analysis
+{
+	struct rq *here = this_cpu()->rq;
+
+	for (unsigned int i = 1; i < nr_cpus; i++) {
+		struct rq *there = cpu_rq((here->cpu + i) % nr_cpus);
+		struct rq *first = here < there ? here : there;
+		struct rq *second = here < there ? there : here;
+		struct task_struct *task;
+
+		if (READ_ONCE(there->nr_running) < 2)
+			continue;
+		raw_spin_lock_irq(&first->lock);
+		raw_spin_lock(&second->lock);
+		task = rq_find_waiting(there, here->cpu);
+		if (task) {
+			rq_dequeue(there, task);
+			activate_task(here, task);
+		}
+		raw_spin_unlock(&second->lock);
+		raw_spin_unlock_irq(&first->lock);
+		if (task)
+			return;
+	}
+}
+
+/* --- Affinity --- */
+
+/* Take @task out of a queue where it may not be. Returns whether it must be placed again. */
+static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
+{
+	struct rq *rq = task_rq_lock(task);
+	bool leaves = false;
+
+	task->cpus_mask = mask;
+	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
+		leaves = task != rq->curr;
+		if (leaves) {
+			rq_dequeue(rq, task);
+			task->on_rq = MIGRATING;
+		} else {
+			resched_curr(rq);		/* schedule() sees it */
+		}
+	}
+	raw_spin_unlock(&rq->lock);
+	return leaves;
+}
+
+int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
+{
+	unsigned long flags;
+
+	might_sleep();
+	mask &= BIT(nr_cpus) - 1;
+	if (!mask)
+		return -EINVAL;
+	flags = raw_spin_lock_irqsave(&task->pi_lock);
+	if (leave_queue(task, mask))
+		place(task);
+	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
+
+	/* Current leaves at once, when the lock lets go of preemption; others at their next switch. */
+	while (READ_ONCE(task->on_rq) && !cpu_allowed(task, READ_ONCE(task->cpu)) &&
+	       READ_ONCE(task->cpus_mask) == mask)
+		sleep_ns(1);
+	return 0;
+}
