@@ -19,6 +19,8 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/softirq.h"
+#include "kernel/timer.h"
 #include "kernel/version.h"
 #include "lib/printk.h"
 
@@ -34,6 +36,7 @@ static int kernel_init(void *unused)
 	argv[0] = init_path;
 	for (int i = 0; init_args[i]; i++)
 		argv[i + 1] = init_args[i];
+	softirq_init();
 	files_init();
 	system_state = SYSTEM_RUNNING;
 	ret = kernel_execve(init_path, argv, envp);
@@ -72,6 +75,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	syscall_init();
 	fork_init();
 	sched_init_cpu(&init_task);
+	timers_init();
 	smp_init();				/* the other CPUs run, idle */
 	initramfs_init();
 	if (user_mode_thread(kernel_init, NULL, "init") != 1)

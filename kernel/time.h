@@ -2,7 +2,6 @@
 /* Ticks and sleeping. */
 #pragma once
 
-#include "lib/list.h"
 #include "lib/types.h"
 
 extern u64 jiffies;			/* ticks since boot, HZ a second; CPU 0 counts */

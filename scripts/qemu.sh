@@ -5,7 +5,7 @@
 #
 # The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
-# KERNEL, INITRD (empty: none), ISO. V=1 prints the command before it runs, DRYRUN=1 instead of
+# MTTCG=1 (CPUs really run at the same time), KERNEL, INITRD (empty: none), ISO. V=1 prints the command before it runs, DRYRUN=1 instead of
 # running. Exit status: QEMU's; 33 is success.
 set -uf
 
@@ -61,6 +61,7 @@ grub)
 	;;
 esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
+[ -z "${MTTCG:-}" ] || set -- -accel tcg,thread=multi "$@"
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
 	-device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"

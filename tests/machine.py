@@ -20,7 +20,7 @@ running_lock = threading.Lock()
 
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
-                 "APPEND")
+                 "APPEND", "MTTCG", "ICOUNT")
 
 
 def environment(extra=None):

@@ -17,7 +17,7 @@ import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
-WORLD_KEYS = {"name", "boot", "cpu", "append", "suites", "check"}
+WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all"}
 
 
 def load():
@@ -103,6 +103,8 @@ def run(world, chosen, everything, name=None, cwd="."):
     if len(args) > INIT_ARGS_MAX:
         args = []
     words = ["init=/tests/testrun", world.get("append"), "--" if args else "", *args]
+    race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
-                                world.get("boot", "pvh"), world.get("cpu", "max"), cwd)
+                                world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
+                                SMP=str(world.get("smp", 1)), **race)
     return judge(world, code, output, chosen)

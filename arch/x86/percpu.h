@@ -46,6 +46,9 @@ struct cpu {
 	/* Executed since boot; may wrap. */
 	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;
 
+	u32			softirq_pending;	/* kernel/softirq.c */
+	struct task_struct	*ksoftirqd;
+
 	struct rq		*rq;
 	struct mm_struct	*loaded_mm;		/* whose tables CR3 points to */
 

@@ -13,6 +13,7 @@
 #include "kernel/files.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/softirq.h"
 #include "kernel/syscalls.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
@@ -78,6 +79,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 		apic_eoi();
 	}
 	preempt_count_sub(HARDIRQ_OFFSET);
+	irq_exit();
 	if (!user_mode(regs) && should_resched())
 		preempt_schedule_irq();
 }

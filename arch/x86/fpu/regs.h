@@ -18,7 +18,9 @@
 #pragma once
 
 #include "arch/x86/fpu/xstate.h"
+#include "kernel/locking/spinlock.h"
 #include "kernel/preempt.h"
+#include "kernel/softirq.h"
 #include "kernel/task.h"
 
 /* What a lazy restore brings back: all that the CPU has, but PKRU. */
@@ -29,15 +31,25 @@
  * and no kernel FPU user can take the registers away. Guards the sequence "look at the flag, touch
  * registers or the active fpstate, update the flag" of current, and nothing else. Preemption is off
  * inside, so nothing that may sleep may be called: neither a mutex nor a spinlock_t.
+ *
+ * rt=on: softirqs run in threads, so it is enough to keep preemption off (preempt_count + 1).
+ * rt=off: a softirq may use the FPU on top of us, so they are held off, and preemption with them
+ * (+ 0x200). A spinlock_t may be taken inside: it spins.
  */
-static __always_inline void fpregs_lock(void) __acquires(preempt_off)
+static __always_inline void fpregs_lock(void) __acquires(preempt_off) __no_lock_analysis
 {
-	preempt_disable();
+	if (preempt_rt())
+		preempt_disable();
+	else
+		local_bh_disable();
 }
 
-static __always_inline void fpregs_unlock(void) __releases(preempt_off)
+static __always_inline void fpregs_unlock(void) __releases(preempt_off) __no_lock_analysis
 {
-	preempt_enable();
+	if (preempt_rt())
+		preempt_enable();
+	else
+		local_bh_enable();
 }
 
 /**

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/* The scrubber (see scrub.h). Two sums of 64-bit words: those at even and those at odd places. */
+#include "kernel/debug/scrub.h"
+#include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/locking/raw_spinlock.h"
+#include "kernel/options.h"
+#include "kernel/panic.h"
+#include "kernel/softirq.h"
+
+#define TEXT_PAGES_MAX	512
+
+struct sums {
+	u64 even, odd;
+} __aligned(16);
+
+extern const u64 _stext[], _etext[];
+
+static int scrub;
+BOOT_CHOICE(scrub, scrub, true, "off", "on");
+
+u64 scrub_vector_pages, scrub_scalar_pages;
+static raw_spinlock_t scrub_lock;		/* the two below; not in hard interrupts */
+static struct sums known[TEXT_PAGES_MAX];	/* 0, 0: not looked at yet */
+static size_t next_page;
+
+static struct sums sum_scalar(const u64 *page)
+{
+	struct sums s = {};
+
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(u64); i += 2) {
+		s.even += page[i];
+		s.odd += page[i + 1];
+	}
+	return s;
+}
+
+/* xmm0-7, so that whoever's registers these were would notice. */
+static struct sums sum_vector(const u64 *page)
+{
+	struct sums s;
+
+	__asm__ volatile("	pxor	%%xmm0, %%xmm0\n"
+			 "	movdqa	%%xmm0, %%xmm1\n"
+			 "	movdqa	%%xmm0, %%xmm2\n"
+			 "	movdqa	%%xmm0, %%xmm3\n"
+			 "1:	movdqa	(%0), %%xmm4\n"
+			 "	movdqa	16(%0), %%xmm5\n"
+			 "	movdqa	32(%0), %%xmm6\n"
+			 "	movdqa	48(%0), %%xmm7\n"
+			 "	paddq	%%xmm4, %%xmm0\n"
+			 "	paddq	%%xmm5, %%xmm1\n"
+			 "	paddq	%%xmm6, %%xmm2\n"
+			 "	paddq	%%xmm7, %%xmm3\n"
+			 "	addq	$64, %0\n"
+			 "	cmpq	%1, %0\n"
+			 "	jb	1b\n"
+			 "	paddq	%%xmm1, %%xmm0\n"
+			 "	paddq	%%xmm3, %%xmm2\n"
+			 "	paddq	%%xmm2, %%xmm0\n"
+			 "	movdqa	%%xmm0, %2"
+			 : "+r"(page) : "r"((const void *)page + PAGE_SIZE), "m"(s) : "memory", "cc");
+	return s;
+}
+
+static struct sums sum_page(const u64 *page)
+{
+	struct sums s;
+
+	if (!irq_fpu_usable()) {
+		scrub_scalar_pages++;
+		return sum_scalar(page);
+	}
+	kernel_fpu_begin();
+	s = sum_vector(page);
+	kernel_fpu_end();
+	scrub_vector_pages++;
+	return s;
+}
+
+void scrub_softirq(void)
+{
+	const u64 *page;
+	struct sums s, *k;
+
+	raw_spin_lock(&scrub_lock);
+	k = &known[next_page];
+	page = _stext + next_page * (PAGE_SIZE / sizeof(u64));
+	next_page = (next_page + 1) % min((size_t)(_etext - _stext) * sizeof(u64) / PAGE_SIZE,
+					  (size_t)TEXT_PAGES_MAX);
+	s = sum_page(page);
+	if (!k->even && !k->odd)
+		*k = s;
+	else if (k->even != s.even || k->odd != s.odd)
+		panic("scrub: the kernel's text at %p has changed", page);
+	raw_spin_unlock(&scrub_lock);
+}
+
+void scrub_tick(void)
+{
+	if (unlikely(scrub))
+		raise_softirq(SCRUB_SOFTIRQ);
+}

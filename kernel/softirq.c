@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/* Softirqs and their threads (see softirq.h). */
+#include "kernel/softirq.h"
+#include "arch/x86/irqflags.h"
+#include "kernel/debug/scrub.h"
+#include "kernel/fork.h"
+#include "kernel/locking/spinlock.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "kernel/timer.h"
+#include "lib/errno.h"
+#include "lib/vsprintf.h"
+
+#define MAX_ROUNDS	10		/* then they must be content with a thread's share */
+
+static void (*const actions[NR_SOFTIRQS])(void) = {
+	[TIMER_SOFTIRQ] = run_timer_softirq,
+	[SCRUB_SOFTIRQ] = scrub_softirq,
+};
+
+static void wake_ksoftirqd(void)
+{
+	struct task_struct *thread = this_cpu_read(ksoftirqd);
+
+	if (thread)				/* else: not yet; what is pending stays so */
+		wake_up_process(thread);
+}
+
+/* One round. Interrupts off, but on while the actions run. */
+static void run_pending(void)
+{
+	u32 pending = this_cpu_read(softirq_pending);
+
+	this_cpu_write(softirq_pending, 0);
+	local_irq_enable();
+	for (int nr = 0; nr < NR_SOFTIRQS; nr++)
+		if (pending & BIT(nr))
+			actions[nr]();
+	local_irq_disable();
+}
+
+/* rt=off. Interrupts off. */
+static void __do_softirq(void)
+{
+	preempt_count_add(SOFTIRQ_OFFSET);
+	for (int i = 0; i < MAX_ROUNDS && this_cpu_read(softirq_pending); i++)
+		run_pending();
+	preempt_count_sub(SOFTIRQ_OFFSET);
+	if (this_cpu_read(softirq_pending))
+		wake_ksoftirqd();
+}
+
+void irq_exit(void)
+{
+	if (likely(!this_cpu_read(softirq_pending)) || in_interrupt())
+		return;
+	if (preempt_rt())
+		wake_ksoftirqd();
+	else
+		__do_softirq();
+}
+
+void local_bh_enable(void)
+{
+	WARN_ON_ONCE(irqs_disabled());
+	/* One level stays: a softirq is not preempted by what it wakes. */
+	preempt_count_sub(SOFTIRQ_DISABLE_OFFSET - PREEMPT_OFFSET);
+	if (unlikely(this_cpu_read(softirq_pending)) && !in_interrupt()) {
+		local_irq_disable();
+		__do_softirq();
+		local_irq_enable();
+	}
+	preempt_count_sub(PREEMPT_OFFSET);
+	if (unlikely(should_resched()))
+		preempt_schedule();
+}
+
+static int ksoftirqd(void *unused)
+{
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!this_cpu_read(softirq_pending)) {
+			schedule();
+			continue;
+		}
+		__set_current_state(TASK_RUNNING);
+		local_irq_disable();
+		if (preempt_rt())
+			run_pending();
+		else
+			__do_softirq();
+		local_irq_enable();
+	}
+	return 0;
+}
+
+void softirq_init(void)
+{
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		struct task_struct *thread;
+		char name[TASK_COMM_LEN];
+
+		snprintf(name, sizeof(name), "ksoftirqd/%u", cpu);
+		thread = kthread_create(ksoftirqd, NULL, name);
+		if (IS_ERR(thread))
+			panic("cannot make %s", name);
+		set_cpus_allowed(thread, BIT(cpu));
+		thread->flags |= PF_NO_SETAFFINITY;
+		cpus[cpu].ksoftirqd = thread;
+	}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A timer wheel for each CPU: a circle of lists, one for each of the next WHEEL_SLOTS ticks. A timer
+ * that is further off stays in its list for more than one turn. So setting and deleting cost the
+ * same however many timers there are, and a tick looks at one list.
+ */
+#include "kernel/timer.h"
+#include "arch/x86/percpu.h"
+#include "kernel/locking/spinlock.h"
+#include "kernel/softirq.h"
+#include "kernel/time.h"
+
+#define WHEEL_SLOTS	256
+
+struct wheel {
+	raw_spinlock_t		lock;		/* in interrupts, too */
+	u64			next;		/* the first tick that has not been looked at */
+	struct list_head	slots[WHEEL_SLOTS];
+	struct list_head	expired;	/* soft timers, for the softirq */
+	/*
+	 * The softirq holds expiry_lock while it calls functions: who must wait for one takes it.
+	 * With rt=on that lends the thread the waiter's priority, where spinning could last for ever.
+	 */
+	struct timer		*running;
+	spinlock_t		expiry_lock;
+};
+
+static struct wheel wheels[NR_CPUS];
+
+void timer_init(struct timer *timer, void (*fn)(struct timer *timer), bool hard)
+{
+	*timer = (struct timer){ .fn = fn, .hard = hard };
+	INIT_LIST_HEAD(&timer->node);
+}
+
+void add_timer(struct timer *timer, u64 expires) __no_lock_analysis
+{
+	unsigned long flags;
+	struct wheel *wheel;
+
+	preempt_disable();
+	timer->cpu = smp_processor_id();
+	wheel = &wheels[timer->cpu];
+	flags = raw_spin_lock_irqsave(&wheel->lock);
+	timer->expires = max(expires, wheel->next);
+	list_add_tail(&timer->node, &wheel->slots[timer->expires % WHEEL_SLOTS]);
+	raw_spin_unlock_irqrestore(&wheel->lock, flags);
+	preempt_enable();
+}
+
+void del_timer_sync(struct timer *timer) __no_lock_analysis
+{
+	struct wheel *wheel = &wheels[timer->cpu];
+	unsigned long flags = raw_spin_lock_irqsave(&wheel->lock);
+	bool running = wheel->running == timer;
+
+	list_del_init(&timer->node);
+	raw_spin_unlock_irqrestore(&wheel->lock, flags);
+	if (running) {
+		spin_lock(&wheel->expiry_lock);
+		spin_unlock(&wheel->expiry_lock);
+	}
+}
+
+/* Wheel's lock held. */
+static void expire_slot(struct wheel *wheel, struct list_head *slot)
+{
+	struct timer *timer, *next;
+
+	list_for_each_entry_safe(timer, next, slot, node) {
+		if (timer->expires > wheel->next)
+			continue;
+		if (timer->hard) {
+			list_del_init(&timer->node);
+			timer->fn(timer);
+		} else {
+			list_move_tail(&timer->node, &wheel->expired);
+			raise_softirq(TIMER_SOFTIRQ);
+		}
+	}
+}
+
+void run_timers(void) __no_lock_analysis
+{
+	struct wheel *wheel = &wheels[smp_processor_id()];
+
+	raw_spin_lock(&wheel->lock);
+	for (; wheel->next <= READ_ONCE(jiffies); wheel->next++)
+		expire_slot(wheel, &wheel->slots[wheel->next % WHEEL_SLOTS]);
+	raw_spin_unlock(&wheel->lock);
+}
+
+/* This CPU's expired soft timers. */
+void run_timer_softirq(void) __no_lock_analysis
+{
+	struct wheel *wheel = &wheels[smp_processor_id()];
+
+	spin_lock(&wheel->expiry_lock);
+	raw_spin_lock_irq(&wheel->lock);
+	while (!list_empty(&wheel->expired)) {
+		struct timer *timer = list_first_entry(&wheel->expired, struct timer, node);
+
+		list_del_init(&timer->node);
+		wheel->running = timer;
+		raw_spin_unlock_irq(&wheel->lock);
+		timer->fn(timer);
+		raw_spin_lock_irq(&wheel->lock);
+		wheel->running = NULL;
+	}
+	raw_spin_unlock_irq(&wheel->lock);
+	spin_unlock(&wheel->expiry_lock);
+}
+
+void timers_init(void)
+{
+	for (int cpu = 0; cpu < NR_CPUS; cpu++) {
+		struct wheel *wheel = &wheels[cpu];
+
+		spin_lock_init(&wheel->expiry_lock);
+		INIT_LIST_HEAD(&wheel->expired);
+		for (int i = 0; i < WHEEL_SLOTS; i++)
+			INIT_LIST_HEAD(&wheel->slots[i]);
+	}
+}
