@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which address space this CPU has loaded, and who still needs its top-level table. Never sleeps.
+ * Which address space this CPU has loaded, what it remembers of it, and who still needs its
+ * top-level table. Never sleeps.
  */
+#include "arch/x86/mm/tlb.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
@@ -39,6 +41,23 @@ void switch_mm(struct mm_struct *mm)
 		return;
 	load_pml4(mm->pml4);
 	this_cpu_write(loaded_mm, mm);
+}
+
+/* Above this many pages it is cheaper to forget everything, except the kernel's global entries. */
+#define FLUSH_PAGES_MAX	32
+
+void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	unsigned long flags = local_irq_save();
+
+	if (this_cpu_read(loaded_mm) != mm)
+		;
+	else if (end - start > FLUSH_PAGES_MAX * PAGE_SIZE)
+		write_cr3(read_cr3());
+	else
+		for (; start < end; start += PAGE_SIZE)
+			invlpg(start);
+	local_irq_restore(flags);
 }
 
 struct mm_struct *exchange_current_mm(struct mm_struct *mm)
