@@ -41,7 +41,7 @@ void mmput(struct mm_struct *mm)
 {
 	if (!mm || __atomic_sub_fetch(&mm->mm_users, 1, __ATOMIC_ACQ_REL))
 		return;
-	mm_unmap(mm, 0, TASK_SIZE_MAX);		/* splits nothing, so it cannot fail */
+	mm_unmap(mm, 0, TASK_SIZE_MAX);		/* the whole: cannot fail */
 	mmdrop(mm);
 }
 
@@ -60,25 +60,25 @@ static u64 area_prot(const struct vm_area *area)
 /* One flush for many pages. */
 #define ZAP_BATCH	64
 
-void mm_zap_area(struct mm_struct *mm, struct vm_area *area)
+void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	unsigned long addr = area->start;
+	unsigned long addr = start;
 
-	while (addr < area->end) {
+	while (addr < end) {
 		struct page *pages[ZAP_BATCH];
-		unsigned long from = addr;
 		unsigned int n = 0;
 		pte_t *pte;
 
-		while (n < ZAP_BATCH && (pte = pgtable_next(mm->pml4, &addr, area->end))) {
+		while (n < ZAP_BATCH && (pte = pgtable_next(mm->pml4, &addr, end))) {
 			pages[n++] = phys_to_page(*pte & PTE_ADDR);
 			*pte = 0;
 			addr += PAGE_SIZE;
 		}
 		/* Nobody may reach a page any more when it is given back. */
-		flush_tlb_mm_range(mm, from, addr);
+		flush_tlb_mm_range(mm, start, addr);
 		while (n)
 			put_page(pages[--n]);
+		start = addr;
 	}
 }
 

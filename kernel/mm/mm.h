@@ -74,11 +74,11 @@ struct vm_area *mm_new_area(struct mm_struct *mm, unsigned long start, unsigned 
 			    unsigned int flags);
 /* Add an area that overlaps none. 0, -EINVAL, -ENOMEM. */
 int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags);
-/* Remove all that is in the range: -ENOMEM if an area had to be split, and nothing has changed. */
+/* Remove all that is in the range. -ENOMEM only if that is a hole inside of one area. */
 int mm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 /* What is in the areas (mm.c): give the pages back; make entries say what the area says. */
-void mm_zap_area(struct mm_struct *mm, struct vm_area *area);
+void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 void mm_protect_area(struct mm_struct *mm, struct vm_area *area);
 
 /* The system calls: errnos as in Linux, and with -ENOMEM for lack of memory nothing has changed. */

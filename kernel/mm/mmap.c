@@ -3,8 +3,9 @@
  * Areas: which addresses ring 3 may use, and how. mmap, munmap, mprotect and brk change the list;
  * pages come and go in mm.c.
  *
- * A change to a range first splits the areas at its two ends. That is all that can fail, so a call
- * that runs out of memory has changed nothing. Then each area is inside the range or outside.
+ * Where the ends of a range are inside areas, those are split first. That is all that can fail, so a
+ * call that runs out of memory has changed nothing. Giving back needs no memory, except for a hole
+ * in the middle of an area.
  */
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
@@ -78,29 +79,25 @@ static int split_at(struct mm_struct *mm, unsigned long addr)
 	return 0;
 }
 
-static int split_at_ends(struct mm_struct *mm, unsigned long start, unsigned long end)
-{
-	int ret = split_at(mm, start);
-
-	if (!ret)
-		ret = split_at(mm, end);
-	if (ret)
-		join_equal_neighbours(mm);
-	return ret;
-}
-
 int mm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct vm_area *area, *next;
-	int ret = split_at_ends(mm, start, end);
+	struct vm_area *area = mm_find_area(mm, start), *next;
 
-	if (ret)
-		return ret;
+	/* A hole in the middle makes two areas of one; anything else makes areas smaller. */
+	if (area && area->start < start && area->end > end && split_at(mm, end))
+		return -ENOMEM;
 	list_for_each_entry_safe(area, next, &mm->areas, node) {
-		if (area->start >= start && area->end <= end) {
-			mm_zap_area(mm, area);
+		unsigned long from = max(area->start, start), to = min(area->end, end);
+
+		if (from >= to)
+			continue;
+		mm_zap_range(mm, from, to);
+		if (from > area->start)
+			area->end = from;
+		else if (to < area->end)
+			area->start = to;
+		else
 			free_area(mm, area);
-		}
 	}
 	return 0;
 }
@@ -170,7 +167,7 @@ long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsign
 		return -EPERM;
 	mutex_lock(&mm->mmap_lock);
 	if (!fixed)
-		addr = find_gap(mm, ALIGN_UP(addr, PAGE_SIZE), len);
+		addr = find_gap(mm, addr & PAGE_MASK, len);
 	ret = addr ? map_range(mm, addr, addr + len, flags) : -ENOMEM;
 	mutex_unlock(&mm->mmap_lock);
 	return ret ? ret : (long)addr;
@@ -202,7 +199,9 @@ long mm_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, un
 	if (end <= addr)
 		return -ENOMEM;
 	mutex_lock(&mm->mmap_lock);
-	ret = split_at_ends(mm, addr, end);
+	ret = split_at(mm, addr);
+	if (!ret)
+		ret = split_at(mm, end);
 	list_for_each_entry(area, &mm->areas, node) {
 		if (!ret && area->start == done && done < end) {
 			area->flags = flags;
