@@ -35,9 +35,9 @@ struct mm_struct {
 	mutex_t			mmap_lock;
 
 	/* mmap_lock */
-	struct list_head	areas;		/* they do not overlap; equal neighbours are one */
+	struct list_head	areas;		/* sorted, apart; equal neighbours are one */
 	unsigned int		nr_areas;
-	pte_t			*pml4;		/* and all entries below it; see arch/x86/mm/tlb.h */
+	pte_t			*pml4;		/* and what is below: arch/x86/mm/tlb.h */
 	unsigned long		start_brk, brk;
 };
 
@@ -65,9 +65,8 @@ int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int acces
  */
 int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size);
 
-/*
- * Areas (mmap.c). mmap_lock held, or nobody else knows the mm yet.
- */
+/* --- Areas (mmap.c). mmap_lock held, or nobody else knows the mm yet. --- */
+
 struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long addr);
 /* One that is in no list yet; NULL: out of memory, or AREAS_MAX. */
 struct vm_area *mm_new_area(struct mm_struct *mm, unsigned long start, unsigned long end,

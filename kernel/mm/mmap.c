@@ -3,9 +3,9 @@
  * Areas: which addresses ring 3 may use, and how. mmap, munmap, mprotect and brk change the list;
  * pages come and go in mm.c.
  *
- * Where the ends of a range are inside areas, those are split first. That is all that can fail, so a
- * call that runs out of memory has changed nothing. Giving back needs no memory, except for a hole
- * in the middle of an area.
+ * Where the ends of a range are inside areas, those are split first. That is all that can fail, so
+ * a call that runs out of memory has changed nothing. Giving back needs no memory, except for a
+ * hole in the middle of an area.
  */
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"

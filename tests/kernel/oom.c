@@ -187,7 +187,7 @@ static long fail_one(struct ktest_run *kt, const struct memory_op *op, int n)
 	return ret;
 }
 
-/* fails with: split_at()'s first half staying when the second fails; map_range() keeping the area */
+/* fails with: mm_mprotect() not joining what it split in vain; map_range() keeping its new area */
 KTEST(memory_calls_fail_cleanly_at_each_allocation)
 {
 	for (const struct memory_op *op = ops; op < ops + ARRAY_SIZE(ops); op++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One address space, several threads: some change it, some use it, one forks. What a thread reads is
- * what was written last, and a child has one moment of the parent's memory.
+ * One address space, several threads: some change it, some use it, one forks. What a thread reads
+ * is what was written last, and a child has one moment of the parent's memory.
  */
 #include "user/lib/ktap.h"
 
@@ -10,7 +10,7 @@
 #define SIZE		(PAGES * PAGE_SIZE)
 #define STACK_SIZE	16384
 #define THREADS		4
-#define CHURNS		150
+#define CHURNS		60
 #define FORKS		20
 
 static int wrong;		/* threads count here, and one prints: printf() has no lock */
