@@ -166,9 +166,6 @@ static int load_elf(struct program *p)
 	if (!p->end || p->ehdr->entry >= TASK_SIZE_MAX)
 		return -EINVAL;
 	p->mm->start_brk = p->mm->brk = p->end;
-	ret = mm_add_area(p->mm, p->end, p->end + HEAP_MAX, VM_READ | VM_WRITE);
-	if (ret)
-		return ret;
 	return mm_add_area(p->mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE);
 }
 

@@ -59,15 +59,27 @@ static long do_getppid(void)
 #define MAP_ANONYMOUS	0x20
 #define MAP_IGNORED	0x24000			/* NORESERVE, STACK: nothing to do */
 
-static long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned long flags)
+/* PROT_NONE is no access. Anything more can be read as well: x86 knows nothing less. */
+static unsigned int vm_flags(unsigned long prot)
 {
+	return prot ? prot | VM_READ : 0;
+}
+
+static long do_mmap(struct pt_regs *regs)
+{
+	unsigned long prot = regs->dx, flags = regs->r10, offset = regs->r9;
 	unsigned long kind = flags & ~(MAP_FIXED | MAP_IGNORED);
 
-	if ((prot & ~PROT_MASK) || kind != (MAP_PRIVATE | MAP_ANONYMOUS))
+	if ((prot & ~PROT_MASK) || kind != (MAP_PRIVATE | MAP_ANONYMOUS) || (offset & ~PAGE_MASK))
 		return -EINVAL;
-	/* A page that can be written can be read: x86 knows no other. */
-	return mm_mmap(current->mm, addr, len, prot | (prot & VM_WRITE ? VM_READ : 0),
-		       flags & MAP_FIXED);
+	return mm_mmap(current->mm, regs->di, regs->si, vm_flags(prot), flags & MAP_FIXED);
+}
+
+static long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot)
+{
+	if (prot & ~PROT_MASK)
+		return -EINVAL;
+	return mm_mprotect(current->mm, addr, len, vm_flags(prot));
 }
 
 /* --- Scheduling and time --- */
@@ -187,7 +199,9 @@ static long do_nanosleep(const struct timespec *user_wanted)
 SYSCALL(read, do_read(regs->di, (char *)regs->si, regs->dx))
 SYSCALL(write, do_write(regs->di, (const char *)regs->si, regs->dx))
 SYSCALL(close, do_close(regs->di))
-SYSCALL(mmap, do_mmap(regs->di, regs->si, regs->dx, regs->r10))
+SYSCALL(mmap, do_mmap(regs))
+SYSCALL(mprotect, do_mprotect(regs->di, regs->si, regs->dx))
+SYSCALL(munmap, mm_munmap(current->mm, regs->di, regs->si))
 SYSCALL(brk, mm_brk(current->mm, regs->di))
 SYSCALL(ioctl, do_ioctl(regs->di, regs->si, (void *)regs->dx))
 SYSCALL(pipe, do_pipe((int *)regs->di))
@@ -217,6 +231,8 @@ static long (*const syscall_table[])(struct pt_regs *regs) = {
 	[1] = sys_write,
 	[3] = sys_close,
 	[9] = sys_mmap,
+	[10] = sys_mprotect,
+	[11] = sys_munmap,
 	[12] = sys_brk,
 	[16] = sys_ioctl,
 	[22] = sys_pipe,

@@ -50,8 +50,11 @@ int memcmp(const void *a, const void *b, size_t n)
 
 void *memchr_inv(const void *p, int c, size_t n)
 {
+	const u64 wanted = (u8)c * 0x0101010101010101UL;
 	const u8 *s = p;
 
+	for (; n >= 8 && *(const u64 *)s == wanted; n -= 8)
+		s += 8;
 	for (; n; n--, s++)
 		if (*s != (u8)c)
 			return (void *)s;

@@ -348,6 +348,21 @@ def debug():
         expect(code == 0, f"BOOT={boot}: exit status {code}")
 
 
+@test("freed-page")
+def freed_page():
+    """A byte written to a page after it was freed: the next who gets the page says so."""
+    commands = ["tbreak kernel_execve", "continue", "tbreak free_block if order == 0", "continue",
+                "set *(char *)(0xffff888000000000 + (pfn << 12) + 1234) = 5", "continue"]
+    args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
+    log = f"{machine.LOGS}/freed-page"
+    machine.run(["make", "debug", "APPEND=init=/bin/demo", f"GDBARGS={args}"], log + ".log",
+                {"DEBUG_LOG": log + ".console"})
+    with open(log + ".console", encoding="utf-8", errors="replace") as file:
+        output = file.read()
+    expect(re.search(r"Kernel panic.*pages: the page at 0x\w+000 was written after free: "
+                     r"byte 1234 is 0x5", output), f"no panic names the page: {log}.console")
+
+
 # --- scripts/deps.sh, on a machine made of a folder with fake programs ---
 
 def fake_machine(folder, programs):

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Areas, faults, copy-on-write.
+ * Address spaces and the pages in them: life, faults, copy-on-write.
  *
  * Fork shares every page read-only and counts its users; the first write by either side faults and
  * gets a copy, or the page itself if the other is gone. Memory that was never touched has no page
  * at all.
  */
 #include "kernel/mm/mm.h"
-#include "arch/x86/cpu/insns.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/mm/tlb.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/panic.h"
-#include "kernel/task.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
@@ -41,168 +37,105 @@ void mmget(struct mm_struct *mm)
 	__atomic_fetch_add(&mm->mm_users, 1, __ATOMIC_RELAXED);
 }
 
-static void free_areas(struct mm_struct *mm)
-{
-	struct vm_area *area, *next;
-
-	list_for_each_entry_safe(area, next, &mm->areas, node) {
-		pgtable_unmap_range(mm->pml4, area->start, area->end);
-		list_del(&area->node);
-		kfree(area);
-	}
-}
-
 void mmput(struct mm_struct *mm)
 {
 	if (!mm || __atomic_sub_fetch(&mm->mm_users, 1, __ATOMIC_ACQ_REL))
 		return;
-	free_areas(mm);
+	mm_unmap(mm, 0, TASK_SIZE_MAX);		/* the whole: cannot fail */
 	mmdrop(mm);
 }
 
-/* --- Areas. mmap_lock held, or nobody else knows the mm yet. --- */
+/* --- Pages. mmap_lock held, or nobody else knows the mm. --- */
 
-static struct vm_area *find_area(struct mm_struct *mm, unsigned long addr)
-{
-	struct vm_area *area;
-
-	list_for_each_entry(area, &mm->areas, node)
-		if (addr >= area->start && addr < area->end)
-			return area;
-	return NULL;
-}
-
-static bool range_free(struct mm_struct *mm, unsigned long start, unsigned long end)
-{
-	struct vm_area *area;
-
-	list_for_each_entry(area, &mm->areas, node)
-		if (start < area->end && end > area->start)
-			return false;
-	return true;
-}
-
-int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags)
-{
-	struct vm_area *area, *pos;
-
-	if (start >= end || start < MMAP_MIN || end > TASK_SIZE_MAX ||
-	    ((start | end) & ~PAGE_MASK) || !range_free(mm, start, end))
-		return -EINVAL;
-	area = kmalloc(sizeof(*area), GFP_KERNEL);
-	if (!area)
-		return -ENOMEM;
-	*area = (struct vm_area){ .start = start, .end = end, .flags = flags };
-	list_for_each_entry(pos, &mm->areas, node)
-		if (pos->start > start)
-			break;
-	list_add_tail(&area->node, &pos->node);
-	return 0;
-}
-
-/* The highest gap of @len below MMAP_TOP, or 0. */
-static unsigned long find_gap(struct mm_struct *mm, unsigned long len)
-{
-	unsigned long end = MMAP_TOP;
-	struct vm_area *area;
-
-	for (;;) {
-		unsigned long lowered = end;
-
-		if (end < len + MMAP_MIN)
-			return 0;
-		list_for_each_entry(area, &mm->areas, node)
-			if (end - len < area->end && end > area->start)
-				lowered = min(lowered, area->start);
-		if (lowered == end)
-			return end - len;
-		end = lowered;
-	}
-}
-
-long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags,
-	     bool fixed)
-{
-	int ret;
-
-	if (!len || (fixed && (addr & ~PAGE_MASK)))
-		return -EINVAL;
-	/* More than all RAM could never be filled. */
-	if (len > TASK_SIZE_MAX || len >> PAGE_SHIFT > nr_total_pages() ||
-	    (fixed && (addr > TASK_SIZE_MAX - len || addr < MMAP_MIN)))
-		return -ENOMEM;
-	len = ALIGN_UP(len, PAGE_SIZE);
-	mutex_lock(&mm->mmap_lock);
-	if (!fixed)
-		addr = find_gap(mm, len);
-	ret = addr ? mm_add_area(mm, addr, addr + len, flags) : -ENOMEM;
-	mutex_unlock(&mm->mmap_lock);
-	return ret ? ret : (long)addr;
-}
-
-/* The heap's area is there from exec on; the break says how much of it may be used. */
-long mm_brk(struct mm_struct *mm, unsigned long brk)
-{
-	mutex_lock(&mm->mmap_lock);
-	if (brk >= mm->start_brk && brk <= mm->start_brk + HEAP_MAX) {
-		if (brk < mm->brk)
-			pgtable_unmap_range(mm->pml4, ALIGN_UP(brk, PAGE_SIZE), mm->brk);
-		mm->brk = brk;
-	}
-	brk = mm->brk;
-	mutex_unlock(&mm->mmap_lock);
-	return brk;
-}
-
-/* --- Faults --- */
-
+/*
+ * Accessed and dirty are set from the start, so no CPU ever writes to an entry by itself. And an
+ * entry that is not present still keeps the page of an area that nobody may touch.
+ */
 static u64 area_prot(const struct vm_area *area)
 {
-	return PTE_P | PTE_US | PTE_A | PTE_D | (area->flags & VM_WRITE ? PTE_RW : 0) |
-	       (area->flags & VM_EXEC ? 0 : pgtable_nx());
+	return PTE_US | PTE_A | PTE_D | (area->flags ? PTE_P : 0) |
+	       (area->flags & VM_WRITE ? PTE_RW : 0) | (area->flags & VM_EXEC ? 0 : pgtable_nx());
 }
 
-/* A write to a page that others may share. mmap_lock held. */
-static int do_cow(pte_t *pte, unsigned long addr, u64 prot)
+/* One flush for many pages. */
+#define ZAP_BATCH	64
+
+void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	unsigned long addr = start;
+
+	while (addr < end) {
+		struct page *pages[ZAP_BATCH];
+		unsigned int n = 0;
+		pte_t *pte;
+
+		while (n < ZAP_BATCH && (pte = pgtable_next(mm->pml4, &addr, end))) {
+			pages[n++] = phys_to_page(*pte & PTE_ADDR);
+			*pte = 0;
+			addr += PAGE_SIZE;
+		}
+		/* Nobody may reach a page any more when it is given back. */
+		if (n)
+			flush_tlb_mm_range(mm, start, addr);
+		while (n)
+			put_page(pages[--n]);
+		start = addr;
+	}
+}
+
+void mm_protect_area(struct mm_struct *mm, struct vm_area *area)
+{
+	unsigned long addr = area->start;
+	pte_t *pte;
+
+	for (; (pte = pgtable_next(mm->pml4, &addr, area->end)); addr += PAGE_SIZE)
+		/* Others may share the page: only the next write makes it writable. */
+		*pte = (*pte & PTE_ADDR) | (area_prot(area) & (*pte | ~PTE_RW));
+	flush_tlb_mm_range(mm, area->start, area->end);
+}
+
+/* A write to a page that others may share. */
+static int do_cow(struct mm_struct *mm, pte_t *pte, unsigned long addr, u64 prot)
 {
 	struct page *old = phys_to_page(*pte & PTE_ADDR);
 	void *copy;
 
 	if (__atomic_load_n(&old->refcount, __ATOMIC_ACQUIRE) == 1) {
 		*pte = page_to_phys(old) | prot;
-		invlpg(addr);
 		return 0;
 	}
 	copy = get_free_page(GFP_KERNEL);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, page_address(old), PAGE_SIZE);
+	/* Not at once: one CPU could still read the old page when another writes to the new one. */
+	*pte = 0;
+	flush_tlb_mm_range(mm, addr, addr + PAGE_SIZE);
 	*pte = virt_to_phys(copy) | prot;
-	invlpg(addr);
 	put_page(old);
 	return 0;
 }
 
 static int fault_locked(struct mm_struct *mm, unsigned long addr, unsigned int access)
 {
-	struct vm_area *area = find_area(mm, addr);
+	struct vm_area *area = mm_find_area(mm, addr);
 	void *page;
 	pte_t *pte;
 
-	if (!area || (access & ~area->flags) ||
-	    (area->start == mm->start_brk && addr >= ALIGN_UP(mm->brk, PAGE_SIZE)))
+	if (!area || (access & ~area->flags))
 		return -EFAULT;
 	pte = pgtable_pte(mm->pml4, addr, true);
 	if (!pte)
 		return -ENOMEM;
-	if (!(*pte & PTE_P)) {
+	if (!*pte) {
 		page = get_free_page(GFP_KERNEL | __GFP_ZERO);
 		if (!page)
 			return -ENOMEM;
 		*pte = virt_to_phys(page) | area_prot(area);
 	} else if ((access & VM_WRITE) && !(*pte & PTE_RW)) {
-		return do_cow(pte, addr, area_prot(area));
+		return do_cow(mm, pte, addr & PAGE_MASK, area_prot(area));
 	}
+	/* Or another thread was here first, and the CPU need only look again. */
 	return 0;
 }
 
@@ -235,10 +168,26 @@ int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t 
 
 /* --- Fork --- */
 
+static int share_pages(struct mm_struct *to, struct mm_struct *from, const struct vm_area *area)
+{
+	unsigned long addr = area->start;
+	pte_t *src, *dst;
+
+	for (; (src = pgtable_next(from->pml4, &addr, area->end)); addr += PAGE_SIZE) {
+		dst = pgtable_pte(to->pml4, addr, true);
+		if (!dst)
+			return -ENOMEM;
+		*src &= ~PTE_RW;
+		*dst = *src;
+		get_page(phys_to_page(*src & PTE_ADDR));
+	}
+	return 0;
+}
+
 struct mm_struct *mm_dup(struct mm_struct *from)
 {
 	struct mm_struct *mm = mm_alloc();
-	struct vm_area *area;
+	struct vm_area *area, *copy;
 	int ret = 0;
 
 	if (!mm)
@@ -247,13 +196,15 @@ struct mm_struct *mm_dup(struct mm_struct *from)
 	mm->start_brk = from->start_brk;
 	mm->brk = from->brk;
 	list_for_each_entry(area, &from->areas, node) {
-		ret = mm_add_area(mm, area->start, area->end, area->flags);
-		if (!ret && pgtable_share_range(mm->pml4, from->pml4, area->start, area->end))
-			ret = -ENOMEM;
+		copy = mm_new_area(mm, area->start, area->end, area->flags);
+		if (copy)
+			list_add_tail(&copy->node, &mm->areas);
+		ret = copy ? share_pages(mm, from, area) : -ENOMEM;
 		if (ret)
 			break;
 	}
-	flush_tlb_mm_range(from, 0, TASK_SIZE_MAX);	/* what was writable is read-only now */
+	/* What was writable is read-only now, for the parent's other threads too. */
+	flush_tlb_mm_range(from, 0, TASK_SIZE_MAX);
 	mutex_unlock(&from->mmap_lock);
 	if (ret) {
 		mmput(mm);

@@ -13,15 +13,16 @@
 #include "kernel/locking/rtmutex.h"
 #include "lib/list.h"
 
+/* As in PROT_READ, PROT_WRITE, PROT_EXEC. */
 #define VM_READ		0x1
 #define VM_WRITE	0x2
 #define VM_EXEC		0x4
 
 #define STACK_TOP	0x7ffffffff000UL	/* ring 3's stack ends here */
 #define STACK_SIZE	(8UL << 20)		/* at most; pages come on demand */
-#define HEAP_MAX	(64UL << 20)
 #define MMAP_TOP	0x7ffff0000000UL	/* mmap() goes down from here */
 #define MMAP_MIN	0x10000UL		/* nothing below: NULL pointers fault */
+#define AREAS_MAX	4096			/* of one address space: the list is searched */
 
 struct vm_area {
 	unsigned long		start, end;	/* page-aligned */
@@ -35,8 +36,9 @@ struct mm_struct {
 	mutex_t			mmap_lock;
 
 	/* mmap_lock */
-	struct list_head	areas;
-	pte_t			*pml4;
+	struct list_head	areas;		/* sorted, apart; equal neighbours are one */
+	unsigned int		nr_areas;
+	pte_t			*pml4;		/* and what is below: arch/x86/mm/tlb.h */
 	unsigned long		start_brk, brk;
 };
 
@@ -55,9 +57,6 @@ void switch_mm(struct mm_struct *mm);
  */
 struct mm_struct *exchange_current_mm(struct mm_struct *mm);
 
-/* Add an area that overlaps none. 0, -EINVAL, -ENOMEM. */
-int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags);
-
 /* A fault at @addr wanting @access (VM_*). 0, -EFAULT, -ENOMEM. */
 int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int access);
 
@@ -67,7 +66,25 @@ int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int acces
  */
 int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size);
 
+/* --- Areas (mmap.c). mmap_lock held, or nobody else knows the mm yet. --- */
+
+struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long addr);
+/* One that is in no list yet; NULL: out of memory, or AREAS_MAX. */
+struct vm_area *mm_new_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+			    unsigned int flags);
+/* Add an area that overlaps none. 0, -EINVAL, -ENOMEM. */
+int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags);
+/* Remove all that is in the range. -ENOMEM only if that is a hole inside of one area. */
+int mm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
+
+/* What is in the areas (mm.c): give the pages back; make entries say what the area says. */
+void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end);
+void mm_protect_area(struct mm_struct *mm, struct vm_area *area);
+
+/* The system calls: errnos as in Linux, and with -ENOMEM for lack of memory nothing has changed. */
 long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags,
 	     bool fixed);
+long mm_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len);
+long mm_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags);
 /* The new break, or the old one if it cannot be. */
 long mm_brk(struct mm_struct *mm, unsigned long brk);

@@ -81,6 +81,29 @@ u64 page_to_phys(const struct page *page)
 	return (u64)(page - mem_map) << PAGE_SHIFT;
 }
 
+/*
+ * Pages that were given back hold PAGE_POISON until they are given out again. Those that nobody had
+ * yet are not filled: that would be the longest part of the boot.
+ */
+static void poison_pages(struct page *page, unsigned int order)
+{
+	memset(page_address(page), PAGE_POISON, PAGE_SIZE << order);
+	for (unsigned int i = 0; i < 1U << order; i++)
+		page[i].poisoned = true;
+}
+
+static void check_poison(struct page *page, unsigned int order)
+{
+	for (struct page *p = page; p < page + (1U << order); p++) {
+		u8 *at = p->poisoned ? memchr_inv(page_address(p), PAGE_POISON, PAGE_SIZE) : NULL;
+
+		if (unlikely(at))
+			panic("pages: the page at %#llx was written after free: byte %lu is %#x",
+			      page_to_phys(p), (unsigned long)at % PAGE_SIZE, *at);
+		p->poisoned = false;
+	}
+}
+
 /* zone_lock held. */
 static void free_block(u64 pfn, unsigned int order)
 {
@@ -152,6 +175,7 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 	raw_spin_unlock_irqrestore(&zone_lock, flags);
 	if (!page)
 		return NULL;
+	check_poison(page, order);
 	page->refcount = 1;
 	page->object_size = 0;
 	if (gfp & __GFP_ZERO)
@@ -161,9 +185,11 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 
 void free_pages(struct page *page, unsigned int order)
 {
-	unsigned long flags = raw_spin_lock_irqsave(&zone_lock);
+	unsigned long flags;
 
 	BUG_ON(page->free || page->order != order);
+	poison_pages(page, order);
+	flags = raw_spin_lock_irqsave(&zone_lock);
 	page->refcount = 0;
 	free_block(page - mem_map, order);
 	raw_spin_unlock_irqrestore(&zone_lock, flags);

@@ -4,7 +4,8 @@
  *
  * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with
  * GFP_KERNEL the caller says that it could, and that is checked: code that works only because
- * memory is plentiful is still wrong.
+ * memory is plentiful is still wrong. A page that is written to after it was freed panics when it
+ * is given out again.
  */
 #pragma once
 
@@ -25,10 +26,13 @@ struct page {
 	u8			order;
 	u8			free;		/* in the buddy's lists */
 	u16			inuse;		/* kmalloc: objects given out */
-	u32			object_size;	/* kmalloc: 0 if the block is not a slab */
+	u16			object_size;	/* kmalloc: 0 if the block is not a slab */
+	bool			poisoned;	/* this page: filled with PAGE_POISON */
 	void			*freelist;	/* kmalloc: first free object */
 	struct list_head	node;
 };
+
+#define PAGE_POISON	0xaa		/* in pages that were given back */
 
 /*
  * Before pages_init(): memory that is never freed, zeroed, page-aligned, below 4 GiB. Panics if

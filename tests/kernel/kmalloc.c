@@ -81,8 +81,9 @@ KTEST(freed_objects_hold_the_free_poison)
 
 	for (size_t size = KMALLOC_MIN; size <= SLAB_MAX; size *= 2) {
 		u8 *object = kmalloc(size, GFP_KERNEL), *bad;
+		void *keeps_the_slab = kmalloc(size, GFP_KERNEL);
 
-		KEXPECT(object);
+		KEXPECT(object && keeps_the_slab);
 		if (!object)
 			continue;
 		memset(object, 0xff, size);
@@ -90,6 +91,7 @@ KTEST(freed_objects_hold_the_free_poison)
 		/* The first word links the free objects. */
 		bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 		KEXPECT_EQ(bad, NULL);
+		kfree(keeps_the_slab);
 	}
 }
 

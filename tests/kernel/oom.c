@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Out of memory in fork and exec: each allocation on the way fails once, and each time the caller
- * gets -ENOMEM, nothing is left behind and nothing of the parent's is lost.
+ * Out of memory in fork, exec and the memory calls: each allocation on the way fails once, and each
+ * time the caller gets -ENOMEM, nothing is left behind and nothing of the parent's is lost.
  */
 #include "kernel/debug/ktap.h"
 #include "kernel/exec.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
+#include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
@@ -80,4 +81,125 @@ KTEST(exec_fails_cleanly_at_each_allocation)
 	}
 	KEXPECT_EQ(ret, 0);
 	KEXPECT_GE(n, 10);
+}
+
+/* --- Memory calls, on an address space that nobody runs in --- */
+
+#define AT		0x10000000UL
+#define FAR		0x20000000000UL		/* no table of AT's helps there */
+#define PAGES		5
+#define MIDDLE		(AT + 2 * PAGE_SIZE)
+#define RW		(VM_READ | VM_WRITE)
+
+static struct mm_struct *other;			/* shares the pages, once something forked */
+
+static long op_munmap(struct mm_struct *mm)
+{
+	return mm_munmap(mm, MIDDLE, PAGE_SIZE);
+}
+
+static long op_mprotect(struct mm_struct *mm)
+{
+	return mm_mprotect(mm, MIDDLE, PAGE_SIZE, VM_READ);
+}
+
+static long op_mmap(struct mm_struct *mm)
+{
+	long addr = mm_mmap(mm, 0, PAGE_SIZE, RW, false);
+
+	return addr < 0 ? addr : 0;
+}
+
+static long op_mmap_fixed(struct mm_struct *mm)
+{
+	return mm_mmap(mm, MIDDLE, PAGE_SIZE, VM_READ, true) == (long)MIDDLE ? 0 : -ENOMEM;
+}
+
+static long op_brk(struct mm_struct *mm)
+{
+	return mm_brk(mm, FAR + 3 * PAGE_SIZE) == FAR + 3 * PAGE_SIZE ? 0 : -ENOMEM;
+}
+
+static long op_touch(struct mm_struct *mm)
+{
+	return handle_mm_fault(mm, FAR, VM_WRITE);
+}
+
+static long op_copy(struct mm_struct *mm)
+{
+	if (!other)
+		other = mm_dup(mm);
+	if (IS_ERR(other)) {
+		long ret = PTR_ERR(other);
+
+		other = NULL;
+		return ret;
+	}
+	return handle_mm_fault(mm, AT, VM_WRITE);
+}
+
+static const struct memory_op {
+	const char *name;
+	long (*call)(struct mm_struct *mm);
+	bool adds_tables;			/* they stay as long as the address space */
+	int allocations;			/* at least */
+} ops[] = {
+	{ "munmap", op_munmap, false, 1 }, { "mprotect", op_mprotect, false, 2 },
+	{ "mmap", op_mmap, false, 1 }, { "mmap, fixed", op_mmap_fixed, false, 2 },
+	{ "brk", op_brk, false, 1 }, { "a first touch", op_touch, true, 4 },
+	{ "fork and copy-on-write", op_copy, true, 6 },
+};
+
+static struct mm_struct *make_mm(struct ktest_run *kt)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	KEXPECT(mm);
+	mm->start_brk = mm->brk = FAR + PAGE_SIZE;
+	KEXPECT_EQ(mm_mmap(mm, AT, PAGES * PAGE_SIZE, RW, true), (long)AT);
+	KEXPECT_EQ(mm_mmap(mm, FAR, PAGE_SIZE, VM_READ | VM_WRITE | VM_EXEC, true), (long)FAR);
+	for (int i = 0; i < PAGES; i++)
+		KEXPECT_EQ(handle_mm_fault(mm, AT + i * PAGE_SIZE, VM_WRITE), 0);
+	return mm;
+}
+
+/* The @n-th allocation of @op fails. Returns what it returned. */
+static long fail_one(struct ktest_run *kt, const struct memory_op *op, int n)
+{
+	struct mm_struct *mm = make_mm(kt);
+	u64 before = nr_free_pages();
+	unsigned int areas = mm->nr_areas;
+	long ret;
+
+	fail_nth_alloc(n);
+	ret = op->call(mm);
+	fail_nth_alloc(0);
+	if (ret) {
+		KEXPECT_EQ(ret, -ENOMEM);
+		KEXPECT_EQ(mm->nr_areas, areas);
+		if (!op->adds_tables)
+			KEXPECT_EQ(nr_free_pages(), before);
+		KEXPECT_EQ(op->call(mm), 0);		/* nothing was half done */
+	}
+	mmput(other);
+	other = NULL;
+	mmput(mm);
+	return ret;
+}
+
+/* fails with: mm_mprotect() not joining what it split in vain; map_range() keeping its new area */
+KTEST(memory_calls_fail_cleanly_at_each_allocation)
+{
+	for (const struct memory_op *op = ops; op < ops + ARRAY_SIZE(ops); op++) {
+		u64 before = nr_free_pages();
+		long ret = -ENOMEM;
+		int n;
+
+		for (n = 1; n < MANY && ret; n++) {
+			ret = fail_one(kt, op, n);
+			KEXPECT_EQ(nr_free_pages(), before);
+		}
+		if (ret || n - 2 < op->allocations)
+			KFAIL("%s: %ld after %d failures", op->name, ret, n - 2);
+	}
 }

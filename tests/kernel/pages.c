@@ -121,6 +121,36 @@ KTEST(zeroed_means_the_whole_block)
 	free_pages(page, 2);
 }
 
+/*
+ * That a write after free panics is tests/host.py's freed-page; here, what the check relies on.
+ *
+ * fails with: poison_pages() filling one page of a block only, or not saying which pages it filled
+ */
+KTEST(freed_pages_hold_the_poison)
+{
+	RUN_AS_FIFO(10);
+	struct page *page = alloc_pages(GFP_KERNEL, 2);
+	void *at;
+
+	KEXPECT(page);
+	if (!page)
+		return;
+	at = page_address(page);
+	memset(at, 0x11, PAGE_SIZE << 2);
+	for (int i = 0; i < 4; i++)
+		KEXPECT(!page[i].poisoned);
+	free_pages(page, 2);
+	KEXPECT_EQ(memchr_inv(at, PAGE_POISON, PAGE_SIZE << 2), NULL);
+	for (int i = 0; i < 4; i++)
+		KEXPECT(page[i].poisoned);
+
+	page = alloc_pages(GFP_KERNEL, 2);
+	KEXPECT_EQ(page_address(page), at);
+	for (int i = 0; i < 4; i++)
+		KEXPECT(!page[i].poisoned);
+	free_pages(page, 2);
+}
+
 /* fails with: free_block() stopping at the first order, so that buddies are not joined */
 KTEST(buddies_join_back)
 {

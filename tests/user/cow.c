@@ -201,6 +201,77 @@ TEST(copies_are_freed)
 	EXPECT_EQ(after.pages_free, before.pages_free);
 }
 
+/* ---- every page comes back ---- */
+
+/* This program again, to end at once. */
+int test_reexec(int argc, char **argv)
+{
+	return argc == 2 && !strcmp(argv[1], "--exec") ? 0 : -1;
+}
+
+static void exec_self(void *arg __unused)
+{
+	static char option[] = "--exec";
+	char *argv[] = { (char *)ktap_self, option, NULL }, *envp[] = { NULL };
+
+	EXPECT_EQ(execve(ktap_self, argv, envp), 0);
+}
+
+/* Ends with two threads still there, and all of its memory in use. */
+static void end_in_the_middle(void *p)
+{
+	struct thread t[2];
+	char *more = mmap_anon(HEAP_SIZE);
+
+	EXPECT_EQ(thread_create(&t[0], write_all_pages, p, PAGE_SIZE), 0);
+	EXPECT_EQ(thread_create(&t[1], write_all_pages, p, PAGE_SIZE), 0);
+	write_all_pages(more);
+	EXPECT_EQ(mprotect(more + PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
+	EXPECT_EQ(munmap(more + 3 * PAGE_SIZE, 5 * PAGE_SIZE), 0);
+	EXPECT_EQ(run_child(write_all_pages, p), EXITED(0));
+	brk((char *)brk(NULL) + HEAP_SIZE);
+	exit(0);
+}
+
+static void just_exit(void *arg __unused)
+{
+}
+
+static void (*const lives[])(void *) = {
+	just_exit, write_all_pages, exec_self, end_in_the_middle, write_text,
+};
+
+static unsigned long fork_and_count(int count, char *p)
+{
+	struct splat_info info;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		int kind = i % ARRAY_SIZE(lives);
+
+		EXPECT_EQ(run_child(lives[kind], p),
+			  lives[kind] == write_text ? KILLED(SIGSEGV) : EXITED(0));
+	}
+	sleep_ms(20);			/* the last ones leave their stacks */
+	on_splat(&info);
+	return info.pages_free;
+}
+
+TEST(two_hundred_lives_cost_no_page)
+{
+	struct splat_info info;
+	char *p = mmap_anon(HEAP_SIZE);
+	unsigned long before;
+
+	ASSERT(!IS_ERR(p));
+	if (!on_splat(&info))
+		SKIP("needs splat_info");
+	memset(p, 9, HEAP_SIZE);
+	before = fork_and_count(20, p);
+	EXPECT_EQ(fork_and_count(200, p), before);
+	munmap(p, HEAP_SIZE);
+}
+
 TEST(new_memory_is_zero)
 {
 	char *heap = brk(NULL), *p = mmap_anon(HEAP_SIZE);

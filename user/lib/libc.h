@@ -19,6 +19,7 @@
 #define SYS_write		1
 #define SYS_close		3
 #define SYS_mmap		9
+#define SYS_mprotect		10
 #define SYS_munmap		11
 #define SYS_brk			12
 #define SYS_rt_sigaction	13
@@ -64,8 +65,10 @@
 				 CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |		\
 				 CLONE_CHILD_CLEARTID)
 
+#define PROT_NONE		0
 #define PROT_READ		1
 #define PROT_WRITE		2
+#define PROT_EXEC		4
 #define MAP_PRIVATE		0x02
 #define MAP_FIXED		0x10
 #define MAP_ANONYMOUS		0x20
@@ -142,8 +145,11 @@ int getcpu(void);
 int nanosleep(const struct timespec *wanted, struct timespec *left);
 int sleep_ms(unsigned int ms);
 void *brk(void *end);				/* the new end; the old one if that failed */
-void *mmap_anon(size_t size);			/* zeroed; or an IS_ERR() pointer */
+/* Zeroed private memory, or an IS_ERR() pointer. @flags: more than that, as MAP_FIXED. */
+void *mmap(void *start, size_t size, int prot, int flags);
+void *mmap_anon(size_t size);			/* anywhere, to read and write */
 int munmap(void *start, size_t size);
+int mprotect(void *start, size_t size, int prot);
 
 int splat_setopt(const char *name_is_value);
 int splat_info(struct splat_info *info);

@@ -127,15 +127,25 @@ void *brk(void *end)
 	return (void *)syscall(SYS_brk, end);
 }
 
+void *mmap(void *start, size_t size, int prot, int flags)
+{
+	return (void *)syscall(SYS_mmap, start, size, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+}
+
 void *mmap_anon(size_t size)
 {
-	return (void *)syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, 0);
 }
 
 int munmap(void *start, size_t size)
 {
 	return syscall(SYS_munmap, start, size);
+}
+
+int mprotect(void *start, size_t size, int prot)
+{
+	return syscall(SYS_mprotect, start, size, prot);
 }
 
 int splat_setopt(const char *name_is_value)

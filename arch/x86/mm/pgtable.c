@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Making, walking and sharing page tables. All table pages are reached through the direct map. */
+/* Making and walking page tables. All table pages are reached through the direct map. */
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
@@ -127,12 +127,6 @@ void load_pml4(pte_t *pml4)
 	write_cr3(virt_to_phys(pml4));
 }
 
-/* Everything but global entries, which are the kernel's and do not change. */
-void flush_tlb_all_local(void)
-{
-	write_cr3(read_cr3());
-}
-
 pte_t *pgtable_new_user(void)
 {
 	pte_t *pml4 = new_table();
@@ -147,14 +141,9 @@ static void free_table(pte_t *table, int level)
 {
 	unsigned int entries = level == 3 ? USER_ENTRIES : ENTRIES;
 
-	for (unsigned int i = 0; i < entries; i++) {
-		if (!(table[i] & PTE_P))
-			continue;
-		if (level)
+	for (unsigned int i = 0; level && i < entries; i++)
+		if (table[i] & PTE_P)
 			free_table(table_of(table[i]), level - 1);
-		else
-			put_page(phys_to_page(table[i] & PTE_ADDR));
-	}
 	free_page(table);
 }
 
@@ -164,43 +153,17 @@ void pgtable_free_user(pte_t *pml4)
 	free_table(pml4, 3);
 }
 
-int pgtable_share_range(pte_t *to, pte_t *from, unsigned long start, unsigned long end)
+pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
 {
-	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE) {
-		pte_t *src = pgtable_pte(from, addr, false), *dst;
+	for (; *addr < end; *addr += PAGE_SIZE) {
+		pte_t *pte = pgtable_pte(pml4, *addr, false);
 
-		if (!src) {			/* no table here: on to the next one */
-			addr = ALIGN_DOWN(addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
-			continue;
-		}
-		if (!(*src & PTE_P))
-			continue;
-		dst = pgtable_pte(to, addr, true);
-		if (!dst)
-			return -1;
-		*src &= ~PTE_RW;
-		*dst = *src;
-		get_page(phys_to_page(*src & PTE_ADDR));
+		if (!pte)			/* no table here: on to the next one */
+			*addr = ALIGN_DOWN(*addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
+		else if (*pte)
+			return pte;
 	}
-	return 0;
-}
-
-void pgtable_unmap_range(pte_t *pml4, unsigned long start, unsigned long end)
-{
-	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE) {
-		pte_t *pte = pgtable_pte(pml4, addr, false);
-
-		if (!pte) {
-			addr = ALIGN_DOWN(addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
-		} else if (*pte & PTE_P) {
-			struct page *page = phys_to_page(*pte & PTE_ADDR);
-
-			/* Nobody may reach the page any more when it is given back. */
-			*pte = 0;
-			invlpg(addr);
-			put_page(page);
-		}
-	}
+	return NULL;
 }
 
 u64 pgtable_nx(void)

@@ -43,20 +43,20 @@ pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create);
 
 /* A top level with the kernel's half; NULL: -ENOMEM. */
 pte_t *pgtable_new_user(void);
-/* Drop all pages and tables of the user half, and the top level. Not for the one that is loaded. */
-void pgtable_free_user(pte_t *pml4);
 /*
- * Share all pages of @start..@end read-only between two address spaces; -ENOMEM. The caller flushes
- * @from's TLB.
+ * Free all tables of the user half, and the top level. Pages must be gone; the table must not be
+ * loaded. Tables that became empty before stay until here.
  */
-int pgtable_share_range(pte_t *to, pte_t *from, unsigned long start, unsigned long end);
+void pgtable_free_user(pte_t *pml4);
 
-/* Drop the pages of @start..@end, not the tables. */
-void pgtable_unmap_range(pte_t *pml4, unsigned long start, unsigned long end);
+/*
+ * The first entry that has a page at or above *@addr and below @end, or NULL; *@addr becomes its
+ * address. An entry other than 0 has a page: without PTE_P, one that nobody may touch (PROT_NONE).
+ */
+pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end);
 
 /* PTE_NX where the CPU has it, else 0. */
 u64 pgtable_nx(void);
 
 /* CR3. */
 void load_pml4(pte_t *pml4);
-void flush_tlb_all_local(void);
