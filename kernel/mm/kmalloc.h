@@ -14,6 +14,11 @@
 #define KMALLOC_MIN	32
 #define KMALLOC_MAX	(PAGE_SIZE << MAX_ORDER)
 
+#ifdef RELEASE				/* make RELEASE=1: no poison, and no search for double frees */
+#define KMALLOC_POISON	false
+#else
+#define KMALLOC_POISON	true
+#endif
 #define POISON_FREE	0x6b		/* in freed objects */
 #define POISON_INUSE	0x5a		/* in fresh ones, so that nobody relies on zeros */
 
