@@ -102,6 +102,7 @@ splat_golden("splat-golden-mutex", "tests/golden/splat-mutex.txt",
              "init=/tests/testrun -- k/might_sleep")
 splat_golden("splat-golden-kmalloc", "tests/golden/splat-kmalloc.txt",
              "init=/tests/testrun -- k/might_sleep")
+splat_golden("ubsan-golden", "tests/golden/ubsan.txt", "init=/tests/testrun -- k/ubsan")
 
 
 @test("splat-names-who-disabled-preemption")
