@@ -69,7 +69,7 @@ $B/%.S.o: %.S $(ASM_OFFSETS)
 $(ASM_OFFSETS): arch/x86/asm-offsets.c.in
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KCFLAGS) -MMD -MP -MT $@ -MF $B/asm-offsets.d -x c -S -o $B/asm-offsets.s $<
-	$(Q)sed -n 's/.*\.ascii[ \t]*"->\([A-Z_0-9]*\) \$$*\([-0-9]*\)".*/#define \1 \2/p' $B/asm-offsets.s > $@
+	$(Q)sed -n 's/.*"->\([A-Z_0-9]*\) \$$*\([-0-9]*\)".*/#define \1 \2/p' $B/asm-offsets.s > $@
 -include $B/asm-offsets.d
 
 # Linked twice: the symbol table of the first link becomes part of the second. No text moves by it.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The release, as it stands in a splat's CPU line, and the compiler (clang's version has its name). */
+/* The release, as it stands in a splat's CPU line, and the compiler (clang's version names it). */
 #pragma once
 
 #define SPLAT_RELEASE "0.1.0-splat"

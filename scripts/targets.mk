@@ -78,7 +78,7 @@ debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-
 	@scripts/debug.sh $(GDBARGS)
 
 test:	## all tests; T=name only those with this in their name
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
+	@$(DEPS) cc llvm cpio python3 qemu iso gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(T),'$(T)')
 
@@ -94,7 +94,7 @@ iso:	## build/splat.iso: a bootable CD with one menu entry a world
 
 stat:	## sizes and times against their budgets, and calls between the floors of the house
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
-	@$(SUBMAKE) all
+	@$(SUBMAKE) all LLVM= RELEASE= UBSAN=
 	@python3 scripts/stat.py
 
 clean:	## remove all that was built
@@ -103,4 +103,4 @@ help:	## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
 		printf 'make %-6s %s\n' "$$name" "$$text"; done
-	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (undefined behaviour is reported).'
+	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (undefined behaviour reported).'

@@ -12,12 +12,13 @@ import json
 import os
 import re
 
+import builds
 import ktap
 import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
-WORLD_KEYS = {"name", "boot", "cpu", "append", "suites", "check"}
+WORLD_KEYS = {"name", "boot", "cpu", "append", "suites", "check", "build"}
 
 
 def load():
@@ -99,10 +100,16 @@ def last_words(output):
 
 def run(world, chosen, everything, name=None, cwd="."):
     """Boots @world with the suites @chosen; @everything: these are all. Returns the results."""
+    build = world.get("build")
+    if reason := builds.missing(build):
+        return [ktap.Result(world["name"], ktap.SKIPPED, reason)]
+    if wrong := builds.ready(build):
+        return [ktap.Result(world["name"], ktap.FAILED, wrong)]
     args = world.get("suites", []) if everything else chosen
     if len(args) > INIT_ARGS_MAX:
         args = []
     words = ["init=/tests/testrun", world.get("append"), "--" if args else "", *args]
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
-                                world.get("boot", "pvh"), world.get("cpu", "max"), cwd)
+                                world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
+                                **builds.environment(build))
     return judge(world, code, output, chosen)

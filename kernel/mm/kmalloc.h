@@ -14,7 +14,8 @@
 #define KMALLOC_MIN	32
 #define KMALLOC_MAX	(PAGE_SIZE << MAX_ORDER)
 
-#ifdef RELEASE				/* make RELEASE=1: no poison, and no search for double frees */
+/* Poison, and the search for double frees: not with make RELEASE=1. */
+#ifdef RELEASE
 #define KMALLOC_POISON	false
 #else
 #define KMALLOC_POISON	true
