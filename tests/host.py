@@ -340,8 +340,10 @@ def debug():
         for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
                            ("32-bit code", r"cpuid"),
                            ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
-                           ("the tick", r"breakpoint \d+, scheduler_tick \("),
-                           ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
+                           ("the tick", r"\n#\d+ .*\bscheduler_tick \("),
+                           # clang's .debug_frame has no mark for an interrupt's frame.
+                           ("a frame below the interrupt",
+                            r"\n#\d+ .*(<signal handler called>|common_entry \(\).*)\n#\d+ .*\w"),
                            ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
                            ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
                            ("the kernel", r"Breakpoint \d+, fpu_clone \("),
