@@ -102,7 +102,7 @@ def run(world, chosen, everything, name=None, cwd="."):
     """Boots @world with the suites @chosen; @everything: these are all. Returns the results."""
     build = world.get("build")
     if reason := builds.missing(build):
-        return [ktap.Result(world["name"], ktap.SKIPPED, reason)]
+        return [ktap.Result(f"{world['name']}/build", ktap.SKIPPED, reason)]
     if wrong := builds.ready(build):
         return [ktap.Result(world["name"], ktap.FAILED, wrong)]
     args = world.get("suites", []) if everything else chosen
