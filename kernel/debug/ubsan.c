@@ -50,10 +50,11 @@ static void __printf(2, 3) report(struct place *place, const char *fmt, ...)
 /* A value comes in a register, its upper bits open; one that does not fit comes as an address. */
 static const char *text_of(char text[VALUE_MAX], const struct type *type, void *value)
 {
-	unsigned int unused = 64 - (1U << (type->info >> 1));
+	unsigned int log_bits = type->info >> 1, unused;
 
-	if (type->kind || type->info >> 1 > 6)
+	if (type->kind || log_bits > 6)
 		return "?";
+	unused = 64 - (1U << log_bits);
 	if (type->info & 1)
 		snprintf(text, VALUE_MAX, "%lld", (s64)((u64)value << unused) >> unused);
 	else
