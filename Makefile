@@ -93,4 +93,4 @@ include scripts/targets.mk
 
 .PHONY: clean
 clean:
-	rm -rf $B build compile_commands.json
+	rm -rf $(sort $B build) compile_commands.json

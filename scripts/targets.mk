@@ -103,4 +103,4 @@ help:	## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
 		printf 'make %-6s %s\n' "$$name" "$$text"; done
-	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (undefined behaviour reported).'
+	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (reports undefined steps).'
