@@ -55,7 +55,8 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	idt_load();				/* a fault is reported from here on */
 	percpu_load_tss();
 	bootinfo_init(magic, info_phys);	/* memory map, command line, initramfs */
-	pr_info("Splat %s, booted by %s: %s", SPLAT_RELEASE, boot_info.protocol, boot_info.cmdline);
+	pr_info("Splat %s (%s), booted by %s: %s", SPLAT_RELEASE, SPLAT_COMPILER,
+		boot_info.protocol, boot_info.cmdline);
 	if (boot_info.cmdline_cut)
 		pr_warn("options: the command line is cut after %d bytes", BOOT_CMDLINE_MAX - 1);
 	options_parse(boot_info.cmdline);	/* before anything that an option decides */

@@ -51,6 +51,7 @@ enum splat_kind {
 	SPLAT_CORRUPTED,	/* a task was switched out or in at the wrong preempt_count */
 	SPLAT_STATE,		/* blocking call while task->state is not RUNNING */
 	SPLAT_WARN,		/* any other WARN */
+	SPLAT_UBSAN,		/* undefined behaviour: kernel/debug/ubsan.c */
 	SPLAT_KINDS
 };
 

@@ -6,12 +6,13 @@
 #
 # They meet on a socket in a folder of their own, so any number of sessions can run and none can be
 # reached from outside. QEMU runs in a session of its own (Ctrl-C is for GDB) and ends when GDB
-# does. The console goes to build/debug.log.
+# does. The console goes to debug.log beside the kernel.
 set -u
 
 here=$(dirname "$0")
 dir=$(mktemp -d)
-log=${DEBUG_LOG:-build/debug.log}
+kernel=${KERNEL:-build/splat.elf}
+log=${DEBUG_LOG:-${kernel%/*}/debug.log}
 : >"$log"
 SERIAL=file:$log setsid "$here/qemu.sh" -S \
 	-chardev "socket,path=$dir/gdb,server=on,wait=off,id=gdb" -gdb chardev:gdb \
@@ -31,4 +32,5 @@ until [ -S "$dir/gdb" ]; do
 	sleep 0.1
 done
 echo "splat: the console is in $log ('tail -f $log' in another terminal)"
-gdb -nx -q -x "$here/gdb/init.gdb" -ex "target remote $dir/gdb" "$@" "${KERNEL:-build/splat.elf}"
+gdb -nx -q -ex "set \$build = \"${kernel%/*}\"" -x "$here/gdb/init.gdb" \
+	-ex "target remote $dir/gdb" "$@" "$kernel"

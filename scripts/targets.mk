@@ -3,16 +3,18 @@
 # test and measure. `make help` prints the lines behind "##".
 
 # What QEMU boots; scripts/qemu.sh has the defaults. INITRD= (empty) boots without an initramfs.
-export BOOT CPU MEM SMP APPEND QEMU V CROSS OBJCOPY
-DEPS := scripts/deps.sh
-SUBMAKE = $(MAKE) --no-print-directory
 INITRAMFS := $B/initramfs.cpio
+INITRD ?= $(INITRAMFS)
+export BOOT CPU MEM SMP APPEND QEMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
+DEPS := scripts/deps.sh
+CC_DEPS := $(if $(call on,LLVM),llvm,cc)
+SUBMAKE = $(MAKE) --no-print-directory
 
 # --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is
 # the tests' main().
 UCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 	-fno-omit-frame-pointer -fcf-protection=none -Wall -Wextra $(if $(CI),-Werror) -I.
-ULDFLAGS := -static -nostdlib -no-pie -Wl,-Ttext-segment=0x400000 -Wl,-z,noexecstack \
+ULDFLAGS := -static -nostdlib $(ULD_BASE)=0x400000 -Wl,-z,noexecstack \
 	-Wl,-z,separate-code -Wl,--build-id=none
 USRC := $(sort $(wildcard user/*.[cS] user/lib/*.[cS] tests/user/*.c))
 uobj = $(1:%=$B/user/obj/%.o)
@@ -21,7 +23,7 @@ UTEST_LIB := $(call uobj,user/lib/ktap.c)
 USER_BINS := $(patsubst user/%.c,$B/user/bin/%,$(filter-out user/lib/%,$(filter user/%.c,$(USRC))))
 USER_TESTS := $(patsubst tests/user/%.c,$B/user/tests/%,$(filter tests/user/%.c,$(USRC)))
 
-# Unstripped ELF files stay in build/user for GDB; the initramfs gets stripped copies.
+# Unstripped ELF files stay in $B/user for GDB; the initramfs gets stripped copies.
 $B/user/obj/%.o: %
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UCFLAGS) -MMD -MP -c -o $@ $<
@@ -51,47 +53,48 @@ $B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh
 
 .PHONY: deps-all
 deps-all:
-	@$(DEPS) cc cpio python3
+	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
 .PHONY: help iso run demo debug test check stat
-all: $(INITRAMFS) compile_commands.json	## build the kernel, the initramfs and compile_commands.json
+all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
+$(if $(VARIANT),,all: compile_commands.json)
 
 run:	## boot to a shell; BOOT=pvh|grub CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
-	@$(DEPS) cc cpio python3 qemu $(if $(filter grub,$(BOOT)),iso)
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu $(if $(filter grub,$(BOOT)),iso)
 	@$(SUBMAKE) all $(if $(filter grub,$(BOOT)),$B/splat.iso) </dev/null
 	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) \
 		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; scripts/verdict.sh $$?
 
 demo:	## the demonstration through GRUB: the splat, and the fixed order; APPEND="more options"
-	@$(DEPS) cc cpio python3 qemu iso
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
 	@$(SUBMAKE) all
 	@BOOT=grub ICOUNT=1 APPEND='init=/bin/demo $(APPEND)' scripts/qemu.sh </dev/null; \
 		scripts/verdict.sh $$?
 
 debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
-	@$(DEPS) cc cpio python3 qemu gdb $(if $(filter grub,$(BOOT)),iso)
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(filter grub,$(BOOT)),iso)
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
 
 test:	## all tests; T=name only those with this in their name
-	@$(DEPS) cc cpio python3 qemu iso gdb
+	@$(DEPS) cc llvm cpio python3 qemu iso gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(T),'$(T)')
 
 check:	## the tests that take less than a minute together
-	@$(DEPS) cc cpio python3 qemu iso gdb
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py --check $(if $(T),'$(T)')
 
 iso:	## build/splat.iso: a bootable CD with one menu entry a world
-	@$(DEPS) cc cpio python3 iso
+	@$(DEPS) $(CC_DEPS) cpio python3 iso
 	@$(SUBMAKE) $B/splat.iso
 	@echo "$B/splat.iso"
 
 stat:	## sizes and times against their budgets, and calls between the floors of the house
-	@$(DEPS) cc cpio python3 qemu iso
-	@$(SUBMAKE) all
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
+	@$(SUBMAKE) all LLVM= RELEASE= UBSAN=
 	@python3 scripts/stat.py
 
 clean:	## remove all that was built
@@ -100,3 +103,4 @@ help:	## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
 		printf 'make %-6s %s\n' "$$name" "$$text"; done
+	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (reports undefined steps).'

@@ -9,14 +9,18 @@ everything fail proves little.
 """
 import json
 import os
+import re
 import shutil
 
+import builds
+import host
 import ktap
 import machine
 import worlds
 
 KEYS = {"name", "file", "old", "new", "test", "world"}
 NOT_COPIED = {".git", "build/test", "build/faults", "build/iso"}
+OTHER_BUILD = re.compile("build/(" + "|".join(builds.WORDS) + ")[^/]*$")
 
 
 def load():
@@ -43,10 +47,14 @@ def plant(fault, tree):
     return ""
 
 
-def not_copied(folder, names):
-    """For copytree: what a build does not need."""
-    return [name for name in names
-            if os.path.relpath(os.path.join(folder, name)) in NOT_COPIED or name == "__pycache__"]
+def not_copied(build):
+    """For copytree: what @build does not need."""
+    def ignore(folder, names):
+        paths = {name: os.path.relpath(os.path.join(folder, name)) for name in names}
+        return [name for name, path in paths.items()
+                if path in NOT_COPIED or name == "__pycache__" or
+                OTHER_BUILD.match(path) and path != build]
+    return ignore
 
 
 def blame(fault, failed):
@@ -67,14 +75,18 @@ def run(fault):
     suite, _, test = fault["test"].rpartition("/")
     if test not in known.get(suite, []):
         return f"{fault['test']}: world {world['name']} has no such test"
+    build = world.get("build")
+    if reason := builds.missing(build):
+        raise host.Skip(reason)
+    if wrong := builds.ready(build):
+        return wrong
     shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(".", tree, ignore=not_copied, symlinks=True)
+    shutil.copytree(".", tree, ignore=not_copied(builds.folder(build)), symlinks=True)
     if wrong := plant(fault, tree):
         return wrong
     log = os.path.join(machine.LOGS, name + ".build.log")
-    code, output = machine.run(["make", "build/splat.elf", "build/initramfs.cpio"], log, cwd=tree)
-    if code != 0:
-        return f"it does not build (log: {log}):\n" + "\n".join(output.splitlines()[-5:])
+    if wrong := builds.make(build, log, tree):
+        return wrong
     results = worlds.run(world, list(known), True, name, tree)
     prefix = world["name"] + "/"
     failed = {r.name.removeprefix(prefix) for r in results if r.status == ktap.FAILED}

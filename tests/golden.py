@@ -4,7 +4,7 @@ Golden files: text that must come out exactly so, but for what changes from buil
 
 In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size
 (+0x17/0xb0 without the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal
-number. All else is literal.
+number, <TYPE> for a type's name in quotes. All else is literal.
 
 Entries with "? " are no part of the report: they are words that happened to lie on the stack, and
 another compiler leaves others. They are left out on both sides.
@@ -17,6 +17,7 @@ PATTERNS = {
     "<TIME>": r" *\d+\.\d{6}",
     "<PID>": r"\d+",
     "<LINE>": r"\d+",
+    "<TYPE>": r"'[^']+'",
 }
 PLACEHOLDER = re.compile("(" + "|".join(PATTERNS) + ")")
 

@@ -12,12 +12,14 @@ import json
 import os
 import re
 
+import builds
 import ktap
 import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
 WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all"}
+WORLD_KEYS = {"name", "boot", "cpu", "append", "suites", "check", "build"}
 
 
 def load():
@@ -99,6 +101,11 @@ def last_words(output):
 
 def run(world, chosen, everything, name=None, cwd="."):
     """Boots @world with the suites @chosen; @everything: these are all. Returns the results."""
+    build = world.get("build")
+    if reason := builds.missing(build):
+        return [ktap.Result(f"{world['name']}/build", ktap.SKIPPED, reason)]
+    if wrong := builds.ready(build):
+        return [ktap.Result(world["name"], ktap.FAILED, wrong)]
     args = world.get("suites", []) if everything else chosen
     if len(args) > INIT_ARGS_MAX:
         args = []
@@ -107,4 +114,5 @@ def run(world, chosen, everything, name=None, cwd="."):
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
                                 SMP=str(world.get("smp", 1)), **race)
+                                **builds.environment(build))
     return judge(world, code, output, chosen)

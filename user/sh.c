@@ -202,6 +202,7 @@ static void info(void)
 		[SPLAT_CORRUPTED] = "corrupted preempt_count",
 		[SPLAT_STATE] = "blocking call while not running",
 		[SPLAT_WARN] = "other warnings",
+		[SPLAT_UBSAN] = "undefined behaviour",
 	};
 	struct splat_info si = { 0 };
 	int i, ret = splat_info(&si);

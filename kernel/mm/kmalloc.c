@@ -32,13 +32,16 @@ void kmalloc_init(void)
 
 static void poison(void *object, size_t size)
 {
-	memset(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
+	if (KMALLOC_POISON)
+		memset(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 }
 
 static void check_poison(void *object, size_t size)
 {
-	u8 *bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
+	u8 *bad = NULL;
 
+	if (KMALLOC_POISON)
+		bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 	if (unlikely(bad))
 		panic("kmalloc: object %p (%lu bytes) was written after free: byte %ld is %#x",
 		      object, size, (long)(bad - (u8 *)object), *bad);
@@ -113,7 +116,7 @@ void *kmalloc(size_t size, gfp_t gfp)
 		page = alloc_pages(GFP_ATOMIC, order);
 		object = page ? page_address(page) : NULL;
 	}
-	if (object)
+	if (object && (KMALLOC_POISON || gfp & __GFP_ZERO))
 		memset(object, gfp & __GFP_ZERO ? 0 : POISON_INUSE, size);
 	return object;
 }
@@ -126,7 +129,7 @@ void *kzalloc(size_t size, gfp_t gfp)
 /* The slab's lock held: an object that is already on the free list is being freed twice. */
 static void check_double_free(struct page *page, void *object)
 {
-	for (void **p = page->freelist; p; p = *p)
+	for (void **p = KMALLOC_POISON ? page->freelist : NULL; p; p = *p)
 		if (unlikely(p == object))
 			panic("kmalloc: object %p (%u bytes) is freed twice", object,
 			      page->object_size);

@@ -13,7 +13,7 @@ set pagination off
 set print pretty on
 
 define user-symbols
-	add-symbol-file build/user/$arg0
+	eval "add-symbol-file %s/user/$arg0", $build
 end
 document user-symbols
 user-symbols bin/NAME or tests/NAME: read the symbols of a ring-3 program.

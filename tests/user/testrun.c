@@ -5,17 +5,20 @@
  *
  * Arguments name what to run, as patterns: "k/rbtree", "u/vec", "k/r*". None: everything. "list":
  * only print names. The exit status is 0 if everything that was asked for exists and passed.
+ *
+ * u/testrun is this program's own suite. It comes last, always: what the kernel did as a whole.
  */
 #include "user/lib/libc.h"
 
 #define MAX_SUITES	128
 #define FOLDER		"tests/"
 #define SELF		"testrun"
+#define OWN		-1
 
 struct suite {
 	char name[64];		/* "k/rbtree", "u/vec" */
 	char path[80];		/* the program; empty: in the kernel */
-	int index;		/* in the kernel */
+	int index;		/* in the kernel; OWN: u/testrun */
 };
 
 static struct suite suites[MAX_SUITES];
@@ -83,7 +86,7 @@ static bool wanted(const struct suite *s, int count, char **patterns)
 		if (matches(patterns[i], s->name))
 			return true;
 	}
-	return count == 0;
+	return count == 0 || s->index == OWN;
 }
 
 /* Returns how many patterns name nothing: a typing error must not look like success. */
@@ -149,6 +152,37 @@ static bool run_program(const struct suite *s)
 	return status == 0;
 }
 
+/* fails with: fault/undefined-behaviour */
+#define TEST(name) static bool name(void)
+TEST(kernel_did_nothing_undefined)
+{
+	struct splat_info info = { 0 };
+	int ret = splat_info(&info);
+
+	if (!ret && !info.splats[SPLAT_UBSAN])
+		return true;
+	printf("  # splat_info: %d; %lu times: see the lines with UBSAN above\n", ret,
+	       info.splats[SPLAT_UBSAN]);
+	return false;
+}
+
+static bool run_own_suite(void)
+{
+	bool good;
+
+	printf("  KTAP version 1\n  # Subtest: %s\n  1..1\n", SELF);
+	good = kernel_did_nothing_undefined();
+	printf("  %s 1 kernel_did_nothing_undefined\n", good ? "ok" : "not ok");
+	return good;
+}
+
+static bool run_suite(const struct suite *s)
+{
+	if (s->index == OWN)
+		return run_own_suite();
+	return s->path[0] ? run_program(s) : run_kernel_suite(s);
+}
+
 int main(int argc, char **argv)
 {
 	bool list = argc == 2 && !strcmp(argv[1], "list");
@@ -156,6 +190,7 @@ int main(int argc, char **argv)
 
 	find_kernel_suites();
 	find_programs();
+	*new_suite() = (struct suite) { .name = "u/" SELF, .index = OWN };
 	if (list) {
 		for (i = 0; i < suite_count; i++)
 			printf("%s\n", suites[i].name);
@@ -167,15 +202,13 @@ int main(int argc, char **argv)
 	printf("KTAP version 1\n");
 	printf("1..%d\n", planned);
 	failed = report_useless(patterns, argv + 1);
-	if (!planned)
-		failed++;
 	for (i = 0; i < suite_count; i++) {
 		const struct suite *s = &suites[i];
 		bool good;
 
 		if (!wanted(s, patterns, argv + 1))
 			continue;
-		good = s->path[0] ? run_program(s) : run_kernel_suite(s);
+		good = run_suite(s);
 		printf("%s %d %s\n", good ? "ok" : "not ok", ++number, s->name);
 		failed += !good;
 	}

@@ -71,8 +71,9 @@ static void fpstate_init_minimal(struct fpstate *fpstate)
  * Copy permissions, and only those, from current's group leader to the child: no buffer and no
  * switched-on feature crosses a fork. siglock keeps the bitmap and the two sizes consistent against
  * another thread's request; it is the parent's lock, as it is the parent's record. May sleep.
+ * Never inlined, so that the reports name it.
  */
-static void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
+static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
 {
 	struct fpu *src_fpu = &current->group_leader->thread.fpu;
 
