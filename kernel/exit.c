@@ -7,6 +7,7 @@
  * parent's wait4().
  */
 #include "kernel/exit.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/process.h"
 #include "kernel/files.h"
 #include "kernel/fork.h"

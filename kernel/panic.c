@@ -2,6 +2,7 @@
 /* Warnings and the end (see panic.h). Output goes through printk(), which works everywhere. */
 #include "kernel/panic.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
 #include "kernel/might_sleep.h"
@@ -11,8 +12,6 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "lib/vsprintf.h"
-
-#define DEBUG_EXIT_PORT	0xf4
 
 enum system_states system_state = SYSTEM_BOOTING;
 
@@ -81,14 +80,4 @@ void panic(const char *fmt, ...)
 	}
 	printk(KERN_EMERG "---[ end Kernel panic - not syncing: %s ]---", text);
 	machine_exit(EXIT_BYTE_PANIC);
-}
-
-void machine_exit(u8 byte)
-{
-	local_irq_disable();
-	outb(DEBUG_EXIT_PORT, byte);
-	/* Still here: no such device. */
-	printk(KERN_EMERG "System halted, status %#x (power off by hand)", byte);
-	for (;;)
-		__asm__ volatile("hlt");
 }

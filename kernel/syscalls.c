@@ -4,6 +4,7 @@
  * each handler checks what it uses. What is not in the table is -ENOSYS.
  */
 #include "kernel/syscalls.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
 #include "kernel/exec.h"
@@ -11,10 +12,12 @@
 #include "kernel/files.h"
 #include "kernel/fork.h"
 #include "kernel/mm/mm.h"
+#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "kernel/uapi.h"
 #include "lib/errno.h"
+#include "lib/printk.h"
 
 /* --- Processes --- */
 
@@ -136,6 +139,36 @@ static long do_nanosleep(const struct timespec *user_wanted)
 	return sleep_ns(t.tv_sec > 1000000000 ? ~0UL : t.tv_sec * 1000000000UL + t.tv_nsec);
 }
 
+/* --- The machine --- */
+
+#define REBOOT_MAGIC1		0xfee1dead
+#define REBOOT_RESTART		0x01234567
+#define REBOOT_POWER_OFF	0x4321fedc
+#define REBOOT_HALT		0xcdef0123
+
+/* The magic numbers are there so that no stray call does it. */
+static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int command)
+{
+	static const unsigned int magics2[] = { 0x28121969, 0x05121996, 0x16041998, 0x20112000 };
+	unsigned int i = 0;
+
+	while (i < ARRAY_SIZE(magics2) && magics2[i] != magic2)
+		i++;
+	if (magic1 != REBOOT_MAGIC1 || i == ARRAY_SIZE(magics2))
+		return -EINVAL;
+	switch (command) {
+	case REBOOT_RESTART:
+		pr_info("reboot: Restarting system");
+		machine_restart();
+	case REBOOT_POWER_OFF:
+		pr_info("reboot: Power down");
+		machine_exit(EXIT_BYTE_PASS);
+	case REBOOT_HALT:
+		machine_halt();
+	}
+	return -EINVAL;
+}
+
 /* --- The table --- */
 
 #define EXIT_STATUS(status) (((status) & 0xff) << 8)
@@ -166,6 +199,7 @@ SYSCALL(getppid, do_getppid())
 SYSCALL(sched_setscheduler, do_sched_setscheduler(regs->di, regs->si, (const int *)regs->dx))
 SYSCALL(sched_getscheduler, do_sched_getscheduler(regs->di))
 SYSCALL(arch_prctl, do_arch_prctl(regs->di, regs->si))
+SYSCALL(reboot, do_reboot(regs->di, regs->si, regs->dx))
 SYSCALL(gettid, current->pid)
 SYSCALL_NORETURN(exit_group, do_group_exit(EXIT_STATUS(regs->di)))
 
@@ -191,6 +225,7 @@ static long (*const syscall_table[])(struct pt_regs *regs) = {
 	[144] = sys_sched_setscheduler,
 	[145] = sys_sched_getscheduler,
 	[158] = sys_arch_prctl,
+	[169] = sys_reboot,
 	[186] = sys_gettid,
 	[231] = sys_exit_group,
 };

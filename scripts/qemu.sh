@@ -5,7 +5,7 @@
 #
 # The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
-# KERNEL, INITRD (empty: none), ISO. V=1 prints the command before it runs, DRYRUN=1 instead of
+# KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none). V=1 prints the command before it runs, DRYRUN=1 instead of
 # running. Exit status: QEMU's; 33 is success.
 set -uf
 
@@ -13,6 +13,7 @@ BOOT=${BOOT:-pvh}
 APPEND=${APPEND:-}
 KERNEL=${KERNEL:-build/splat.elf}
 INITRD=${INITRD-build/initramfs.cpio}
+DEBUG_EXIT=${DEBUG_EXIT-isa-debug-exit,iobase=0xf4,iosize=0x1}
 here=$(dirname "$0")
 
 die() { echo "splat: $*" >&2; exit 1; }
@@ -63,7 +64,7 @@ esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
-	-device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"
+	${DEBUG_EXIT:+-device "$DEBUG_EXIT"} "$@"
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2
 exec "$@"

@@ -117,6 +117,12 @@ int munmap(void *start, size_t size)
 	return syscall(SYS_munmap, start, size);
 }
 
+int reboot(unsigned int command)
+{
+	flush();
+	return syscall(SYS_reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, command);
+}
+
 int splat_setopt(const char *name_is_value)
 {
 	return syscall(SYS_splat_setopt, name_is_value);

@@ -20,6 +20,19 @@ static inline u8 inb(u16 port)
 	return value;
 }
 
+static inline void outw(u16 port, u16 value)
+{
+	__asm__ volatile("outw %0, %1" :: "a"(value), "Nd"(port));
+}
+
+static inline u16 inw(u16 port)
+{
+	u16 value;
+
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
 #define MSR_APIC_BASE		0x1b
 #define MSR_EFER		0xc0000080
 #define MSR_STAR		0xc0000081
