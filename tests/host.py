@@ -6,7 +6,6 @@ failure.
 """
 import contextlib
 import json
-import json
 import os
 import pty
 import re
@@ -228,7 +227,7 @@ class Terminal:
         os.close(slave)
         self.output = self.unread = ""
 
-    def read_until(self, text, timeout=20):
+    def read_until(self, text, timeout=60):
         """Reads up to @text and returns what came before it."""
         deadline = time.monotonic() + timeout
         while text not in self.unread:
@@ -393,6 +392,13 @@ def deps():
 
     code, output = run_deps({"id": "echo 1000", "apt-get": install}, "cpio")
     expect(code == 1 and "type, as root: apt-get install" in output, f"without sudo: {output}")
+
+
+@test("deps-uefi")
+def deps_uefi():
+    """Firmware that is not there is named, too."""
+    code, output = run_deps({}, "uefi", OVMF_CODE="/nothing", NO_INSTALL="1")
+    expect(code == 1 and re.search(r"missing:.* ovmf\b", output), f"no OVMF: {code}: {output}")
 
 
 @test("deps-old-qemu")
