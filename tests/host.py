@@ -322,29 +322,33 @@ def run_menu():
     typed_session("BOOT=grub", menu=True)
 
 
+def debug_session(boot, first):
+    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick to below it."""
+    commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
+                "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo",
+                "tbreak fork_and_verify", "continue", "bt", "break fpu_clone", "continue", "bt"]
+    args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
+    log = f"{machine.LOGS}/debug-{boot}"
+    code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo",
+                                f"GDBARGS={args}"], log + ".log",
+                               {"DEBUG_LOG": log + ".console"})
+    for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
+                       ("32-bit code", r"cpuid"),
+                       ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
+                       ("the tick", r"breakpoint \d+, scheduler_tick \("),
+                       ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
+                       ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
+                       ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
+                       ("the kernel", r"Breakpoint \d+, fpu_clone \("),
+                       ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
+        expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {log}.log")
+    expect(code == 0, f"BOOT={boot}: exit status {code}")
+
+
 @test("debug")
 def debug():
-    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick to below it."""
-    for boot, first in (("pvh", "boot_pvh32"), ("grub", "boot_entry32")):
-        commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
-                    "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo",
-                    "tbreak fork_and_verify", "continue", "bt", "break fpu_clone", "continue", "bt"]
-        args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
-        log = f"{machine.LOGS}/debug-{boot}"
-        code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo",
-                                    f"GDBARGS={args}"], log + ".log",
-                                   {"DEBUG_LOG": log + ".console"})
-        for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
-                           ("32-bit code", r"cpuid"),
-                           ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
-                           ("the tick", r"breakpoint \d+, scheduler_tick \("),
-                           ("a frame below the interrupt", r"<signal handler called>\n#\d+ .*\w"),
-                           ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
-                           ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
-                           ("the kernel", r"Breakpoint \d+, fpu_clone \("),
-                           ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
-            expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {log}.log")
-        expect(code == 0, f"BOOT={boot}: exit status {code}")
+    debug_session("pvh", "boot_pvh32")
+    debug_session("grub", "boot_entry32")
 
 
 # --- scripts/deps.sh, on a machine made of a folder with fake programs ---

@@ -120,6 +120,11 @@ def uefi_poweroff():
         expect_reason(guest, "guest-shutdown")
 
 
+@test("uefi-debug", check=False)
+def uefi_debug():
+    host.debug_session("uefi", "boot_entry32")
+
+
 def grub_without_kernel(boot):
     """A test that GRUB says so in one line, and ends, if it cannot load the kernel."""
     def refuse():

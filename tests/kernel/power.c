@@ -20,7 +20,7 @@ static bool found(const u8 *aml, size_t len)
 	return aml_find_s5(aml, len, typ);
 }
 
-/* fails with: a PkgLength taken for one byte */
+/* fails with: fault/package-length-of-one-byte */
 KTEST(each_form_is_read)
 {
 	static const u8 zeros[] = { 0x08, NAME, PACKAGE, 6, 4, 0, 0, 0, 0 };
@@ -45,10 +45,10 @@ KTEST(each_form_is_read)
 	}
 }
 
-/* fails with: the search running past the end of the table */
+/* fails with: fault/package-past-the-table */
 KTEST(what_is_cut_off_is_not_read)
 {
-	static const u8 aml[] = { 0, 0, 8, NAME, PACKAGE, 0x47, 0, 4, BYTE, 3, BYTE, 4 };
+	static const u8 aml[] = { 0, 0, 8, NAME, PACKAGE, 6, 2, BYTE, 3, BYTE, 4 };
 
 	KEXPECT(found(aml, sizeof(aml)));
 	for (size_t len = 0; len < sizeof(aml); len++)
