@@ -141,7 +141,6 @@ static long do_nanosleep(const struct timespec *user_wanted)
 
 /* --- The machine --- */
 
-#define REBOOT_MAGIC1		0xfee1dead
 #define REBOOT_RESTART		0x01234567
 #define REBOOT_POWER_OFF	0x4321fedc
 #define REBOOT_HALT		0xcdef0123
@@ -149,12 +148,8 @@ static long do_nanosleep(const struct timespec *user_wanted)
 /* The magic numbers are there so that no stray call does it. */
 static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int command)
 {
-	static const unsigned int magics2[] = { 0x28121969, 0x05121996, 0x16041998, 0x20112000 };
-	unsigned int i = 0;
-
-	while (i < ARRAY_SIZE(magics2) && magics2[i] != magic2)
-		i++;
-	if (magic1 != REBOOT_MAGIC1 || i == ARRAY_SIZE(magics2))
+	if (magic1 != 0xfee1dead || (magic2 != 0x28121969 && magic2 != 0x05121996 &&
+				     magic2 != 0x16041998 && magic2 != 0x20112000))
 		return -EINVAL;
 	switch (command) {
 	case REBOOT_RESTART:

@@ -5,8 +5,8 @@
 #
 # The environment says what: BOOT=pvh|grub|uefi CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
-# KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none). V=1 prints the command before it runs, DRYRUN=1 instead of
-# running. Exit status: QEMU's; 33 is success.
+# KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none). V=1 prints the command
+# before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}

@@ -47,6 +47,7 @@ compile_commands.json: scripts/compdb.py Makefile scripts/targets.mk \
 		$(sort $(dir $(KSRC) $(USRC))) | deps-all
 	$(Q)python3 scripts/compdb.py '$(CC) $(KCFLAGS)' $(KSRC) -- '$(CC) $(UCFLAGS)' $(USRC) >$@
 
+# GRUB's folder is newer when it has got modules for another firmware.
 $B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh $(wildcard /usr/lib/grub)
 	$(Q)scripts/mkiso.sh $@
 
@@ -58,7 +59,7 @@ deps-all:
 .PHONY: help iso run demo debug test check stat
 all: $(INITRAMFS) compile_commands.json	## build the kernel, the initramfs and compile_commands.json
 
-run:	## boot to a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
+run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
 	@$(DEPS) cc cpio python3 qemu $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all $(if $(WITH_ISO),$B/splat.iso) </dev/null
 	@$(if $(WITH_ISO),$(if $(APPEND),,ISO=$B/splat.iso)) \

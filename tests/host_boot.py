@@ -8,7 +8,6 @@ memory, and learns why a machine ended.
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -41,7 +40,8 @@ class Machine(host.Terminal):
                 listeners.append(listener)
             self.process = machine.start(
                 ["scripts/qemu.sh", "-S", "-qmp", f"unix:{folder}/qmp", *arguments],
-                {"SERIAL": f"unix:{folder}/console", **world}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                {"SERIAL": f"unix:{folder}/console", **world},
+                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             console, qmp = (listener.accept()[0] for listener in listeners)
         self.master = console.detach()
         qmp.settimeout(20)
@@ -201,16 +201,15 @@ screen("grub")
 
 
 def no_screen(boot):
-    """A test that without an adapter nothing is written where its memory would be."""
+    """A test that without an adapter nothing is written: in QEMU there is RAM in its place."""
     def boots():
-        log = f"{machine.LOGS}/no-screen-{boot}.errors"
-        os.makedirs(machine.LOGS, exist_ok=True)
-        with booted("-vga", "none", "-d", "guest_errors", "-D", log, BOOT=boot) as guest:
+        with booted("-vga", "none", BOOT=boot) as guest:
+            guest.read_until("$ ")
+            cells = guest.memory(0xb8000, 2 * ROWS * COLUMNS)
+            expect("Splat".encode("utf-16le").replace(b"\0", b"\7") not in cells,
+                   "there is text where no screen is")
             run_command(guest, "exit")
             expect(machine.finish(guest.process, 20) == machine.PASS, "the shell did not end well")
-        with open(log, encoding="utf-8") as file:
-            found = re.findall(r"Invalid write at addr 0xB[89ABCDEF].*", file.read())
-        expect(not found, f"{len(found)} writes to a screen that is not there: {found[:1]}")
     test(f"no-screen-{boot}", check=boot != "uefi")(boots)
 
 
@@ -279,8 +278,8 @@ halts("poweroff-without-acpi", lambda guest: run_command(guest, "poweroff"), "-M
 @test("reboot")
 def reboot():
     """
-    Reset by the register that ACPI names, by the chip set's where there is no ACPI, and by a triple
-    fault where there is neither; and up again.
+    Each machine has fewer ways to reset than the one before: no register that ACPI names, then
+    nothing but the triple fault. And the machine comes up again.
     """
     for arguments in ((), ("-M", "q35,acpi=off"), ("-M", "microvm,acpi=off")):
         with booted(*arguments) as guest:

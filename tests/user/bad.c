@@ -191,7 +191,7 @@ TEST(reboot_with_wrong_magic)
 
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		EXPECT_EQ(syscall(SYS_reboot, 0, REBOOT_MAGIC2, commands[i]), -EINVAL);
-		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC1 - 1, REBOOT_MAGIC2, commands[i]), -EINVAL);
+		EXPECT_EQ(syscall(SYS_reboot, 1, REBOOT_MAGIC2, commands[i]), -EINVAL);
 		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC1, 0, commands[i]), -EINVAL);
 		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC1, REBOOT_MAGIC1, commands[i]), -EINVAL);
 		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC2, REBOOT_MAGIC1, commands[i]), -EINVAL);

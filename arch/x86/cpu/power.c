@@ -20,10 +20,8 @@
 #define RESET_PORT	0xcf9		/* of the PC's chip set */
 
 #define PM1_SCI_EN	BIT(0)
-#define PM1_SLP_TYP(n)	(((n) & 7) << 10)
 #define PM1_SLP_EN	BIT(13)
 #define FADT_RESET_SUP	BIT(10)
-#define SPACE_IO	1
 
 struct fadt {
 	struct sdt header;
@@ -32,7 +30,7 @@ struct fadt {
 	u32 pm1_cnt[2];				/* ports; the second may be 0: none */
 	u8 unused3[40];
 	u32 flags;
-	u8 reset_space, unused4[3];		/* from here on: revision 2 */
+	u8 reset_space, unused4[3];		/* 1: ports. From here on: revision 2 */
 	u64 reset_port;
 	u8 reset_value, unused5[11];
 	u64 x_dsdt;
@@ -51,13 +49,12 @@ bool aml_find_s5(const u8 *aml, size_t len, u8 typ[2])
 
 		if (memcmp(aml, "_S5_\x12", 5))		/* a name, PackageOp */
 			continue;
-		p += 1 + (*p >> 6) + 1;			/* PkgLength, of 1 to 4 bytes; NumElements */
+		p += 1 + (*p >> 6) + 1;			/* PkgLength, 1 to 4 bytes; NumElements */
 		for (int i = 0; i < 2; i++, p++) {
-			if (p < end && *p == 0x0a)	/* BytePrefix; else ZeroOp or OneOp */
-				p++;
-			else if (p < end && *p > 1)
-				return false;
-			if (p >= end)
+			bool byte = p < end && *p == 0x0a;	/* BytePrefix */
+
+			p += byte;
+			if (p >= end || (!byte && *p > 1))	/* else ZeroOp or OneOp */
 				return false;
 			typ[i] = *p;
 		}
@@ -74,8 +71,7 @@ void power_init(void)
 		return;
 	memcpy(&fadt, table, min(table->length, (u32)sizeof(fadt)));
 	dsdt = acpi_table_at(fadt.dsdt ? fadt.dsdt : fadt.x_dsdt);
-	has_s5 = dsdt && fadt.pm1_cnt[0] &&
-		 aml_find_s5((const u8 *)dsdt, dsdt->length, slp_typ);
+	has_s5 = dsdt && fadt.pm1_cnt[0] && aml_find_s5((const u8 *)dsdt, dsdt->length, slp_typ);
 }
 
 /* Firmware and emulators need some time to obey. */
@@ -101,8 +97,8 @@ static void acpi_power_off(void)
 	}
 	for (int i = 0; i < 2; i++)
 		if (fadt.pm1_cnt[i])
-			outw(fadt.pm1_cnt[i], (inw(fadt.pm1_cnt[i]) & ~PM1_SLP_TYP(7)) |
-					      PM1_SLP_TYP(slp_typ[i]) | PM1_SLP_EN);
+			outw(fadt.pm1_cnt[i], (inw(fadt.pm1_cnt[i]) & ~(7 << 10)) |
+					      (slp_typ[i] & 7) << 10 | PM1_SLP_EN);
 	wait_a_moment();
 }
 
@@ -132,7 +128,7 @@ void machine_restart(void)
 
 	stop_machine();
 	/* From the way that the machine's maker names to the one that every CPU has. */
-	if ((fadt.flags & FADT_RESET_SUP) && fadt.reset_space == SPACE_IO)
+	if ((fadt.flags & FADT_RESET_SUP) && fadt.reset_space == 1)
 		outb(fadt.reset_port, fadt.reset_value);
 	wait_a_moment();
 	outb(RESET_PORT, 0x02);			/* which reset: of all the machine; ... */
