@@ -8,6 +8,7 @@
  */
 #include "kernel/exit.h"
 #include "arch/x86/cpu/smp.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/process.h"
 #include "kernel/files.h"
 #include "kernel/fork.h"

@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/percpu.h"
 #include "arch/x86/cpu/smp.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/xstate.h"
 #include "arch/x86/irqflags.h"
@@ -64,6 +65,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	fpu_choose_form();
 	cpu_setup_control_registers();		/* WP, SMEP, SMAP, OSXSAVE */
 	acpi_init(boot_info.rsdp);		/* tables are in the low 4 GiB, mapped until ... */
+	power_init();				/* how to switch off */
 	pgtable_init();				/* ... the kernel has its own page tables: W^X */
 	pages_init();
 	kmalloc_init();

@@ -3,6 +3,7 @@
 #include "kernel/panic.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
 #include "kernel/might_sleep.h"
@@ -12,8 +13,6 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "lib/vsprintf.h"
-
-#define DEBUG_EXIT_PORT	0xf4
 
 enum system_states system_state = SYSTEM_BOOTING;
 
@@ -89,16 +88,4 @@ void panic(const char *fmt, ...)
 		dump_stack();
 	printk(KERN_EMERG "---[ end Kernel panic - not syncing: %s ]---", text);
 	machine_exit(EXIT_BYTE_PANIC);
-}
-
-void machine_exit(u8 byte)
-{
-	local_irq_disable();
-	stop_other_cpus();
-	console_take_over();
-	outb(DEBUG_EXIT_PORT, byte);
-	/* Still here: no such device. */
-	printk(KERN_EMERG "System halted, status %#x (power off by hand)", byte);
-	for (;;)
-		__asm__ volatile("hlt");
 }

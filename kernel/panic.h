@@ -9,8 +9,8 @@
 #include "lib/types.h"
 
 /*
- * Exit codes of the machine, as QEMU's isa-debug-exit makes them of the byte written: (byte << 1) |
- * 1.
+ * What machine_exit() takes (arch/x86/cpu/power.h), and the exit code that QEMU's isa-debug-exit
+ * makes of it: (byte << 1) | 1.
  */
 #define EXIT_BYTE_PASS		0x10	/* 33 */
 #define EXIT_BYTE_FAIL		0x11	/* 35 */
@@ -33,9 +33,6 @@ void add_taint(unsigned int bit);
 void print_tainted(char buf[TAINT_STRING_MAX]);
 
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
-
-/* Leave the machine: exit code (byte << 1) | 1 under QEMU, power-off or halt elsewhere. */
-void machine_exit(u8 byte) __noreturn;
 
 /* Reports by kind since boot; each is counted before any rate limit. */
 extern u64 splat_counts[SPLAT_KINDS];

@@ -4,6 +4,7 @@
  * each handler checks what it uses. What is not in the table is -ENOSYS.
  */
 #include "kernel/syscalls.h"
+#include "arch/x86/cpu/power.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
 #include "kernel/exec.h"
@@ -11,10 +12,12 @@
 #include "kernel/files.h"
 #include "kernel/fork.h"
 #include "kernel/mm/mm.h"
+#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "kernel/uapi.h"
 #include "lib/errno.h"
+#include "lib/printk.h"
 
 /* --- Processes --- */
 
@@ -188,6 +191,31 @@ static long do_nanosleep(const struct timespec *user_wanted)
 	return sleep_ns(t.tv_sec > 1000000000 ? ~0UL : t.tv_sec * 1000000000UL + t.tv_nsec);
 }
 
+/* --- The machine --- */
+
+#define REBOOT_RESTART		0x01234567
+#define REBOOT_POWER_OFF	0x4321fedc
+#define REBOOT_HALT		0xcdef0123
+
+/* The magic numbers are there so that no stray call does it. */
+static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int command)
+{
+	if (magic1 != 0xfee1dead || (magic2 != 0x28121969 && magic2 != 0x05121996 &&
+				     magic2 != 0x16041998 && magic2 != 0x20112000))
+		return -EINVAL;
+	switch (command) {
+	case REBOOT_RESTART:
+		pr_info("reboot: Restarting system");
+		machine_restart();
+	case REBOOT_POWER_OFF:
+		pr_info("reboot: Power down");
+		machine_exit(EXIT_BYTE_PASS);
+	case REBOOT_HALT:
+		machine_halt();
+	}
+	return -EINVAL;
+}
+
 /* --- The table --- */
 
 #define EXIT_STATUS(status) (((status) & 0xff) << 8)
@@ -223,6 +251,7 @@ SYSCALL(sched_setaffinity, do_sched_setaffinity(regs->di, regs->si, (const u64 *
 SYSCALL(sched_getaffinity, do_sched_getaffinity(regs->di, regs->si, (u64 *)regs->dx))
 SYSCALL(getcpu, do_getcpu((unsigned int *)regs->di, (unsigned int *)regs->si))
 SYSCALL(arch_prctl, do_arch_prctl(regs->di, regs->si))
+SYSCALL(reboot, do_reboot(regs->di, regs->si, regs->dx))
 SYSCALL(gettid, current->pid)
 SYSCALL_NORETURN(exit_group, do_group_exit(EXIT_STATUS(regs->di)))
 
@@ -250,6 +279,7 @@ static long (*const syscall_table[])(struct pt_regs *regs) = {
 	[144] = sys_sched_setscheduler,
 	[145] = sys_sched_getscheduler,
 	[158] = sys_arch_prctl,
+	[169] = sys_reboot,
 	[186] = sys_gettid,
 	[203] = sys_sched_setaffinity,
 	[204] = sys_sched_getaffinity,

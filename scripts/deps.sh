@@ -4,7 +4,7 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu iso cpio python3 gdb. Needs nothing but a POSIX shell: it has to run
+# TOOL is one of cc llvm qemu iso uefi cpio python3 gdb. Needs nothing but a POSIX shell: it has to run
 # on a machine that has only git, make and gcc. Exit status 0: all are here now.
 set -u
 
@@ -41,6 +41,14 @@ need_iso() {
 	missing="$missing grub-i386-pc" packages="$packages grub-pc-bin"
 }
 
+# Beside what "iso" needs: GRUB for UEFI, and the firmware for QEMU.
+need_uefi() {
+	if [ ! -d /usr/lib/grub/x86_64-efi ] && [ ! -d /usr/share/grub2/x86_64-efi ]; then
+		missing="$missing grub-x86_64-efi" packages="$packages grub-efi-amd64-bin"
+	fi
+	"${0%/*}/ovmf.sh" || missing="$missing ovmf" packages="$packages ovmf"
+}
+
 # The oldest QEMU that is known to do is 7.2.
 check_qemu_version() {
 	have "$qemu" || return
@@ -61,6 +69,7 @@ for tool; do
 	llvm) need clang clang; need ld.lld lld; need llvm-objcopy llvm ;;
 	qemu) need "$qemu" qemu-system-x86; check_qemu_version ;;
 	iso) need_iso ;;
+	uefi) need_uefi ;;
 	cpio | python3 | gdb) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac

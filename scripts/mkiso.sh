@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# mkiso.sh OUT [CMDLINE]: a GRUB rescue ISO (BIOS) with the kernel and the initramfs.
+# mkiso.sh OUT [CMDLINE]: a GRUB rescue ISO with the kernel and the initramfs. It boots by BIOS and,
+# if GRUB's modules for UEFI are here, by UEFI.
 #
 # Without CMDLINE it has the menu of boot/grub.cfg. With it, it boots that at once and shows no
 # menu: for scripts.
@@ -15,9 +16,6 @@ mkrescue=$(command -v grub-mkrescue || command -v grub2-mkrescue) ||
 for file in "$kernel" "$initrd"; do
 	[ -r "$file" ] || { echo "splat: cannot read $file; 'make' builds it" >&2; exit 1; }
 done
-for dir in /usr/lib/grub /usr/share/grub /usr/lib/grub2 /usr/share/grub2; do
-	[ -d $dir/i386-pc ] && break
-done
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
@@ -29,6 +27,7 @@ cp "$initrd" "$tree/iso/boot/initramfs.cpio"
 # "if" runs only if GRUB could not boot: a line on the serial port, then off, so that nobody waits
 # for ever.
 one_entry() {
+	echo 'set gfxpayload=text'
 	printf 'if multiboot2 /boot/splat.elf'
 	for word in $1; do
 		printf " '%s'" "$word"
@@ -49,7 +48,7 @@ if [ $# -gt 1 ]; then
 else
 	cp boot/grub.cfg "$tree/iso/boot/grub/grub.cfg"
 fi
-if ! "$mkrescue" -d "$dir/i386-pc" --fonts= --locales= --themes= \
+if ! "$mkrescue" --fonts= --locales= --themes= \
 	-o "$tree/out.iso" "$tree/iso" >"$tree/log" 2>&1; then
 	cat "$tree/log" >&2
 	echo "splat: grub-mkrescue failed" >&2

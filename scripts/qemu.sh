@@ -3,26 +3,29 @@
 #
 # qemu.sh [MORE QEMU ARGUMENTS]: the one place that knows how Splat is run in QEMU.
 #
-# The environment says what: BOOT=pvh|grub CPU=model MEM=128M SMP=1 APPEND="kernel options",
+# The environment says what: BOOT=pvh|grub|uefi CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
-# MTTCG=1 (CPUs really run at the same time), KERNEL, INITRD (empty: none), ISO. V=1 prints the command before it runs, DRYRUN=1 instead of
-# running. Exit status: QEMU's; 33 is success.
+# MTTCG=1 (CPUs really run at the same time), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the
+# device; empty: none). V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit
+# status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}
 APPEND=${APPEND:-}
 KERNEL=${KERNEL:-build/splat.elf}
 INITRD=${INITRD-build/initramfs.cpio}
+DEBUG_EXIT=${DEBUG_EXIT-isa-debug-exit,iobase=0xf4,iosize=0x1}
 here=$(dirname "$0")
 
 die() { echo "splat: $*" >&2; exit 1; }
 readable() { [ -f "$1" ] && [ -r "$1" ] || die "cannot read $1 ($2); 'make' builds it"; }
 
-# An ISO per command line, remade when something in it is newer.
+# An ISO per command line, remade when something in it is newer, or GRUB has got other modules.
 iso_for() {
 	dir=build/iso
 	iso=$dir/$(printf '%s' "$KERNEL $INITRD $1" | cksum | tr -d ' ').iso
-	if [ ! -e "$iso" ] || [ "$KERNEL" -nt "$iso" ] || [ "$INITRD" -nt "$iso" ]; then
+	if [ ! -e "$iso" ] || [ "$KERNEL" -nt "$iso" ] || [ "$INITRD" -nt "$iso" ] ||
+		[ /usr/lib/grub -nt "$iso" ]; then
 		mkdir -p $dir
 		KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$iso" "$1" >&2 || exit 1
 	fi
@@ -47,7 +50,7 @@ pvh)
 	[ -z "$INITRD" ] || readable "$INITRD" "the initramfs"
 	set -- -kernel "$KERNEL" ${INITRD:+-initrd "$INITRD"} -append "$APPEND" "$@"
 	;;
-grub)
+grub | uefi)
 	if [ -z "${ISO:-}" ]; then
 		readable "$KERNEL" "the kernel"
 		readable "$INITRD" "the initramfs"
@@ -55,16 +58,20 @@ grub)
 	fi
 	readable "$ISO" "the ISO image"
 	set -- -cdrom "$ISO" "$@"
+	if [ "$BOOT" = uefi ]; then
+		"$here/ovmf.sh" build/ovmf.fd || die "there is no UEFI firmware (OVMF)"
+		set -- -bios build/ovmf.fd "$@"
+	fi
 	;;
 *)
-	die "BOOT=$BOOT is unknown; it is pvh or grub"
+	die "BOOT=$BOOT is unknown; it is pvh, grub or uefi"
 	;;
 esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
 [ -z "${MTTCG:-}" ] || set -- -accel tcg,thread=multi "$@"
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
-	-device isa-debug-exit,iobase=0xf4,iosize=0x1 "$@"
+	${DEBUG_EXIT:+-device "$DEBUG_EXIT"} "$@"
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2
 exec "$@"

@@ -9,6 +9,7 @@ export BOOT CPU MEM SMP APPEND QEMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE U
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
+WITH_ISO = $(filter grub uefi,$(BOOT))
 
 # --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is
 # the tests' main().
@@ -48,7 +49,8 @@ compile_commands.json: scripts/compdb.py Makefile scripts/targets.mk \
 		$(sort $(dir $(KSRC) $(USRC))) | deps-all
 	$(Q)python3 scripts/compdb.py '$(CC) $(KCFLAGS)' $(KSRC) -- '$(CC) $(UCFLAGS)' $(USRC) >$@
 
-$B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh
+# GRUB's folder is newer when it has got modules for another firmware.
+$B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh $(wildcard /usr/lib/grub)
 	$(Q)scripts/mkiso.sh $@
 
 .PHONY: deps-all
@@ -60,10 +62,10 @@ deps-all:
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
-run:	## boot to a shell; BOOT=pvh|grub CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu $(if $(filter grub,$(BOOT)),iso)
-	@$(SUBMAKE) all $(if $(filter grub,$(BOOT)),$B/splat.iso) </dev/null
-	@$(if $(filter grub,$(BOOT)),$(if $(APPEND),,ISO=$B/splat.iso)) \
+run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
+	@$(SUBMAKE) all $(if $(WITH_ISO),$B/splat.iso) </dev/null
+	@$(if $(WITH_ISO),$(if $(APPEND),,ISO=$B/splat.iso)) \
 		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; scripts/verdict.sh $$?
 
 demo:	## the demonstration through GRUB: the splat, and the fixed order; APPEND="more options"
@@ -73,12 +75,12 @@ demo:	## the demonstration through GRUB: the splat, and the fixed order; APPEND=
 		scripts/verdict.sh $$?
 
 debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(filter grub,$(BOOT)),iso)
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
 
 test:	## all tests; T=name only those with this in their name
-	@$(DEPS) cc llvm cpio python3 qemu iso gdb
+	@$(DEPS) cc llvm cpio python3 qemu iso uefi gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(T),'$(T)')
 

@@ -10,7 +10,7 @@ case $1 in
 33) exit 0 ;;
 35) text="init ended with a failing exit status" ;;
 37) text="the kernel panicked" ;;
-0) text="QEMU was quit, or the machine was reset (a triple fault); the kernel gave no verdict" ;;
+0) text="QEMU was quit, or the machine was reset (reboot, triple fault): no verdict" ;;
 1) exit 1 ;;			# QEMU, or our own script, has said why
 *) text="QEMU ended unexpectedly" ;;
 esac

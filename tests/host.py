@@ -6,7 +6,6 @@ failure.
 """
 import contextlib
 import json
-import json
 import os
 import pty
 import re
@@ -230,7 +229,7 @@ class Terminal:
         os.close(slave)
         self.output = self.unread = ""
 
-    def read_until(self, text, timeout=20):
+    def read_until(self, text, timeout=60):
         """Reads up to @text and returns what came before it."""
         deadline = time.monotonic() + timeout
         while text not in self.unread:
@@ -325,31 +324,35 @@ def run_menu():
     typed_session("BOOT=grub", menu=True)
 
 
+def debug_session(boot, first):
+    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick to below it."""
+    commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
+                "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo",
+                "tbreak fork_and_verify", "continue", "bt", "break fpu_clone", "continue", "bt"]
+    args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
+    log = f"{machine.LOGS}/debug-{boot}"
+    code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo",
+                                f"GDBARGS={args}"], log + ".log",
+                               {"DEBUG_LOG": log + ".console"})
+    for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
+                       ("32-bit code", r"cpuid"),
+                       ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
+                       ("the tick", r"\n#\d+ .*\bscheduler_tick \("),
+                       # clang's .debug_frame has no mark for an interrupt's frame.
+                       ("a frame below the interrupt",
+                        r"\n#\d+ .*(<signal handler called>|common_entry \(\).*)\n#\d+ .*\w"),
+                       ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
+                       ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
+                       ("the kernel", r"Breakpoint \d+, fpu_clone \("),
+                       ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
+        expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {log}.log")
+    expect(code == 0, f"BOOT={boot}: exit status {code}")
+
+
 @test("debug")
 def debug():
-    """Breakpoints in early boot, the kernel and ring 3; a backtrace from the tick to below it."""
-    for boot, first in (("pvh", "boot_pvh32"), ("grub", "boot_entry32")):
-        commands = [f"tbreak {first}", "continue", "boot-disas", "tbreak boot_entry64", "continue",
-                    "tbreak scheduler_tick", "continue", "bt", "user-symbols bin/demo",
-                    "tbreak fork_and_verify", "continue", "bt", "break fpu_clone", "continue", "bt"]
-        args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
-        log = f"{machine.LOGS}/debug-{boot}"
-        code, output = machine.run(["make", "debug", f"BOOT={boot}", "APPEND=init=/bin/demo",
-                                    f"GDBARGS={args}"], log + ".log",
-                                   {"DEBUG_LOG": log + ".console"})
-        for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
-                           ("32-bit code", r"cpuid"),
-                           ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
-                           ("the tick", r"\n#\d+ .*\bscheduler_tick \("),
-                           # clang's .debug_frame has no mark for an interrupt's frame.
-                           ("a frame below the interrupt",
-                            r"\n#\d+ .*(<signal handler called>|common_entry \(\).*)\n#\d+ .*\w"),
-                           ("ring 3", r"breakpoint \d+, fork_and_verify \(.* at user/demo.c"),
-                           ("ring 3's caller", r"#\d .*\bmain \(.* at user/demo.c"),
-                           ("the kernel", r"Breakpoint \d+, fpu_clone \("),
-                           ("the system call below it", r"#\d+ .*\bkernel_clone \(")):
-            expect(re.search(text, output), f"BOOT={boot}: {what} is not there ({text}): {log}.log")
-        expect(code == 0, f"BOOT={boot}: exit status {code}")
+    debug_session("pvh", "boot_pvh32")
+    debug_session("grub", "boot_entry32")
 
 
 @test("freed-page")
@@ -415,6 +418,13 @@ def deps():
 
     code, output = run_deps({"id": "echo 1000", "apt-get": install}, "cpio")
     expect(code == 1 and "type, as root: apt-get install" in output, f"without sudo: {output}")
+
+
+@test("deps-uefi")
+def deps_uefi():
+    """Firmware that is not there is named, too."""
+    code, output = run_deps({}, "uefi", OVMF_CODE="/nothing", NO_INSTALL="1")
+    expect(code == 1 and re.search(r"missing:.* ovmf\b", output), f"no OVMF: {code}: {output}")
 
 
 @test("deps-old-qemu")

@@ -18,8 +18,7 @@ import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
-WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all"}
-WORLD_KEYS = {"name", "boot", "cpu", "append", "suites", "check", "build"}
+WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all", "build"}
 
 
 def load():
@@ -113,6 +112,6 @@ def run(world, chosen, everything, name=None, cwd="."):
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
-                                SMP=str(world.get("smp", 1)), **race)
+                                SMP=str(world.get("smp", 1)), **race,
                                 **builds.environment(build))
     return judge(world, code, output, chosen)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shell: a prompt, programs with arguments, pipelines, and four commands of its own.
+ * The shell: a prompt, programs with arguments, pipelines, and a few commands of its own.
  *
  * The console hands over bytes as typed and echoes nothing, so the line editor is here, too. As pid
  * 1 the shell is also the parent of every orphan: it waits for all children, not only for its own.
@@ -191,6 +191,7 @@ static void help(void)
 	printf("info                   the machine, the FPU, and what the kernel counted\n");
 	printf("set NAME=VALUE         set an option: fpu_clone=buggy, dynamic=force, ...\n");
 	printf("exit [STATUS]          leave, as Ctrl-D does; the first process switches off\n");
+	printf("poweroff, reboot       switch off at once; start the machine again\n");
 }
 
 static void info(void)
@@ -251,6 +252,10 @@ static bool run_builtin(int argc, char **argv)
 		info();
 	else if (!strcmp(argv[0], "set"))
 		set_option(argc, argv);
+	else if (!strcmp(argv[0], "poweroff"))
+		reboot(REBOOT_POWER_OFF);
+	else if (!strcmp(argv[0], "reboot"))
+		reboot(REBOOT_RESTART);
 	else if (!strcmp(argv[0], "exit"))
 		exit(argc > 1 ? strtoul(argv[1], NULL, 10) : 0);
 	else

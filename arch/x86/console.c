@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A 16550 UART, polled (see console.h). A machine without one loses output, never time: each wait
- * is bounded.
+ * A 16550 UART, polled (see console.h), and a text screen that shows the same. A machine without
+ * one of them loses output, never time: each wait is bounded.
  */
 #include "arch/x86/console.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/vga.h"
 
 #define COM1		0x3f8
 #define UART_DATA	(COM1 + 0)
@@ -29,6 +30,7 @@ void console_init(void)
 	if (!(inb(UART_LSR) & LSR_RX_READY))
 		outb(UART_FCR, 0x01);
 	outb(UART_MCR, 0x03);		/* DTR, RTS */
+	vga_init();
 }
 
 static void put_byte(char c)
@@ -46,6 +48,7 @@ void console_write(const char *text, size_t len)
 		put_byte(text[i]);
 		mid_line = text[i] != '\n';
 	}
+	vga_write(text, len);
 }
 
 void console_fresh_line(void)

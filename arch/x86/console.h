@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The console: the first serial port (16550 at COM1), by polling, so that it works in every
- * context.
+ * context; a text screen, if there is one, shows what is written.
  */
 #pragma once
 

@@ -184,6 +184,22 @@ TEST(unknown_calls)
 	EXPECT(ret == -ENOSYS || ret == -EBADF);
 }
 
+TEST(reboot_with_wrong_magic)
+{
+	static const unsigned int commands[] = { REBOOT_RESTART, REBOOT_POWER_OFF, REBOOT_HALT };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		EXPECT_EQ(syscall(SYS_reboot, 0, REBOOT_MAGIC2, commands[i]), -EINVAL);
+		EXPECT_EQ(syscall(SYS_reboot, 1, REBOOT_MAGIC2, commands[i]), -EINVAL);
+		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC1, 0, commands[i]), -EINVAL);
+		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC1, REBOOT_MAGIC1, commands[i]), -EINVAL);
+		EXPECT_EQ(syscall(SYS_reboot, REBOOT_MAGIC2, REBOOT_MAGIC1, commands[i]), -EINVAL);
+	}
+	EXPECT_EQ(reboot(1), -EINVAL);
+	EXPECT_EQ(reboot(-1), -EINVAL);
+}
+
 TEST(clone_flags_that_contradict)
 {
 	EXPECT_EQ(syscall(SYS_clone, CLONE_THREAD | SIGCHLD), -EINVAL);

@@ -40,6 +40,7 @@
 #define SYS_sched_setscheduler	144
 #define SYS_sched_getscheduler	145
 #define SYS_arch_prctl		158
+#define SYS_reboot		169
 #define SYS_gettid		186
 #define SYS_sched_setaffinity	203
 #define SYS_sched_getaffinity	204
@@ -78,6 +79,12 @@
 
 #define SCHED_OTHER		0
 #define SCHED_FIFO		1
+
+#define REBOOT_MAGIC1		0xfee1dead
+#define REBOOT_MAGIC2		0x28121969
+#define REBOOT_RESTART		0x01234567
+#define REBOOT_POWER_OFF	0x4321fedc
+#define REBOOT_HALT		0xcdef0123
 
 #define SIGILL			4
 #define SIGTRAP			5
@@ -150,6 +157,7 @@ void *mmap(void *start, size_t size, int prot, int flags);
 void *mmap_anon(size_t size);			/* anywhere, to read and write */
 int munmap(void *start, size_t size);
 int mprotect(void *start, size_t size, int prot);
+int reboot(unsigned int command);		/* REBOOT_*: returns only if it is none of them */
 
 int splat_setopt(const char *name_is_value);
 int splat_info(struct splat_info *info);

@@ -148,6 +148,12 @@ int mprotect(void *start, size_t size, int prot)
 	return syscall(SYS_mprotect, start, size, prot);
 }
 
+int reboot(unsigned int command)
+{
+	flush();
+	return syscall(SYS_reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, command);
+}
+
 int splat_setopt(const char *name_is_value)
 {
 	return syscall(SYS_splat_setopt, name_is_value);

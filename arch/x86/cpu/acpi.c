@@ -21,14 +21,6 @@ struct rsdp {
 	u8 xchecksum, reserved[3];
 } __packed;
 
-struct sdt {
-	char signature[4];
-	u32 length;
-	u8 revision, checksum;
-	char oem[6], oem_table[8];
-	u32 oem_revision, creator, creator_revision;
-} __packed;
-
 struct madt {
 	struct sdt header;
 	u32 lapic_phys, flags;
@@ -43,6 +35,8 @@ struct madt {
 #define MADT_LAPIC_OVERRIDE	5
 #define MADT_ENABLED		1
 
+static const struct rsdp *rsdp;		/* NULL: none */
+
 static bool sum_is_zero(const void *p, size_t len)
 {
 	u8 sum = 0;
@@ -52,7 +46,7 @@ static bool sum_is_zero(const void *p, size_t len)
 	return sum == 0;
 }
 
-static const struct sdt *find_table_at(u64 phys)
+const struct sdt *acpi_table_at(u64 phys)
 {
 	const struct sdt *sdt = phys_to_virt(phys);
 
@@ -62,10 +56,10 @@ static const struct sdt *find_table_at(u64 phys)
 	return sdt;
 }
 
-static const struct madt *find_madt(const struct rsdp *rsdp)
+const struct sdt *acpi_find_table(const char *signature)
 {
-	bool wide = rsdp->revision >= 2 && rsdp->xsdt;
-	const struct sdt *root = find_table_at(wide ? rsdp->xsdt : rsdp->rsdt);
+	bool wide = rsdp && rsdp->revision >= 2 && rsdp->xsdt;
+	const struct sdt *root = rsdp ? acpi_table_at(wide ? rsdp->xsdt : rsdp->rsdt) : NULL;
 	size_t entry_size = wide ? 8 : 4;
 
 	if (!root)
@@ -75,9 +69,9 @@ static const struct madt *find_madt(const struct rsdp *rsdp)
 		u64 phys = 0;
 
 		memcpy(&phys, (const u8 *)root + pos, entry_size);
-		sdt = find_table_at(phys);
-		if (sdt && !memcmp(sdt->signature, "APIC", 4))
-			return (const struct madt *)sdt;
+		sdt = acpi_table_at(phys);
+		if (sdt && !memcmp(sdt->signature, signature, 4))
+			return sdt;
 	}
 	return NULL;
 }
@@ -110,13 +104,13 @@ static void parse_madt(const struct madt *madt)
 
 void acpi_init(u64 rsdp_phys)
 {
-	const struct rsdp *rsdp = phys_to_virt(rsdp_phys);
-	const struct madt *madt = NULL;
+	const struct rsdp *found = phys_to_virt(rsdp_phys);
+	const struct madt *madt;
 
-	if (rsdp_phys && rsdp_phys < TABLES_END && !memcmp(rsdp->signature, "RSD PTR ", 8) &&
-	    sum_is_zero(rsdp, 20))
-		madt = find_madt(rsdp);
-
+	if (rsdp_phys && rsdp_phys < TABLES_END && !memcmp(found->signature, "RSD PTR ", 8) &&
+	    sum_is_zero(found, 20))
+		rsdp = found;
+	madt = (const struct madt *)acpi_find_table("APIC");
 	if (madt && madt->header.length >= sizeof(*madt))
 		parse_madt(madt);
 	else

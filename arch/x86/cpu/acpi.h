@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* ACPI, as far as the MADT: which CPUs there are, and where the local APIC is. */
+/*
+ * ACPI's tables: finding them, and what the MADT says: which CPUs there are, and where the local
+ * APIC is. (Power: power.c.)
+ */
 #pragma once
 
 #include "arch/x86/layout.h"
 #include "lib/types.h"
+
+struct sdt {			/* how each table begins */
+	char signature[4];
+	u32 length;
+	u8 revision, checksum;
+	char oem[6], oem_table[8];
+	u32 oem_revision, creator, creator_revision;
+} __packed;
 
 struct acpi_info {
 	u64		lapic_phys;
@@ -18,3 +29,7 @@ extern struct acpi_info acpi_info;
  * place.
  */
 void acpi_init(u64 rsdp_phys);
+
+/* A whole and believable table, or NULL. Only until the loader's memory is given out. */
+const struct sdt *acpi_find_table(const char *signature);
+const struct sdt *acpi_table_at(u64 phys);

@@ -7,18 +7,20 @@
 
 #include "lib/types.h"
 
-static inline void outb(u16 port, u8 value)
-{
-	__asm__ volatile("outb %0, %1" :: "a"(value), "Nd"(port));
+#define DEFINE_PORT_IO(suffix, type)						\
+static inline void out##suffix(u16 port, type value)				\
+{										\
+	__asm__ volatile("out" #suffix " %0, %1" :: "a"(value), "Nd"(port));	\
+}										\
+static inline type in##suffix(u16 port)						\
+{										\
+	type value;								\
+										\
+	__asm__ volatile("in" #suffix " %1, %0" : "=a"(value) : "Nd"(port));	\
+	return value;								\
 }
-
-static inline u8 inb(u16 port)
-{
-	u8 value;
-
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
+DEFINE_PORT_IO(b, u8)
+DEFINE_PORT_IO(w, u16)
 
 #define MSR_APIC_BASE		0x1b
 #define MSR_EFER		0xc0000080

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""
+Tests of the whole machine, made from outside: boots by UEFI, the text screen, off and reset.
+
+QEMU's console and its QMP monitor are sockets held by the test, so that it types, reads the guest's
+memory, and learns why a machine ended.
+"""
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import golden
+import host
+import ktap
+import machine
+from host import expect, expect_code, test
+
+NO_DEBUG_EXIT = {"DEBUG_EXIT": ""}      # for scripts/qemu.sh
+
+
+class Machine(host.Terminal):
+    """
+    QEMU with its console and its monitor. It connects to us: no waiting for its sockets. Who does
+    not read the console stops the guest at its next few hundred bytes.
+    """
+
+    def __init__(self, *arguments, **world):
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            listeners = []
+            for name in ("console", "qmp"):
+                listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+                listener.bind(f"{folder}/{name}")
+                listener.listen()
+                listener.settimeout(20)
+                listeners.append(listener)
+            self.process = machine.start(
+                ["scripts/qemu.sh", "-S", "-qmp", f"unix:{folder}/qmp", *arguments],
+                {"SERIAL": f"unix:{folder}/console", **world},
+                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            console, qmp = (listener.accept()[0] for listener in listeners)
+        self.master = console.detach()
+        qmp.settimeout(20)
+        self.monitor = qmp.makefile("rw")
+        self.output = self.unread = ""
+        self.command("qmp_capabilities")
+        self.command("cont")            # from here on: no event may be missed
+
+    def command(self, name, **arguments):
+        """A QMP command; returns its answer."""
+        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.monitor.flush()
+        while "return" not in (answer := json.loads(self.monitor.readline())):
+            expect("error" not in answer, f"{name}: {answer}")
+        return answer["return"]
+
+    def shutdown_reason(self):
+        """Why QEMU ends: the reason in its event SHUTDOWN."""
+        while (answer := json.loads(self.monitor.readline())).get("event") != "SHUTDOWN":
+            pass
+        return answer["data"]["reason"]
+
+    def memory(self, start, size):
+        """Physical memory."""
+        path = f"{machine.LOGS}/memory.{self.process.pid}"
+        os.makedirs(machine.LOGS, exist_ok=True)
+        self.command("pmemsave", val=start, size=size, filename=os.path.abspath(path))
+        with open(path, "rb") as file:
+            data = file.read()
+        os.remove(path)
+        return data
+
+
+@contextlib.contextmanager
+def booted(*arguments, **world):
+    guest = Machine(*arguments, **world)
+    try:
+        yield guest
+    finally:
+        machine.end(guest.process, signal.SIGTERM)
+        guest.end()
+
+
+# --- UEFI ---
+
+def demo_table(boot):
+    """The demonstration's table and verdicts, through this way to boot."""
+    code, output = machine.boot(f"demo-table-{boot}", "init=/bin/demo", boot=boot)
+    expect_code(code, machine.PASS, output)
+    lines = ktap.clean(output)
+    start = next((n for n, line in enumerate(lines) if line.startswith("  order  dynamic")), None)
+    expect(start is not None, f"BOOT={boot}: there is no table")
+    return [line for line in lines[start:] if not line.startswith("[")]
+
+
+@test("uefi-demo", check=False)
+def uefi_demo():
+    """The demonstration comes out as it does by BIOS."""
+    tables = [demo_table(boot) for boot in ("uefi", "grub")]
+    expect(tables[0] == tables[1], f"UEFI and BIOS differ:\n{tables[0]}\n{tables[1]}")
+    wrong = golden.compare(golden.read("tests/golden/demo.txt"),
+                           [line for line in tables[0] if line.startswith("demo: ")])
+    expect(not wrong, f"lines differ from tests/golden/demo.txt: {wrong}")
+
+
+@test("uefi-run", check=False)
+def uefi_run():
+    """The menu of `make iso` and the shell, typed at by `make run BOOT=uefi`."""
+    host.typed_session("BOOT=uefi", menu=True)
+
+
+@test("uefi-poweroff", check=False)
+def uefi_poweroff():
+    with booted(BOOT="uefi", **NO_DEBUG_EXIT) as guest:
+        run_command(guest, "poweroff")
+        expect_reason(guest, "guest-shutdown")
+
+
+@test("uefi-debug", check=False)
+def uefi_debug():
+    host.debug_session("uefi", "boot_entry32")
+
+
+def grub_without_kernel(boot):
+    """A test that GRUB says so in one line, and ends, if it cannot load the kernel."""
+    def refuse():
+        code, output = machine.boot(f"no-kernel-{boot}", boot=boot, ICOUNT="",
+                                    KERNEL="build/initramfs.cpio")
+        lines = [line for line in output.splitlines() if "splat: GRUB could not load" in line]
+        expect(code == 0 and len(lines) == 1, f"exit code {code}, {len(lines)} lines say it")
+    test(f"no-kernel-{boot}", check=boot == "grub")(refuse)
+
+
+grub_without_kernel("grub")
+grub_without_kernel("uefi")
+
+
+# --- The text screen ---
+
+ROWS, COLUMNS = 25, 80
+
+
+def screen_of(text):
+    """What a terminal of this size shows after @text."""
+    rows, column = [""], 0
+    for char in text:
+        if char == "\n" or (char >= " " and column == COLUMNS):
+            rows.append("")
+            column = 0
+        if char == "\r":
+            column = 0
+        elif char == "\b":
+            column = max(column - 1, 0)
+        elif char == "\t":
+            column = min(column // 8 * 8 + 8, COLUMNS)
+        elif char >= " ":
+            rows[-1] = rows[-1].ljust(column)[:column] + char + rows[-1][column + 1:]
+            column += 1
+    rows = [row.rstrip() for row in rows[-ROWS:]]
+    return rows + [""] * (ROWS - len(rows))
+
+
+def expect_screen(guest):
+    """The text in video memory must become what the serial port said, in plain colours."""
+    wanted = screen_of(guest.output)
+    for _ in range(50):                 # the screen comes after the serial port
+        cells = guest.memory(0xb8000, 2 * ROWS * COLUMNS)
+        text = cells[0::2].decode("cp437")
+        shown = [text[at:at + COLUMNS].rstrip() for at in range(0, len(text), COLUMNS)]
+        if shown == wanted:
+            break
+        time.sleep(0.1)
+    wrong = [f"row {n}: {got!r}, not {want!r}"
+             for n, (got, want) in enumerate(zip(shown, wanted)) if got != want]
+    expect(not wrong, "the screen differs from the serial port:\n" + "\n".join(wrong))
+    expect(set(cells[1::2]) == {0x07}, "a cell is not grey on black")
+
+
+def screen(boot):
+    def compare():
+        with booted(BOOT=boot) as guest:
+            guest.read_until("$ ")
+            expect_screen(guest)                                    # not yet full
+            for command in ("echo " + "x" * COLUMNS, "echo " + "y" * (COLUMNS + 1), "help", "ls"):
+                run_command(guest, command)
+                guest.read_until("$ ")
+                expect_screen(guest)
+            run_command(guest, "cat")
+            guest.type("one\ttwo\b\b\bTWO\rO\n" + "\b" + "z" * 75 + "\t\tend\n")
+            guest.read_until("end\n")
+            expect_screen(guest)
+    test(f"screen-{boot}")(compare)
+
+
+screen("pvh")
+screen("grub")
+
+
+def no_screen(boot):
+    """A test that without an adapter nothing is written: in QEMU there is RAM in its place."""
+    def boots():
+        with booted("-vga", "none", BOOT=boot) as guest:
+            guest.read_until("$ ")
+            cells = guest.memory(0xb8000, 2 * ROWS * COLUMNS)
+            expect("Splat".encode("utf-16le").replace(b"\0", b"\7") not in cells,
+                   "there is text where no screen is")
+            run_command(guest, "exit")
+            expect(machine.finish(guest.process, 20) == machine.PASS, "the shell did not end well")
+    test(f"no-screen-{boot}", check=boot != "uefi")(boots)
+
+
+no_screen("pvh")
+no_screen("uefi")
+
+
+# --- Off and reset ---
+
+def run_command(guest, command):
+    """Types a command at the prompt, which may have been read already."""
+    if "$ " not in guest.output:
+        guest.read_until("$ ")
+    guest.type(command + "\r")
+    guest.read_until(command + "\n")
+
+
+def expect_reason(guest, wanted):
+    reason = guest.shutdown_reason()
+    expect(reason == wanted, f"QEMU ended by {reason}, not {wanted}")
+    code = machine.finish(guest.process, 20)
+    expect(code == 0, f"QEMU's exit code is {code}")
+
+
+@test("poweroff")
+def poweroff():
+    """Off by ACPI where there is no debug-exit device, on both of QEMU's PCs."""
+    for arguments in ((), ("-M", "pc")):
+        with booted(*arguments, **NO_DEBUG_EXIT) as guest:
+            run_command(guest, "poweroff")
+            expect_reason(guest, "guest-shutdown")
+
+
+@test("poweroff-at-inits-end")
+def poweroff_at_inits_end():
+    with booted(APPEND="init=/bin/echo", **NO_DEBUG_EXIT) as guest:
+        guest.read_until("init exited with status 0\n")
+        expect_reason(guest, "guest-shutdown")
+
+
+@test("poweroff-verdict")
+def poweroff_verdict():
+    """With the device, its exit code comes first."""
+    with booted() as guest:
+        run_command(guest, "poweroff")
+        code = machine.finish(guest.process, 20)
+        expect(code == machine.PASS, f"exit code {code}, not {machine.PASS}")
+
+
+def halts(name, start, *arguments, **world):
+    """A test that the machine says in one line that it halts, and does not end by itself."""
+    def halt():
+        with booted(*arguments, **world, **NO_DEBUG_EXIT) as guest:
+            start(guest)
+            guest.read_until("System halted; power off by hand\n")
+            status = guest.command("query-status")["status"]
+            expect(status == "running", f"the machine is not halted but {status}")
+    test(name)(halt)
+
+
+# A panic must stay on the screen.
+halts("panic-halts", lambda guest: None, APPEND="init=/bin/nothing")
+halts("poweroff-without-acpi", lambda guest: run_command(guest, "poweroff"), "-M", "q35,acpi=off")
+
+
+@test("reboot")
+def reboot():
+    """
+    Each machine has fewer ways to reset than the one before: no register that ACPI names, then
+    nothing but the triple fault. And the machine comes up again.
+    """
+    for arguments in ((), ("-M", "q35,acpi=off"), ("-M", "microvm,acpi=off")):
+        with booted(*arguments) as guest:
+            run_command(guest, "reboot")
+            expect_reason(guest, "guest-reset")
+    with booted("-action", "reboot=reset") as guest:
+        for _ in range(2):
+            guest.read_until("Splat ")
+            guest.read_until("$ ")
+            guest.type("reboot\r")
