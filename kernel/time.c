@@ -12,12 +12,16 @@ u64 jiffies;
 
 /*
  * The pause: an emulator that counts instructions runs one CPU at a time, and some (QEMU before 8.1
- * with -icount) go on to the next only when this one pauses or halts.
+ * with -icount) go on to the next only when this one pauses or halts. At each second tick only: a
+ * CPU that finds its next tick pending when its turn comes must get further than to this line.
  */
 void tick(void)
 {
-	cpu_relax();
-	if (smp_processor_id() == 0)
+	struct cpu *cpu = this_cpu();
+
+	if (++cpu->ticks % 2)
+		cpu_relax();
+	if (cpu->id == 0)
 		WRITE_ONCE(jiffies, jiffies + 1);
 	run_timers();
 	scrub_tick();

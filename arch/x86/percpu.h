@@ -34,6 +34,7 @@ struct cpu {
 	struct task_struct	*curr_task;
 	int			preempt_count;		/* kernel/preempt.h; bit 31 inverted */
 	unsigned int		id, apic_id;
+	unsigned int		ticks;			/* timer interrupts; may wrap */
 	unsigned long		preempt_disable_ip;	/* who took the count from 0 */
 	unsigned long		kernel_sp;		/* top of current's kernel stack */
 	unsigned long		user_sp;		/* scratch of the SYSCALL entry */
