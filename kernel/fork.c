@@ -22,8 +22,6 @@
 #include "lib/string.h"
 #include "lib/vsprintf.h"
 
-#define PID_MAX		4096
-
 spinlock_t tasklist_lock = SPINLOCK_INIT;
 static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */
 static pid_t last_pid;

@@ -13,6 +13,7 @@
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/time.h"
 #include "boot/bootinfo.h"
+#include "kernel/debug/watchdog.h"
 #include "kernel/exec.h"
 #include "kernel/files.h"
 #include "kernel/fork.h"
@@ -38,6 +39,7 @@ static int kernel_init(void *unused)
 	for (int i = 0; init_args[i]; i++)
 		argv[i + 1] = init_args[i];
 	softirq_init();
+	hung_task_init();
 	files_init();
 	system_state = SYSTEM_RUNNING;
 	ret = kernel_execve(init_path, argv, envp);

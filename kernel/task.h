@@ -117,6 +117,7 @@ struct task_struct {
 		MIGRATING,	/* runnable, on its way to another CPU's queue */
 	}			on_rq;
 	int			time_slice;		/* ticks left */
+	u64			switched_out;		/* jiffies; for the hung-task watchdog */
 
 	/*
 	 * Where it runs, or ran last. Changes under pi_lock while it is in no queue, or under both
@@ -194,4 +195,5 @@ static inline struct task_struct *rt_mutex_top_task(struct task_struct *task)
 /* Guards the family tree, thread lists, exit states and the pid table. Sleeps on RT. */
 extern spinlock_t tasklist_lock;
 
+#define PID_MAX		4096
 struct task_struct *find_task_by_pid(pid_t pid);	/* under tasklist_lock */

@@ -19,7 +19,11 @@
 #define SYS_splat_info			1002
 /* splat_ratelimit_reset(): let the next might_sleep report print at once. */
 #define SYS_splat_ratelimit_reset	1003
-/* splat_hold_siglock(): take the group's siglock, hold it until somebody waits for it, let go. */
+/*
+ * splat_hold_siglock(steps): take the group's siglock, let go when somebody waits for it; or, if
+ * @steps is not 0, after so many steps of a loop. -EBUSY: with rt=off the waiter would need another
+ * CPU, and there is none.
+ */
 #define SYS_splat_hold_siglock		1004
 /*
  * splat_await_siglock(): sleep until a thread of the group stands in splat_hold_siglock() with the
@@ -51,6 +55,8 @@ enum splat_kind {
 	SPLAT_CORRUPTED,	/* a task was switched out or in at the wrong preempt_count */
 	SPLAT_STATE,		/* blocking call while task->state is not RUNNING */
 	SPLAT_WARN,		/* any other WARN */
+	SPLAT_LOCKUP,		/* a CPU is stuck, or waits too long for a raw lock */
+	SPLAT_HUNG_TASK,	/* a task waits too long */
 	SPLAT_UBSAN,		/* undefined behaviour: kernel/debug/ubsan.c */
 	SPLAT_KINDS
 };
@@ -70,4 +76,11 @@ struct splat_info {
 	char cpu_name[52];
 	uint32_t cpus;
 	uint32_t hz;
+	uint32_t rt;			/* 1: PREEMPT_RT */
+	/*
+	 * The calling group's siglock: taken how often, how often not at once, and the preempt_count
+	 * at which it was taken last, before the lock added its own.
+	 */
+	uint32_t siglock_acquired, siglock_contended;
+	int32_t siglock_preempt_count;
 };

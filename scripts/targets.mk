@@ -68,11 +68,14 @@ run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end
 	@$(if $(WITH_ISO),$(if $(APPEND),,ISO=$B/splat.iso)) \
 		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; scripts/verdict.sh $$?
 
-demo:	## the demonstration through GRUB: the splat, and the fixed order; APPEND="more options"
+demo:	## the demonstration through GRUB, with rt=on and rt=off; APPEND="more options"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
 	@$(SUBMAKE) all
-	@BOOT=grub ICOUNT=1 APPEND='init=/bin/demo $(APPEND)' scripts/qemu.sh </dev/null; \
-		scripts/verdict.sh $$?
+	@for rt in on off; do \
+		BOOT=$${BOOT:-grub} SMP=$${SMP:-2} ICOUNT=1 APPEND="rt=$$rt init=/bin/demo $$APPEND" \
+			scripts/qemu.sh </dev/null; \
+		scripts/verdict.sh $$? || exit 1; \
+	done
 
 debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))

@@ -203,6 +203,8 @@ static void info(void)
 		[SPLAT_CORRUPTED] = "corrupted preempt_count",
 		[SPLAT_STATE] = "blocking call while not running",
 		[SPLAT_WARN] = "other warnings",
+		[SPLAT_LOCKUP] = "lockups",
+		[SPLAT_HUNG_TASK] = "hung tasks",
 		[SPLAT_UBSAN] = "undefined behaviour",
 	};
 	struct splat_info si = { 0 };

@@ -4,7 +4,7 @@
 #include "kernel/options.h"
 
 static int on_show;
-BOOT_CHOICE(bug, on_show, true, "none", "skip-save");
+BOOT_CHOICE(bug, on_show, true, "none", "skip-save", "keep-siglock");
 
 bool museum_bug(enum museum_piece piece)
 {

@@ -11,6 +11,8 @@ enum museum_piece {
 	BUG_NONE,
 	/* Fork does not save the parent's registers into the child's buffer. */
 	BUG_SKIP_SAVE,
+	/* Who holds the siglock for a demonstration never lets go: for the watchdogs. */
+	BUG_KEEP_SIGLOCK,
 };
 
 /* Is this bug switched on? */

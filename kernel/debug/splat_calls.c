@@ -17,6 +17,7 @@
 #include "kernel/uapi.h"
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
+#include "kernel/debug/museum.h"
 #include "lib/string.h"
 
 static long splat_setopt(const char *user_assignment)
@@ -31,6 +32,8 @@ static long splat_setopt(const char *user_assignment)
 
 static void fill_info(struct splat_info *info)
 {
+	const struct spin_record *siglock = &current->sighand->siglock.record;
+
 	memset(info, 0, sizeof(*info));
 	memcpy(info->splats, splat_counts, sizeof(info->splats));
 	info->pages_total = nr_total_pages();
@@ -56,6 +59,10 @@ static void fill_info(struct splat_info *info)
 	strscpy(info->cpu_name, cpu_has.name, sizeof(info->cpu_name));
 	info->cpus = nr_cpus;
 	info->hz = HZ;
+	info->rt = preempt_rt();
+	info->siglock_acquired = siglock->acquired;
+	info->siglock_contended = siglock->contended;
+	info->siglock_preempt_count = siglock->preempt_count;
 }
 
 static long splat_info(void *user_info, size_t size)
@@ -97,20 +104,25 @@ static long splat_readdir(unsigned int index, char *user_name, size_t size)
 
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
- * it sees the contender in the lock's tree. It spins, preemptibly: on one CPU the contender runs
- * because it is more urgent or its time comes.
+ * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs because
+ * it is more urgent or its time comes. With rt=off the contender is on another CPU. It forks, and so
+ * waits for this CPU to flush its TLB before it comes to wait for the lock: interrupts stay on.
  */
-static long splat_hold_siglock(void)
+static long splat_hold_siglock(unsigned long steps)
 {
 	spinlock_t *siglock = &current->sighand->siglock;
+	bool forever = museum_bug(BUG_KEEP_SIGLOCK);
 
-	spin_lock_irq(siglock);
+	if (!steps && nr_cpus == 1 && !spinlock_sleeps(siglock))
+		return -EBUSY;
+	spin_lock(siglock);
 	complete(&current->signal->siglock_held);
-	while (!rt_mutex_has_waiters(&siglock->lock) && !signal_pending(current)) {
-		barrier();
+	for (unsigned long i = 0; !signal_pending(current); i++) {
+		if (!forever && (steps ? i == steps : spin_is_contended(siglock)))
+			break;
 		cpu_relax();
 	}
-	spin_unlock_irq(siglock);
+	spin_unlock(siglock);
 	return 0;
 }
 
@@ -125,7 +137,7 @@ long do_splat_call(unsigned int nr, struct pt_regs *regs)
 		might_sleep_ratelimit_reset();
 		return 0;
 	case SYS_splat_hold_siglock:
-		return splat_hold_siglock();
+		return splat_hold_siglock(regs->di);
 	case SYS_splat_await_siglock:
 		return wait_for_completion_interruptible(&current->signal->siglock_held);
 	case SYS_splat_ktest:

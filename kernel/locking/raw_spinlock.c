@@ -17,12 +17,12 @@ static void lock_spinning(raw_spinlock_t *lock)
 {
 	u16 mine = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
 	unsigned int me = smp_processor_id() + 1;
-	u64 spins = 0;
+	u64 spins = 0, since = 0;
 
 	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != mine) {
 		BUG_ON(READ_ONCE(lock->holder) == me);	/* it would never end */
 		if (unlikely(!(++spins % SPINS_BETWEEN_CHECKS)))
-			watchdog_spinning(lock, spins == SPINS_BETWEEN_CHECKS);
+			watchdog_spinning(lock, &since);
 		cpu_relax();
 	}
 	WRITE_ONCE(lock->holder, me);

@@ -15,6 +15,7 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/mm.h"
 #include "kernel/panic.h"
+#include "kernel/time.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -142,6 +143,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	struct rq *rq = this_cpu()->rq;
 
 	schedule_debug(prev);
+	rq->nr_passes++;
 	raw_spin_lock_irq(&rq->lock);
 
 	if (mode != SM_PREEMPT && prev->__state) {
@@ -163,6 +165,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 		return;
 	}
 	rq->nr_switches++;
+	prev->switched_out = READ_ONCE(jiffies);
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
 	rq->curr_prio = next == rq->idle ? IDLE_PRIO : next->prio;

@@ -35,7 +35,7 @@ struct rq {
 	struct list_head	queue[PRIO_LEVELS];
 	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
 	/* Since boot. */
-	u64			nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;
+	u64			nr_passes, nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;
 	u64			nr_migrations;
 };
 

@@ -162,7 +162,7 @@ int reboot(unsigned int command);		/* REBOOT_*: returns only if it is none of th
 int splat_setopt(const char *name_is_value);
 int splat_info(struct splat_info *info);
 int splat_ratelimit_reset(void);
-int splat_hold_siglock(void);
+int splat_hold_siglock(unsigned long steps);
 int splat_await_siglock(void);
 int splat_ktest(int op, int index, struct splat_ktest *test);
 int splat_readdir(int index, char *name, size_t size);

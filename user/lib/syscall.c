@@ -169,9 +169,9 @@ int splat_ratelimit_reset(void)
 	return syscall(SYS_splat_ratelimit_reset);
 }
 
-int splat_hold_siglock(void)
+int splat_hold_siglock(unsigned long steps)
 {
-	return syscall(SYS_splat_hold_siglock);
+	return syscall(SYS_splat_hold_siglock, steps);
 }
 
 int splat_await_siglock(void)

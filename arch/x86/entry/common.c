@@ -9,6 +9,7 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/tlb.h"
 #include "arch/x86/process.h"
+#include "kernel/debug/watchdog.h"
 #include "kernel/exit.h"
 #include "kernel/files.h"
 #include "kernel/panic.h"
@@ -59,6 +60,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 	case LOCAL_TIMER_VECTOR:
 		apic_eoi();
 		tick();
+		watchdog_tick(regs);
 		if (smp_processor_id() == 0)
 			console_poll_input();
 		break;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/*
+ * khungtaskd: looks at every task now and then. One that has waited for long in a way that nothing
+ * can interrupt gets a report, with the owner of the lock that it waits for, if it is a lock.
+ */
+#include "arch/x86/unwind.h"
+#include "kernel/debug/watchdog.h"
+#include "kernel/fork.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+
+#define NS_PER_TICK	(1000000000 / HZ)
+
+/* The owner of the lock that @task waits for, with a reference, or NULL. */
+static struct task_struct *blocker_of(struct task_struct *task) __no_lock_analysis
+{
+	struct task_struct *owner = NULL;
+	struct rt_mutex_base *lock;
+
+	raw_spin_lock_irq(&task->pi_lock);
+	lock = task->pi_blocked_on ? task->pi_blocked_on->lock : NULL;
+	if (lock && raw_spin_trylock(&lock->wait_lock)) {	/* the wrong way round: only try */
+		owner = rt_mutex_owner(lock);
+		if (owner)
+			get_task_struct(owner);
+		raw_spin_unlock(&lock->wait_lock);
+	}
+	raw_spin_unlock_irq(&task->pi_lock);
+	return owner;
+}
+
+static void report(struct task_struct *task, u64 seconds)
+{
+	struct task_struct *owner = blocker_of(task);
+
+	splat_count(SPLAT_HUNG_TASK);
+	pr_err("INFO: task %s:%d blocked for more than %llu seconds.", task->comm, task->pid,
+	       seconds);
+	show_stack(task, NULL);
+	if (owner) {
+		pr_err("It waits for a lock that %s:%d holds, state %x:", owner->comm, owner->pid,
+		       task_state(owner));
+		if (!READ_ONCE(owner->on_cpu))
+			show_stack(owner, NULL);
+		put_task_struct(owner);
+	}
+}
+
+/* Has it waited for longer than @limit ticks, for the first time in this look? */
+static bool is_hung(struct task_struct *task, u64 limit, u64 period)
+{
+	u64 waited = READ_ONCE(jiffies) - READ_ONCE(task->switched_out);
+
+	return (task_state(task) & (TASK_UNINTERRUPTIBLE | TASK_RTLOCK_WAIT)) && !task->on_rq &&
+	       waited > limit && waited <= limit + period;
+}
+
+static int khungtaskd(void *unused)
+{
+	u64 look = READ_ONCE(jiffies);
+
+	for (;;) {
+		u64 limit = HUNG_TASK_UNITS * watchdog_ns / NS_PER_TICK, last = look;
+		bool any = false;
+
+		sleep_ns(watchdog_ns ? watchdog_ns : 1000000000);
+		look = READ_ONCE(jiffies);
+		spin_lock(&tasklist_lock);
+		for (pid_t pid = 1; watchdog_ns && pid < PID_MAX; pid++) {
+			struct task_struct *task = find_task_by_pid(pid);
+
+			if (task && is_hung(task, limit, look - last)) {
+				any = true;
+				report(task, limit / HZ);
+			}
+		}
+		spin_unlock(&tasklist_lock);
+		if (any)
+			watchdog_barked();
+	}
+	return 0;
+}
+
+void hung_task_init(void)
+{
+	if (IS_ERR(kthread_create(khungtaskd, NULL, "khungtaskd")))
+		panic("cannot make khungtaskd");
+}
