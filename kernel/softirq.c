@@ -94,18 +94,22 @@ static int ksoftirqd(void *unused)
 	return 0;
 }
 
+/* A task inherits where it may run, so each thread is made on its CPU. */
 void softirq_init(void)
 {
+	u64 old = current->cpus_mask;
+
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		struct task_struct *thread;
 		char name[TASK_COMM_LEN];
 
+		set_cpus_allowed(current, BIT(cpu));
 		snprintf(name, sizeof(name), "ksoftirqd/%u", cpu);
 		thread = kthread_create(ksoftirqd, NULL, name);
 		if (IS_ERR(thread))
 			panic("cannot make %s", name);
-		set_cpus_allowed(thread, BIT(cpu));
 		thread->flags |= PF_NO_SETAFFINITY;
 		cpus[cpu].ksoftirqd = thread;
 	}
+	set_cpus_allowed(current, old);
 }
