@@ -14,6 +14,7 @@
 #include "kernel/exit.h"
 #include "kernel/files.h"
 #include "kernel/might_sleep.h"
+#include "kernel/options.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
 #include "kernel/panic.h"
@@ -25,6 +26,13 @@
 spinlock_t tasklist_lock = SPINLOCK_INIT;
 static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */
 static pid_t last_pid;
+
+/*
+ * "siglock=raw": what if the siglock spun on PREEMPT_RT, too? Then the buggy order would be right,
+ * and whoever holds it would keep preemption off for as long: `make stat` has the numbers.
+ */
+static int siglock_raw;
+BOOT_CHOICE(siglock, siglock_raw, false, "sleeping", "raw");
 
 static struct sighand_struct init_sighand = { .siglock = SPINLOCK_INIT, .count = 1 };
 static struct signal_struct init_signal = { .refs = 1, .nr_threads = 1 };
@@ -114,6 +122,7 @@ static int copy_sighand(unsigned long flags, struct task_struct *child)
 	if (!child->sighand)
 		return -ENOMEM;
 	spin_lock_init(&child->sighand->siglock);
+	child->sighand->siglock.spins = siglock_raw;
 	child->sighand->count = 1;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "kernel/preempt.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
+#include "kernel/debug/latency.h"
 #include "kernel/might_sleep.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
@@ -22,8 +23,11 @@ void preempt_count_set(int count)
 void preempt_count_add_ip(int val, unsigned long ip)
 {
 	this_cpu_add_int(preempt_count, val);
-	if (preempt_count() == val)
+	if (preempt_count() == val) {
 		this_cpu_write(preempt_disable_ip, ip);
+		if (unlikely(latency_on))
+			latency_preempt_off(ip);
+	}
 	WARN_ON_ONCE((preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - PREEMPT_NEAR_OVERFLOW);
 }
 
@@ -38,5 +42,7 @@ void preempt_count_sub(int val)
 		WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
 		return;
 	}
+	if (unlikely(latency_on) && preempt_count() == val)
+		latency_preempt_on();
 	this_cpu_add_int(preempt_count, -val);
 }

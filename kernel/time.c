@@ -38,7 +38,10 @@ static void wake_sleeper(struct timer *timer)
 	wake_up_process(container_of(timer, struct sleeper, timer)->task);
 }
 
-/* As in Linux: who has a real-time priority is woken by the interrupt itself, not by a softirq. */
+/*
+ * Who has a real-time priority is woken by the interrupt itself, as in Linux, and not by a softirq;
+ * so are kernel threads: a watchdog must not depend on one.
+ */
 int sleep_ns(u64 ns)
 {
 	/* Round up, and one more: the current tick is already under way. */
@@ -47,7 +50,7 @@ int sleep_ns(u64 ns)
 	struct sleeper s = { .task = current };
 
 	might_sleep();
-	timer_init(&s.timer, wake_sleeper, rt_prio(current->prio));
+	timer_init(&s.timer, wake_sleeper, rt_prio(current->prio) || current->flags & PF_KTHREAD);
 	add_timer(&s.timer, until);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);

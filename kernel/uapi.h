@@ -38,6 +38,15 @@
  */
 #define SYS_splat_readdir		1007
 
+/* splat_latency(struct splat_latency *): the longest sections since "latency=on" was set. */
+#define SYS_splat_latency		1008
+
+/* In steps of the TSC, with "symbol+offset/size" of the place where the section began. */
+struct splat_latency {
+	uint64_t preempt_off, irqs_off;
+	char preempt_owner[64], irqs_owner[64];
+};
+
 #define SPLAT_KTEST_COUNT	0	/* returns the number of suites */
 #define SPLAT_KTEST_NAME	1	/* fills in name */
 #define SPLAT_KTEST_RUN		2	/* runs it (prints KTAP, indented by two), fills in all */

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Tests on the host's side: the demonstration's text, boots that must fail with one clear line, `make
-run`, `make debug`, and the scripts. Each is a function; what it raises with expect() is its
-failure.
+Tests on the host's side: boots that must fail with one clear line, `make run`, `make debug`, and the
+scripts. Each is a function; what it raises with expect() is its failure.
 """
 import contextlib
 import json
@@ -47,120 +46,6 @@ def expect(condition, text):
 def expect_code(code, wanted, output):
     tail = "\n".join(line for line in ktap.clean(output)[-6:] if line)
     expect(code == wanted, f"exit code {wanted} is due; {machine.why(code)}\n{tail}")
-
-
-# --- The demonstration ---
-
-def demo_lines(output):
-    return [line for line in ktap.clean(output) if line.startswith("demo: ")]
-
-
-@test("demo")
-def demo():
-    """Through GRUB, as `make demo` does."""
-    code, output = machine.boot("demo", "init=/bin/demo", boot="grub")
-    expect_code(code, machine.PASS, output)
-    wrong = golden.compare(golden.read("tests/golden/demo.txt"), demo_lines(output))
-    expect(not wrong, f"the demo: lines differ from tests/golden/demo.txt: {wrong}")
-
-
-@test("demo-can-fail")
-def demo_can_fail():
-    """With bug=skip-save a fork loses the registers, and the demonstration must see it."""
-    code, output = machine.boot("demo-can-fail", "init=/bin/demo bug=skip-save", boot="grub")
-    expect_code(code, machine.FAIL, output)
-    expect(any(line.endswith("fpu=BAD") for line in demo_lines(output)), "no line says fpu=BAD")
-
-
-@test("make-demo", check=False)
-def make_demo():
-    """The command itself: its exit status and its last line, well and with the planted fault."""
-    code, output = machine.run(["make", "demo"], machine.LOGS + "/make-demo.log")
-    expect(code == 0, f"make demo: exit status {code}")
-    code, output = machine.run(["make", "demo", "APPEND=bug=skip-save"],
-                               machine.LOGS + "/make-demo-bug.log")
-    expect(code != 0 and "init ended with a failing exit status" in output,
-           f"make demo with a bug: exit status {code}")
-
-
-def splat_golden(name, path, append="init=/bin/demo"):
-    """A test that this world prints the report in @path, line by line."""
-    def compare():
-        want = golden.read(path)
-        code, output = machine.boot(name, append)
-        expect_code(code, machine.PASS, output)
-        got = golden.block(ktap.clean(output), want[0])
-        expect(got, f"no line is as the first of {path}: {want[0]}")
-        wrong = golden.compare(want, got)
-        expect(not wrong, f"the report differs from {path}: {wrong}")
-    test(name)(compare)
-
-
-splat_golden("splat-golden", "tests/golden/splat-buggy.txt")
-splat_golden("splat-golden-contended", "tests/golden/splat-contended.txt")
-splat_golden("splat-golden-mutex", "tests/golden/splat-mutex.txt",
-             "init=/tests/testrun -- k/might_sleep")
-splat_golden("splat-golden-kmalloc", "tests/golden/splat-kmalloc.txt",
-             "init=/tests/testrun -- k/might_sleep")
-splat_golden("ubsan-golden", "tests/golden/ubsan.txt", "init=/tests/testrun -- k/ubsan")
-
-
-@test("splat-names-who-disabled-preemption")
-def splat_names_the_culprit():
-    """The address that disabled preemption lies on the stack, too: Linux's report shows it so."""
-    _, output = machine.boot("splat-culprit", "init=/bin/demo")
-    report = golden.block(ktap.clean(output), golden.read("tests/golden/splat-buggy.txt")[0])
-    where = [re.search(r"fpu_clone_buggy\+0x\w+/0x\w+", line).group() for line in report
-             if "fpu_clone_buggy" in line]
-    expect(len(where) >= 3, "the report does not name fpu_clone_buggy three times")
-    expect(any(" ? " + where[0] in line for line in report), f"no entry says ? {where[0]}")
-
-
-@test("golden-matcher")
-def golden_matcher():
-    """The comparison itself must see a changed word, a missing line and an additional one."""
-    want = ["[<TIME>] BUG at <LINE>", "[<<ADDR>>] f+<OFF>", "pid: <PID>, a+b(c)"]
-    got = ["[    0.017572] BUG at 72", "[<ffffffff81002237>] f+0x17/0xb0", "pid: 1, a+b(c)"]
-    expect(golden.compare(want, got) == "", "equal text differs")
-    for number, wrong in ((0, "[    0.017572] BUG on 72"), (0, "[    0.017572] BUG at x"),
-                          (1, "[<81g>] f+0x17/0xb0"), (1, "[<81>] g+0x17/0xb0"),
-                          (1, "[<81>] f+0x17"), (2, "pid: , a+b(c)"), (2, "pid: 1, aab(c)")):
-        said = golden.compare(want, got[:number] + [wrong] + got[number + 1:])
-        expect(said.startswith(f"line {number + 1}:"), f"not seen: {wrong}")
-    expect(golden.compare(want, got[:2]), "a missing line is not seen")
-    expect(golden.compare(want, got[1:]), "a missing first line is not seen")
-    expect(golden.compare(want, got + ["more"]), "an additional line is not seen")
-    expect(golden.block(["x"] + got[:2] + ["y"], want[0]) == got[:2],
-           "the block of kernel messages is not found")
-
-
-@test("ktap-reader")
-def ktap_reader():
-    """The reader of reports must see everything that a boot can lose."""
-    good = "x\nKTAP version 1\n1..1\n  KTAP version 1\n  # Subtest: a\n  1..2\n  ok 1 b\n" \
-           "  ok 2 c # SKIP no such CPU\nok 1 k/a\n"
-    report = ktap.parse(good)
-    expect(not report.problems and [(r.name, r.status) for r in report.results] ==
-           [("k/a/b", ktap.OK), ("k/a/c", ktap.SKIPPED)], "a good report is misread")
-    for what, old, new in (("no report", good, "x\n"), ("no plan", "1..1\n", ""),
-                           ("no plan of a suite", "  1..2\n", ""),
-                           ("a lost test", "  ok 1 b\n", ""), ("a lost suite", "1..1\n", "1..2\n"),
-                           ("a lost end", "ok 1 k/a\n", ""),
-                           ("a failed test", "  ok 1", "  not ok 1"),
-                           ("a failed suite", "\nok 1", "\nnot ok 1"),
-                           ("a test too many", "  ok 1 b\n", "  ok 1 b\n" * 2),
-                           ("nothing planned", good, "KTAP version 1\n1..0\n")):
-        report = ktap.parse(good.replace(old, new, 1))
-        expect(report.problems or any(r.status == ktap.FAILED for r in report.results),
-               f"not seen: {what}")
-
-
-@test("determinism")
-def determinism():
-    """Under icount, two boots print the same bytes."""
-    outputs = [machine.boot(f"determinism-{number}", "init=/bin/demo")[1] for number in (1, 2)]
-    expect(outputs[0] == outputs[1], "two boots differ: build/test/determinism-1.log and -2.log")
-    expect(len(outputs[0]) > 1000, "there was hardly any output")
 
 
 # --- Boots that cannot succeed, or that warn: one clear line each, and never a hang ---

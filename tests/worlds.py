@@ -108,7 +108,7 @@ def run(world, chosen, everything, name=None, cwd="."):
     args = world.get("suites", []) if everything else chosen
     if len(args) > INIT_ARGS_MAX:
         args = []
-    words = ["init=/tests/testrun", world.get("append"), "--" if args else "", *args]
+    words = ["init=/tests/testrun watchdog=panic", world.get("append"), "--" if args else "", *args]
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,

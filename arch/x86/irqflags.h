@@ -2,6 +2,7 @@
 /* The interrupt flag of this CPU. */
 #pragma once
 
+#include "kernel/debug/latency.h"
 #include "lib/types.h"
 
 #define X86_EFLAGS_FIXED	BIT(1)
@@ -22,10 +23,14 @@ static inline unsigned long local_save_flags(void)
 static inline void local_irq_disable(void)
 {
 	__asm__ volatile("cli" ::: "memory");
+	if (unlikely(latency_on))
+		latency_irqs_off(_RET_IP_);
 }
 
 static inline void local_irq_enable(void)
 {
+	if (unlikely(latency_on))
+		latency_irqs_on();
 	__asm__ volatile("sti" ::: "memory");
 }
 

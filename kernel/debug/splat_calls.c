@@ -17,6 +17,7 @@
 #include "kernel/uapi.h"
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
+#include "kernel/debug/latency.h"
 #include "kernel/debug/museum.h"
 #include "lib/string.h"
 
@@ -102,6 +103,14 @@ static long splat_readdir(unsigned int index, char *user_name, size_t size)
 	return copy_to_user(user_name, name, len) ? -EFAULT : (long)len - 1;
 }
 
+static long splat_latency(void *user_result)
+{
+	struct splat_latency result;
+
+	latency_get(&result);
+	return copy_to_user(user_result, &result, sizeof(result));
+}
+
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
  * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs because
@@ -142,6 +151,8 @@ long do_splat_call(unsigned int nr, struct pt_regs *regs)
 		return wait_for_completion_interruptible(&current->signal->siglock_held);
 	case SYS_splat_ktest:
 		return splat_ktest(regs->di, regs->si, (struct splat_ktest *)regs->dx);
+	case SYS_splat_latency:
+		return splat_latency((void *)regs->di);
 	case SYS_splat_readdir:
 		return splat_readdir(regs->di, (char *)regs->si, regs->dx);
 	default:

@@ -47,6 +47,7 @@ void watchdog_barked(void)
  * to after half the time.
  */
 struct seen {
+	u64 unit;			/* watchdog_ns: with another one all begins anew */
 	u64 passes, passes_at;		/* schedule() here; when that number was new */
 	unsigned int ticks;		/* the neighbour's */
 	u64 ticks_at;
@@ -87,7 +88,7 @@ static void hard_lockup(struct seen *s, u64 now)
 		s->ticks = READ_ONCE(cpus[cpu].ticks);
 		s->ticks_at = now;
 		s->told_hard = false;
-	} else if (now - s->ticks_at > watchdog_ns && !s->told_hard) {
+	} else if (now - s->ticks_at > 2 * watchdog_ns && !s->told_hard) {
 		s->told_hard = true;
 		splat_count(SPLAT_LOCKUP);
 		pr_emerg("watchdog: Watchdog detected hard LOCKUP on cpu %u", cpu);
@@ -101,6 +102,8 @@ void watchdog_tick(struct pt_regs *regs)
 	struct seen *s = &seen[smp_processor_id()];
 	u64 now = sched_clock();
 
+	if (s->unit != watchdog_ns)
+		*s = (struct seen){ .unit = watchdog_ns, .passes_at = now, .ticks_at = now };
 	if (!watchdog_ns)
 		return;
 	soft_lockup(s, now, regs);

@@ -4,7 +4,7 @@
  *
  * watchdog_thresh=SECONDS (10; 0: off; "50ms" works, too), the unit of all limits:
  *   a CPU does not get to schedule()                      2 units   "soft lockup"
- *   a CPU takes no interrupts, seen by its neighbour      1 unit    "hard LOCKUP"
+ *   a CPU takes no interrupts, seen by its neighbour      2 units   "hard LOCKUP"
  *   a CPU waits for a raw lock                            1 unit    "spinlock lockup"
  *   a task waits, uninterruptible (hung_task.c)          12 units   "blocked for more than"
  * watchdog=report|panic: what follows the report. With panic a test fails at once.

@@ -28,7 +28,7 @@ struct spin_record {
 typedef struct __capability("spinlock") spinlock {
 	struct rt_mutex_base	lock;		/* rt=on */
 	raw_spinlock_t		rlock;		/* rt=off, or if spins */
-	bool			spins;		/* whatever rt= says: see "siglock=raw" */
+	bool			spins;		/* whatever rt= says: option siglock=raw */
 	struct spin_record	record;
 } spinlock_t;
 

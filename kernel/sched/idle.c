@@ -4,6 +4,7 @@
  * off, never blocks.
  */
 #include "arch/x86/irqflags.h"
+#include "kernel/debug/latency.h"
 #include "kernel/sched/sched.h"
 
 void cpu_idle(void) __no_lock_analysis
@@ -16,10 +17,12 @@ void cpu_idle(void) __no_lock_analysis
 		 * STI takes effect after the next instruction, so no interrupt slips in between
 		 * test and HLT.
 		 */
-		if (!need_resched())
+		if (!need_resched()) {
+			latency_idle();
 			__asm__ volatile("sti; hlt" ::: "memory");
-		else
+		} else {
 			local_irq_enable();
+		}
 		if (need_resched()) {
 			preempt_enable_no_resched();
 			schedule();

@@ -164,6 +164,7 @@ int splat_info(struct splat_info *info);
 int splat_ratelimit_reset(void);
 int splat_hold_siglock(unsigned long steps);
 int splat_await_siglock(void);
+int splat_latency(struct splat_latency *result);
 int splat_ktest(int op, int index, struct splat_ktest *test);
 int splat_readdir(int index, char *name, size_t size);
 

@@ -174,6 +174,11 @@ int splat_hold_siglock(unsigned long steps)
 	return syscall(SYS_splat_hold_siglock, steps);
 }
 
+int splat_latency(struct splat_latency *result)
+{
+	return syscall(SYS_splat_latency, result);
+}
+
 int splat_await_siglock(void)
 {
 	return syscall(SYS_splat_await_siglock);

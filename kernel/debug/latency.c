@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/* The latency recorder (see latency.h). Each CPU writes its own; nothing here takes a lock. */
+#include "kernel/debug/latency.h"
+#include "arch/x86/cpu/insns.h"
+#include "kernel/options.h"
+#include "kernel/preempt.h"
+#include "kernel/uapi.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "lib/vsprintf.h"
+
+struct section {
+	u64 start;			/* TSC; 0: none */
+	unsigned long ip;
+	u64 longest;
+	unsigned long longest_ip;
+};
+
+static struct {
+	struct section preempt, irqs;
+} recorded[NR_CPUS];
+
+int latency_on;
+
+static int set_latency(const char *value)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return -EINVAL;
+	latency_on = 0;
+	memset(recorded, 0, sizeof(recorded));
+	latency_on = !strcmp(value, "on");
+	return 0;
+}
+BOOT_OPTION(latency, set_latency, true, "off on");
+
+static void begin(struct section *s, unsigned long ip)
+{
+	if (s->start)
+		return;
+	s->ip = ip;
+	s->start = rdtsc();
+}
+
+static void end(struct section *s)
+{
+	u64 length = rdtsc() - s->start;
+
+	if (s->start && length > s->longest) {
+		s->longest = length;
+		s->longest_ip = s->ip;
+	}
+	s->start = 0;
+}
+
+void latency_preempt_off(unsigned long ip)
+{
+	begin(&recorded[smp_processor_id()].preempt, ip);
+}
+
+void latency_preempt_on(void)
+{
+	end(&recorded[smp_processor_id()].preempt);
+}
+
+void latency_irqs_off(unsigned long ip)
+{
+	begin(&recorded[smp_processor_id()].irqs, ip);
+}
+
+void latency_irqs_on(void)
+{
+	end(&recorded[smp_processor_id()].irqs);
+}
+
+void latency_idle(void)
+{
+	recorded[smp_processor_id()].preempt.start = 0;
+	recorded[smp_processor_id()].irqs.start = 0;
+}
+
+void latency_get(struct splat_latency *result)
+{
+	memset(result, 0, sizeof(*result));
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		const struct section *p = &recorded[cpu].preempt, *i = &recorded[cpu].irqs;
+
+		if (p->longest > result->preempt_off) {
+			result->preempt_off = p->longest;
+			snprintf(result->preempt_owner, sizeof(result->preempt_owner), "%pS",
+				 (void *)p->longest_ip);
+		}
+		if (i->longest > result->irqs_off) {
+			result->irqs_off = i->longest;
+			snprintf(result->irqs_owner, sizeof(result->irqs_owner), "%pS",
+				 (void *)i->longest_ip);
+		}
+	}
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The longest section with preemption off, and the longest with interrupts off, and who began it:
+ * what a lock that spins would cost, in numbers ("latency=on"; user/latency.c asks). Counted in
+ * steps of the TSC: under QEMU's -icount shift=0 one step is one instruction.
+ *
+ * The idle task is left out. Setting the option, to either value, forgets what was found.
+ */
+#pragma once
+
+#include "arch/x86/percpu.h"
+
+extern int latency_on;
+
+/* @ip: who did it. Interrupts off where the names say so. Called by the wrappers, nowhere else. */
+void latency_preempt_off(unsigned long ip);
+void latency_preempt_on(void);
+void latency_irqs_off(unsigned long ip);
+void latency_irqs_on(void);
+
+/* The idle task goes to sleep: what it has begun does not count. */
+void latency_idle(void);
+
+struct splat_latency;
+void latency_get(struct splat_latency *result);
