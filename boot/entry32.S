@@ -79,8 +79,8 @@ boot_entry32:
 	movl	$boot_entry64, %edi
 
 	/*
-	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI = where
-	 * to go on. Kept: EBP, EBX.
+	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
+	 * where to go on. Kept: EBP, EBX.
 	 */
 	.globl	enter_long_mode
 enter_long_mode:

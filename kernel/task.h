@@ -124,7 +124,7 @@ struct task_struct {
 	 * queues' locks (task_rq_lock()).
 	 */
 	unsigned int		cpu;
-	u64			cpus_mask;		/* where it may run; pi_lock and the queue's */
+	u64			cpus_mask;		/* where it may run; pi_lock, the queue's */
 	bool			on_cpu;			/* its stack and registers are in use */
 
 	/* tasklist_lock */

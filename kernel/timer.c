@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A timer wheel for each CPU: a circle of lists, one for each of the next WHEEL_SLOTS ticks. A timer
- * that is further off stays in its list for more than one turn. So setting and deleting cost the
- * same however many timers there are, and a tick looks at one list.
+ * A timer wheel for each CPU: a circle of lists, one for each of the next WHEEL_SLOTS ticks. A
+ * timer that is further off stays in its list for more than one turn. So setting and deleting cost
+ * the same however many timers there are, and a tick looks at one list.
  */
 #include "kernel/timer.h"
 #include "arch/x86/percpu.h"
@@ -19,7 +19,8 @@ struct wheel {
 	struct list_head	expired;	/* soft timers, for the softirq */
 	/*
 	 * The softirq holds expiry_lock while it calls functions: who must wait for one takes it.
-	 * With rt=on that lends the thread the waiter's priority, where spinning could last for ever.
+	 * With rt=on that lends the thread the waiter's priority, where spinning could last for
+	 * ever.
 	 */
 	struct timer		*running;
 	spinlock_t		expiry_lock;

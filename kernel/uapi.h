@@ -87,8 +87,8 @@ struct splat_info {
 	uint32_t hz;
 	uint32_t rt;			/* 1: PREEMPT_RT */
 	/*
-	 * The calling group's siglock: taken how often, how often not at once, and the preempt_count
-	 * at which it was taken last, before the lock added its own.
+	 * The calling group's siglock: taken how often, how often not at once, and the
+	 * preempt_count at which it was taken last, before the lock added its own.
 	 */
 	uint32_t siglock_acquired, siglock_contended;
 	int32_t siglock_preempt_count;

@@ -72,8 +72,8 @@ demo:	## the demonstration through GRUB, with rt=on and rt=off; APPEND="more opt
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
 	@$(SUBMAKE) all
 	@for rt in on off; do \
-		BOOT=$${BOOT:-grub} SMP=$${SMP:-2} ICOUNT=1 APPEND="rt=$$rt init=/bin/demo $$APPEND" \
-			scripts/qemu.sh </dev/null; \
+		BOOT=$${BOOT:-grub} SMP=$${SMP:-2} ICOUNT=1 \
+			APPEND="rt=$$rt init=/bin/demo $$APPEND" scripts/qemu.sh </dev/null; \
 		scripts/verdict.sh $$? || exit 1; \
 	done
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Tests on the host's side: boots that must fail with one clear line, `make run`, `make debug`, and the
-scripts. Each is a function; what it raises with expect() is its failure.
+Tests on the host's side: boots that must fail with one clear line, `make run`, `make debug`, and
+the scripts. Each is a function; what it raises with expect() is its failure.
 """
 import contextlib
 import json

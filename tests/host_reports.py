@@ -158,4 +158,5 @@ watchdog_barks("spinlock-lockup", KEPT + " rt=off watchdog_thresh=100ms",
                r"\.owner_cpu: 1, which runs demo/\d+", r"NMI backtrace for cpu 1",
                r"do_splat_call\+")
 watchdog_barks("soft-lockup", "init=/bin/latency bug=keep-siglock rt=off watchdog_thresh=100ms",
-               r"BUG: soft lockup - CPU#0 stuck for 0s! \[latency:1\]", r"do_splat_call\+", cpus="1")
+               r"BUG: soft lockup - CPU#0 stuck for 0s! \[latency:1\]", r"do_splat_call\+",
+               cpus="1")

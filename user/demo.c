@@ -18,8 +18,8 @@ struct world {
 	const char *order, *dynamic;
 	bool contended;
 	/*
-	 * What must come out with rt=on. The three kinds that this bug can cause; any other kind must
-	 * stay 0, and with rt=off all of them.
+	 * What must come out with rt=on. The three kinds that this bug can cause; any other kind
+	 * must stay 0, and with rt=off all of them.
 	 */
 	u64 might_sleep, atomic_sched, underflow;
 	/* What came out. */
@@ -248,7 +248,8 @@ int main(void)
 		if (w->skipped)
 			continue;
 		printf("demo: order=%s rt=%s dynamic=%s contended=%s forks=1 splats=%llu fpu=%s\n",
-		       w->order, machine.rt ? "on" : "off", w->dynamic, w->contended ? "yes" : "no", all_splats(w),
+		       w->order, machine.rt ? "on" : "off", w->dynamic,
+		       w->contended ? "yes" : "no", all_splats(w),
 		       w->fpu_ok ? "ok" : "BAD");
 		all_well &= as_it_must(w);
 	}

@@ -20,5 +20,6 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs);
 void dump_stack(void);
 void print_cpu_line(void);
 
-/* RIP, stack pointer and flags of an entry frame: two lines. */
+/* RIP, stack pointer and flags of an entry frame: two lines. And with all other registers. */
 void print_frame(const struct pt_regs *regs);
+void show_regs(const struct pt_regs *regs);

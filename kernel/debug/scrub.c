@@ -58,7 +58,8 @@ static struct sums sum_vector(const u64 *page)
 			 "	paddq	%%xmm3, %%xmm2\n"
 			 "	paddq	%%xmm2, %%xmm0\n"
 			 "	movdqa	%%xmm0, %2"
-			 : "+r"(page) : "r"((const void *)page + PAGE_SIZE), "m"(s) : "memory", "cc");
+			 : "+r"(page) : "r"((const void *)page + PAGE_SIZE), "m"(s)
+			 : "memory", "cc");
 	return s;
 }
 

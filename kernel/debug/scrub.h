@@ -4,8 +4,8 @@
  * the first time. Nothing may change there, so a difference is a stray write or broken memory, and
  * the end.
  *
- * It computes in vector registers, in a softirq: the case for which fpregs_lock() holds softirqs off
- * where they run on top of tasks (rt=off).
+ * It computes in vector registers, in a softirq: the case for which fpregs_lock() holds softirqs
+ * off where they run on top of tasks (rt=off).
  */
 #pragma once
 

@@ -113,9 +113,10 @@ static long splat_latency(void *user_result)
 
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
- * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs because
- * it is more urgent or its time comes. With rt=off the contender is on another CPU. It forks, and so
- * waits for this CPU to flush its TLB before it comes to wait for the lock: interrupts stay on.
+ * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs
+ * because it is more urgent or its time comes. With rt=off the contender is on another CPU. It
+ * forks, and so waits for this CPU to flush its TLB before it comes to wait for the lock:
+ * interrupts stay on.
  */
 static long splat_hold_siglock(unsigned long steps)
 {

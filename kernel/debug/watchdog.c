@@ -43,8 +43,8 @@ void watchdog_barked(void)
 /* --- CPUs that do not get to schedule(), or take no interrupts --- */
 
 /*
- * What a CPU's tick remembers. A CPU that has only one thing to do need not schedule, so it is asked
- * to after half the time.
+ * What a CPU's tick remembers. A CPU that has only one thing to do need not schedule, so it is
+ * asked to after half the time.
  */
 struct seen {
 	u64 unit;			/* watchdog_ns: with another one all begins anew */

@@ -11,7 +11,8 @@
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 
-#define SPINS_BETWEEN_CHECKS	65536	/* looking at the clock costs more than a look at the lock */
+/* Looking at the clock costs more than a look at the lock. */
+#define SPINS_BETWEEN_CHECKS	65536
 
 static void lock_spinning(raw_spinlock_t *lock)
 {

@@ -22,7 +22,7 @@
 /* How the lock was taken, for those who ask afterwards. Written by its holder. */
 struct spin_record {
 	u32			acquired, contended;	/* how often; it was taken when we came */
-	int			preempt_count;		/* at the last time, before the lock's own 1 */
+	int			preempt_count;		/* when last taken, less its own */
 };
 
 typedef struct __capability("spinlock") spinlock {

@@ -86,7 +86,9 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 		preempt_count_set(FORK_PREEMPT_COUNT);
 	}
 	rq->prev_mm = NULL;
-	/* From here on another CPU may run prev. Before interrupts are on: one of ours may wake it. */
+	/*
+	 * From here on another CPU may run prev. Before interrupts are on: one of ours may wake it.
+	 */
 	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
 	if (leaves)

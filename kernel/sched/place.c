@@ -10,10 +10,7 @@
  * What is read of other CPUs without their locks may be old: a bad choice, never a wrong one.
  */
 #include "arch/x86/percpu.h"
-#include "kernel/might_sleep.h"
 #include "kernel/sched/sched.h"
-#include "kernel/time.h"
-#include "lib/errno.h"
 
 bool cpu_allowed(const struct task_struct *task, unsigned int cpu)
 {
@@ -69,21 +66,14 @@ bool should_push(const struct task_struct *task)
 	       least_urgent_cpu(task) < NR_CPUS;
 }
 
-/* pi_lock held. */
-static void place(struct task_struct *task) __no_lock_analysis
+void finish_migration(struct task_struct *task) __no_lock_analysis
 {
+	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
 	struct rq *rq = cpu_rq(select_task_rq(task));
 
 	raw_spin_lock(&rq->lock);
 	activate_task(rq, task);
 	raw_spin_unlock(&rq->lock);
-}
-
-void finish_migration(struct task_struct *task) __no_lock_analysis
-{
-	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
-
-	place(task);
 	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
 }
 
@@ -111,46 +101,4 @@ void idle_pull(void) __no_lock_analysis
 		if (task)
 			return;
 	}
-}
-
-/* --- Affinity --- */
-
-/* Take @task out of a queue where it may not be. Returns whether it must be placed again. */
-static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
-{
-	struct rq *rq = task_rq_lock(task);
-	bool leaves = false;
-
-	task->cpus_mask = mask;
-	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
-		leaves = task != rq->curr;
-		if (leaves) {
-			rq_dequeue(rq, task);
-			task->on_rq = MIGRATING;
-		} else {
-			resched_curr(rq);		/* schedule() sees it */
-		}
-	}
-	raw_spin_unlock(&rq->lock);
-	return leaves;
-}
-
-int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
-{
-	unsigned long flags;
-
-	might_sleep();
-	mask &= BIT(nr_cpus) - 1;
-	if (!mask)
-		return -EINVAL;
-	flags = raw_spin_lock_irqsave(&task->pi_lock);
-	if (leave_queue(task, mask))
-		place(task);
-	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
-
-	/* Current leaves at once, when the lock lets go of preemption; others at their next switch. */
-	while (READ_ONCE(task->on_rq) && !cpu_allowed(task, READ_ONCE(task->cpu)) &&
-	       READ_ONCE(task->cpus_mask) == mask)
-		sleep_ns(1);
-	return 0;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Changing how urgent a task is of itself. It may wait for a lock: then its place there, and what
- * the lock's owner inherits, change as well. So this stands above the locks, the rest of the
- * scheduler below.
+ * What others may want of a task: how urgent it is of itself, and where it may run. It may wait for
+ * a lock: then its place there, and what the lock's owner inherits, change as well; and to see it
+ * leave a CPU may take a while. So this stands above the locks, the rest of the scheduler below.
  */
 #include "kernel/sched/sched.h"
+#include "arch/x86/percpu.h"
+#include "kernel/might_sleep.h"
+#include "kernel/time.h"
 #include "lib/errno.h"
 
 int sched_setscheduler(struct task_struct *task, int policy, int rt_priority) __no_lock_analysis
@@ -21,5 +24,49 @@ int sched_setscheduler(struct task_struct *task, int policy, int rt_priority) __
 	rt_mutex_setprio(task, rt_mutex_top_task(task));
 	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
 	rt_mutex_adjust_pi(task);
+	return 0;
+}
+
+/* Take @task out of a queue where it may not be. Returns whether it must be placed again. */
+static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
+{
+	struct rq *rq = task_rq_lock(task);
+	bool leaves = false;
+
+	task->cpus_mask = mask;
+	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
+		leaves = task != rq->curr;
+		if (leaves) {
+			rq_dequeue(rq, task);
+			task->on_rq = MIGRATING;
+		} else {
+			resched_curr(rq);		/* schedule() sees it */
+		}
+	}
+	raw_spin_unlock(&rq->lock);
+	return leaves;
+}
+
+int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
+{
+	unsigned long flags;
+	bool leaves;
+
+	might_sleep();
+	mask &= BIT(nr_cpus) - 1;
+	if (!mask)
+		return -EINVAL;
+	flags = raw_spin_lock_irqsave(&task->pi_lock);
+	leaves = leave_queue(task, mask);
+	/*
+	 * Current leaves here, where preemption is on again; who runs elsewhere, at its next
+	 * switch.
+	 */
+	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
+	if (leaves)
+		finish_migration(task);
+	while (READ_ONCE(task->on_rq) && !cpu_allowed(task, READ_ONCE(task->cpu)) &&
+	       READ_ONCE(task->cpus_mask) == mask)
+		sleep_ns(1);
 	return 0;
 }

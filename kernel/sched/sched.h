@@ -35,8 +35,8 @@ struct rq {
 	struct list_head	queue[PRIO_LEVELS];
 	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
 	/* Since boot. */
-	u64			nr_passes, nr_switches, nr_preemptions, nr_boosts, nr_lock_waits, nr_forks;
-	u64			nr_migrations;
+	u64			nr_passes, nr_switches, nr_preemptions, nr_migrations;
+	u64			nr_boosts, nr_lock_waits, nr_forks;
 };
 
 extern struct rq runqueues[NR_CPUS];
@@ -77,6 +77,8 @@ void resched_curr(struct rq *rq);
 void scheduler_tick(void);
 /* policy.c */
 int sched_setscheduler(struct task_struct *task, int policy, int rt_priority);	/* -EINVAL */
+/* May sleep: returns when @task is where it may be. -EINVAL: none of @mask's CPUs is there. */
+int set_cpus_allowed(struct task_struct *task, u64 mask);
 /* Lend @pi_task's priority to @task, or take it back (NULL). @task's pi_lock held. */
 void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task);
 void sched_fork(struct task_struct *child);
@@ -92,8 +94,6 @@ bool should_push(const struct task_struct *task);
 void finish_migration(struct task_struct *task);
 /* The idle task, no lock held: take over a task that waits for another CPU. */
 void idle_pull(void);
-/* May sleep: returns when @task is where it may be. -EINVAL: none of @mask's CPUs is there. */
-int set_cpus_allowed(struct task_struct *task, u64 mask);
 
 /* Keep current on its CPU, preemptible. Nests. A wish to move it waits for the last enable. */
 void migrate_disable(void);

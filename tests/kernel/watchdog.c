@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The watchdogs, on purpose provoked with a unit of a few milliseconds and told to go on. Reports
- * that stand in the log belong to these tests. Hung tasks, and watchdog=panic: tests/host_reports.py.
+ * that stand in the log belong to these tests. Hung tasks, and watchdog=panic:
+ * tests/host_reports.py.
  */
 #include "kernel/debug/watchdog.h"
 #include "arch/x86/cpu/insns.h"

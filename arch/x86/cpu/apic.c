@@ -113,9 +113,10 @@ void apic_eoi(void)
 /* Each CPU's ticks come at another time, so that they do not all want the same locks at once. */
 void apic_timer_start(void)
 {
-	u64 period = 1000000000 / HZ, mine = period / acpi_info.nr_cpus * smp_processor_id();
+	u64 slots = 1000000000 / HZ / TICK_SLOT_NS;
+	u64 mine = slots / acpi_info.nr_cpus * smp_processor_id();
 
-	while (acpi_info.nr_cpus > 1 && sched_clock() % period / TICK_SLOT_NS != mine / TICK_SLOT_NS)
+	while (acpi_info.nr_cpus > 1 && sched_clock() / TICK_SLOT_NS % slots != mine)
 		cpu_relax();
 	apic_write(APIC_LVT_TIMER, LOCAL_TIMER_VECTOR | APIC_LVT_PERIODIC);
 	apic_write(APIC_TMICT, apic_timer_khz * (1000 / HZ));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several CPUs: what one says to another. By interrupt: look at your run queue, forget what your TLB
- * holds (arch/x86/mm/tlb.h). By NMI, which always arrives: stop, or show your stack.
+ * Several CPUs: what one says to another. By interrupt: look at your run queue, forget what your
+ * TLB holds (arch/x86/mm/tlb.h). By NMI, which always arrives: stop, or show your stack.
  *
  * CPUs are numbered from 0 without holes; nr_cpus says how many run, and does not change once ring
  * 3 does.

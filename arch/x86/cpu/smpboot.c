@@ -91,7 +91,8 @@ static bool start_cpu(u32 apic_id)
 	await_state(AP_ARRIVED, ANSWER_US);
 	if (__atomic_compare_exchange_n(&ap_call.state, &called, AP_NONE, false, __ATOMIC_SEQ_CST,
 					__ATOMIC_RELAXED)) {
-		pr_warn("smp: the CPU with APIC number %u does not answer; it is left out", apic_id);
+		pr_warn("smp: the CPU with APIC number %u does not answer; it is left out",
+			apic_id);
 		put_task_struct(ap_idle);
 		return false;
 	}

@@ -49,5 +49,3 @@ void __noreturn die(const char *what, struct pt_regs *regs);
  * fault.
  */
 void force_fatal_exit(int signal, const char *why, struct pt_regs *regs);
-
-void show_regs(const struct pt_regs *regs);

@@ -43,18 +43,6 @@ static const struct exception exceptions[32] = {
 	[X86_TRAP_XF] = { "SIMD floating-point exception", SIGFPE },
 };
 
-void show_regs(const struct pt_regs *r)
-{
-	print_cpu_line();
-	print_frame(r);
-	printk(KERN_ERR "RAX: %016lx RBX: %016lx RCX: %016lx", r->ax, r->bx, r->cx);
-	printk(KERN_ERR "RDX: %016lx RSI: %016lx RDI: %016lx", r->dx, r->si, r->di);
-	printk(KERN_ERR "RBP: %016lx R08: %016lx R09: %016lx", r->bp, r->r8, r->r9);
-	printk(KERN_ERR "R10: %016lx R11: %016lx R12: %016lx", r->r10, r->r11, r->r12);
-	printk(KERN_ERR "R13: %016lx R14: %016lx R15: %016lx", r->r13, r->r14, r->r15);
-	printk(KERN_ERR "CR2: %016lx CR3: %016lx CR4: %08lx", read_cr2(), read_cr3(), read_cr4());
-}
-
 void die(const char *what, struct pt_regs *regs)
 {
 	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);

@@ -15,8 +15,8 @@ struct mm_struct;
 
 /**
  * flush_tlb_mm_range() - forget the translations of @start..@end of @mm, on every CPU
- * Context: task, interrupts on: it waits until the other CPUs that have @mm loaded have answered, and
- * must itself answer while it waits. Does not sleep.
+ * Context: task, interrupts on: it waits until the other CPUs that have @mm loaded have answered,
+ * and must itself answer while it waits. Does not sleep.
  */
 void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 
