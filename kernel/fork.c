@@ -344,6 +344,8 @@ struct task_struct *idle_create(unsigned int cpu)
 
 	if (!idle)
 		return NULL;
+	copy_sighand(CLONE_SIGHAND, idle);	/* with a reference: it may be given back */
+	copy_signal(CLONE_THREAD, idle);
 	sched_fork(idle);
 	idle->__state = TASK_RUNNING;
 	idle->thread.fpu.last_cpu = -1;

@@ -29,7 +29,7 @@ class Table:
 
     def __init__(self):
         self.over = 0
-        print(f"{'what':52} {'budget':>9} {'is':>9}")
+        print(f"{'what':62} {'budget':>9} {'is':>9}")
 
     def row(self, what, budget, value, details=()):
         number = f"{value:.2f} s" if isinstance(value, float) else str(value)
@@ -37,7 +37,7 @@ class Table:
         limit = "-" if budget is None else f"{budget}{unit}"
         verdict = "" if budget is None else "ok" if value <= budget else "OVER"
         self.over += verdict == "OVER"
-        print(f"{what:52} {limit:>9} {number:>9}  {verdict}")
+        print(f"{what:62} {limit:>9} {number:>9}  {verdict}")
         for detail in details:
             print(f"    {detail}")
 
@@ -208,6 +208,30 @@ def times(table):
     timed(table, "make demo", 20, seconds(["make", "demo"]))
 
 
+# --- Latencies: what a lock that spins costs (user/latency.c) ---
+
+LATENCY = re.compile(r"latency: (\w+) preempt_off=(\d+) at (\S+) irqs_off=(\d+) at (\S+)")
+WORK = {"fixed": "forks, fixed order", "buggy": "forks, buggy order",
+        "hold": "siglock held for 1,100,000"}
+
+
+def latencies(table):
+    """The longest sections, in guest instructions: one step of the TSC is one instruction here."""
+    for world in ("rt=on", "rt=on siglock=raw", "rt=off"):
+        env = {**os.environ, "BOOT": "pvh", "CPU": "max",
+               "APPEND": f"{world} init=/bin/latency watchdog_thresh=0 loglevel=3"}
+        done = subprocess.run(["scripts/qemu.sh", "-icount", "shift=0,sleep=off"], env=env,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        found = LATENCY.findall(done.stdout)
+        if done.returncode != 33 or len(found) != len(WORK):
+            table.row(f"longest sections, {world} (it failed)", 0, 1)
+        for work, preempt, preempt_owner, irqs, irqs_owner in found:
+            table.row(f"preemption off, insns: {world}, {WORK[work]}", None, int(preempt),
+                      [f"begun at {preempt_owner}"])
+            table.row(f"interrupts off, insns: {world}, {WORK[work]}", None, int(irqs),
+                      [f"begun at {irqs_owner}"])
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BOOT", "CPU", "MEM", "SMP", "APPEND",
@@ -218,6 +242,7 @@ def main():
     floors(table)
     builds(table)
     times(table)
+    latencies(table)
     return 1 if table.over else 0
 
 

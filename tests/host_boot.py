@@ -290,3 +290,29 @@ def reboot():
             guest.read_until("Splat ")
             guest.read_until("$ ")
             guest.type("reboot\r")
+
+
+# --- The other CPUs ---
+
+@test("silent-cpu")
+def silent_cpu():
+    """A CPU that does not answer is named and left out; the boot goes on."""
+    commands = ["tbreak apic_send_startup", "continue", "set ap_call.apic_id = 99", "continue"]
+    args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
+    console = f"{machine.LOGS}/silent-cpu.console"
+    machine.run(["make", "debug", "SMP=3", "APPEND=init=/bin/echo", f"GDBARGS={args}"],
+                f"{machine.LOGS}/silent-cpu.log", {"DEBUG_LOG": console})
+    with open(console, encoding="utf-8", errors="replace") as file:
+        output = file.read()
+    for text in ("smp: the CPU with APIC number 1 does not answer; it is left out",
+                 "smp: 2 CPUs", "init exited with status 0"):
+        expect(text in output, f'no line says "{text}": {console}')
+
+
+@test("maxcpus")
+def maxcpus():
+    """maxcpus= limits how many are started; eight are no problem."""
+    for append, cpus in (("maxcpus=3", 3), ("", 8)):
+        code, output = machine.boot("maxcpus", append + " init=/bin/echo", SMP="8")
+        expect_code(code, machine.PASS, output)
+        expect(f"smp: {cpus} CPUs" in output, f"{append}: not {cpus} CPUs")

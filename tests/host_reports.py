@@ -160,3 +160,17 @@ watchdog_barks("spinlock-lockup", KEPT + " rt=off watchdog_thresh=100ms",
 watchdog_barks("soft-lockup", "init=/bin/latency bug=keep-siglock rt=off watchdog_thresh=100ms",
                r"BUG: soft lockup - CPU#0 stuck for 0s! \[latency:1\]", r"do_splat_call\+",
                cpus="1")
+
+
+# --- The numbers behind the rejected fix ---
+
+@test("raw-siglock")
+def raw_siglock():
+    """Who holds the siglock keeps preemption off if that lock spins, and only then."""
+    for append, spins in (("rt=on", False), ("rt=on siglock=raw", True), ("rt=off", True)):
+        name = "latency-" + append.replace(" ", "-")
+        code, output = machine.boot(name, append + " init=/bin/latency")
+        expect_code(code, machine.PASS, output)
+        found = re.search(r"^latency: hold preempt_off=(\d+) ", output, re.M)
+        expect(found, f"{append}: no line says how long")
+        expect((int(found[1]) > 8000000) == spins, f"{append}: preemption off for {found[1]} ns")

@@ -32,7 +32,7 @@ void kmalloc_init(void)
 
 static void poison(void *object, size_t size)
 {
-	if (KMALLOC_POISON)
+	if (POISON_MEMORY)
 		memset(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 }
 
@@ -40,7 +40,7 @@ static void check_poison(void *object, size_t size)
 {
 	u8 *bad = NULL;
 
-	if (KMALLOC_POISON)
+	if (POISON_MEMORY)
 		bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
 	if (unlikely(bad))
 		panic("kmalloc: object %p (%lu bytes) was written after free: byte %ld is %#x",
@@ -116,7 +116,7 @@ void *kmalloc(size_t size, gfp_t gfp)
 		page = alloc_pages(GFP_ATOMIC, order);
 		object = page ? page_address(page) : NULL;
 	}
-	if (object && (KMALLOC_POISON || gfp & __GFP_ZERO))
+	if (object && (POISON_MEMORY || gfp & __GFP_ZERO))
 		memset(object, gfp & __GFP_ZERO ? 0 : POISON_INUSE, size);
 	return object;
 }
@@ -129,7 +129,7 @@ void *kzalloc(size_t size, gfp_t gfp)
 /* The slab's lock held: an object that is already on the free list is being freed twice. */
 static void check_double_free(struct page *page, void *object)
 {
-	for (void **p = KMALLOC_POISON ? page->freelist : NULL; p; p = *p)
+	for (void **p = POISON_MEMORY ? page->freelist : NULL; p; p = *p)
 		if (unlikely(p == object))
 			panic("kmalloc: object %p (%u bytes) is freed twice", object,
 			      page->object_size);
@@ -146,6 +146,7 @@ void kfree(void *object)
 		return;
 	page = phys_to_page(virt_to_phys(object) & PAGE_MASK);
 	size = page->object_size;
+	BUG_ON(!page->refcount);		/* nobody has allocated this */
 	if (!size) {
 		free_pages(page, page->order);
 		return;

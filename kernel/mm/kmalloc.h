@@ -14,12 +14,6 @@
 #define KMALLOC_MIN	32
 #define KMALLOC_MAX	(PAGE_SIZE << MAX_ORDER)
 
-/* Poison, and the search for double frees: not with make RELEASE=1. */
-#ifdef RELEASE
-#define KMALLOC_POISON	false
-#else
-#define KMALLOC_POISON	true
-#endif
 #define POISON_FREE	0x6b		/* in freed objects */
 #define POISON_INUSE	0x5a		/* in fresh ones, so that nobody relies on zeros */
 

@@ -175,7 +175,8 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 	raw_spin_unlock_irqrestore(&zone_lock, flags);
 	if (!page)
 		return NULL;
-	check_poison(page, order);
+	if (POISON_MEMORY)
+		check_poison(page, order);
 	page->refcount = 1;
 	page->object_size = 0;
 	if (gfp & __GFP_ZERO)
@@ -188,7 +189,8 @@ void free_pages(struct page *page, unsigned int order)
 	unsigned long flags;
 
 	BUG_ON(page->free || page->order != order);
-	poison_pages(page, order);
+	if (POISON_MEMORY)
+		poison_pages(page, order);
 	flags = raw_spin_lock_irqsave(&zone_lock);
 	page->refcount = 0;
 	free_block(page - mem_map, order);

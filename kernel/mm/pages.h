@@ -20,6 +20,13 @@ typedef unsigned int gfp_t;
 
 #define MAX_ORDER	10		/* 4 MiB */
 
+/* Free memory holds poison, and double frees are searched for: not with make RELEASE=1. */
+#ifdef RELEASE
+#define POISON_MEMORY	false
+#else
+#define POISON_MEMORY	true
+#endif
+
 struct page {
 	int			refcount;	/* atomic; address spaces that map it, or 1 */
 	/* Of the free or allocated block that starts here. */

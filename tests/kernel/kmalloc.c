@@ -63,7 +63,7 @@ KTEST(objects_do_not_overlap)
 /* fails with: kmalloc() filling nothing, or the free list's link only */
 KTEST(fresh_objects_hold_the_inuse_poison)
 {
-	if (!KMALLOC_POISON)
+	if (!POISON_MEMORY)
 		KSKIP("built with RELEASE=1: no poison");
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		u8 *object = kmalloc(sizes[i], GFP_KERNEL);
@@ -81,7 +81,7 @@ KTEST(freed_objects_hold_the_free_poison)
 {
 	RUN_AS_FIFO(10);		/* nobody takes it in between */
 
-	if (!KMALLOC_POISON)
+	if (!POISON_MEMORY)
 		KSKIP("built with RELEASE=1: no poison");
 	for (size_t size = KMALLOC_MIN; size <= SLAB_MAX; size *= 2) {
 		u8 *object = kmalloc(size, GFP_KERNEL), *bad;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The latency recorder: what it measures is known here, so its answer can be checked. */
+#include "kernel/debug/latency.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/irqflags.h"
+#include "kernel/options.h"
+#include "kernel/preempt.h"
+#include "kernel/uapi.h"
+#include "lib/string.h"
+#include "tests/kernel/threads.h"
+
+KTEST_SUITE(latency);
+
+#define LONG_TSC	10000000UL	/* longer than anything that the kernel does by itself */
+
+static void wait_tsc(u64 tsc)
+{
+	for (u64 start = rdtsc(); rdtsc() - start < tsc; )
+		cpu_relax();
+}
+
+static noinline void keep_preemption_off(void)
+{
+	preempt_disable();
+	wait_tsc(LONG_TSC / 2);
+	preempt_disable();
+	wait_tsc(LONG_TSC / 2);
+	preempt_enable();
+	preempt_enable();
+}
+
+static noinline void keep_interrupts_off(void)
+{
+	unsigned long flags = local_irq_save();
+
+	wait_tsc(LONG_TSC);
+	local_irq_restore(flags);
+}
+
+static struct splat_latency measure(void (*fn)(void), const char *option)
+{
+	struct splat_latency result;
+
+	option_set_runtime(option);
+	fn();
+	latency_get(&result);
+	option_set_runtime("latency=off");
+	return result;
+}
+
+/* fails with: latency_preempt_off() beginning anew at the inner preempt_disable() */
+KTEST(nested_sections_count_from_the_outermost)
+{
+	struct splat_latency got = measure(keep_preemption_off, "latency=on");
+
+	KEXPECT_GE(got.preempt_off, LONG_TSC);
+	KEXPECT(!strncmp(got.preempt_owner, "keep_preemption_off+", 20));
+	KEXPECT(got.irqs_off < LONG_TSC);
+}
+
+/* fails with: local_irq_restore() that does not tell the recorder */
+KTEST(interrupts_off_is_another_matter)
+{
+	struct splat_latency got = measure(keep_interrupts_off, "latency=on");
+
+	KEXPECT_GE(got.irqs_off, LONG_TSC);
+	KEXPECT(got.irqs_owner[0]);
+	KEXPECT(got.preempt_off < LONG_TSC);
+}
+
+/* fails with: preempt_count_add_ip() that does not look whether it is on */
+KTEST(off_records_nothing)
+{
+	struct splat_latency got = measure(keep_preemption_off, "latency=off");
+
+	KEXPECT_EQ(got.preempt_off, 0);
+	KEXPECT_EQ(got.irqs_off, 0);
+}
