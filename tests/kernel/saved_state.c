@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A spinlock_t that blocks (rt=on) keeps the task's state. A thread says "I am about to sleep", then
- * has to wait for a lock: neither its state nor a wake-up that comes meanwhile may be lost, and only
+ * A spinlock_t that blocks (rt=on) keeps the task's state. A thread says "I am about to sleep", and
+ * has to wait for a lock then: neither its state nor a wake-up that comes meanwhile may be lost, and only
  * the lock's release may let it go on.
  */
 #include "kernel/locking/spinlock.h"
