@@ -77,6 +77,7 @@ void local_bh_enable(void)
 
 static int ksoftirqd(void *unused)
 {
+	current->flags |= PF_NO_SETAFFINITY;
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!this_cpu_read(softirq_pending)) {
@@ -94,18 +95,22 @@ static int ksoftirqd(void *unused)
 	return 0;
 }
 
+/*
+ * We go to each CPU ourselves, and the thread stays where it is made. To move it there we might have
+ * to sleep, and until the thread is there, with rt=on nothing would wake us.
+ */
 void softirq_init(void)
 {
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		struct task_struct *thread;
 		char name[TASK_COMM_LEN];
 
+		set_cpus_allowed(current, BIT(cpu));
 		snprintf(name, sizeof(name), "ksoftirqd/%u", cpu);
 		thread = kthread_create(ksoftirqd, NULL, name);
 		if (IS_ERR(thread))
 			panic("cannot make %s", name);
-		set_cpus_allowed(thread, BIT(cpu));
-		thread->flags |= PF_NO_SETAFFINITY;
 		cpus[cpu].ksoftirqd = thread;
 	}
+	set_cpus_allowed(current, ~0UL);
 }

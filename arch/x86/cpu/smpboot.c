@@ -27,7 +27,8 @@
 
 #define INIT_US		10000
 #define STARTUP_US	200
-#define ANSWER_US	100000
+#define ANSWER_US	1000000		/* an emulator's host may have other things to do */
+#define ARRIVAL_US	10000000	/* it is in the kernel already */
 
 /* What the starting CPU finds: read by boot/trampoline.S. */
 struct ap_call ap_call;
@@ -94,7 +95,7 @@ static bool start_cpu(u32 apic_id)
 		put_task_struct(ap_idle);
 		return false;
 	}
-	if (!await_state(AP_RUNS, ANSWER_US))
+	if (!await_state(AP_RUNS, ARRIVAL_US))
 		panic("smp: the CPU with APIC number %u stopped on its way into the kernel",
 		      apic_id);
 	return true;
