@@ -13,10 +13,15 @@
 
 #define MAX_ROUNDS	10		/* then they must be content with a thread's share */
 
-static void (*const actions[NR_SOFTIRQS])(void) = {
+static void (*actions[NR_SOFTIRQS])(void) = {
 	[TIMER_SOFTIRQ] = run_timer_softirq,
 	[SCRUB_SOFTIRQ] = scrub_softirq,
 };
+
+void open_softirq(enum softirq nr, void (*action)(void))
+{
+	WRITE_ONCE(actions[nr], action);
+}
 
 static void wake_ksoftirqd(void)
 {
