@@ -13,10 +13,15 @@
 
 #define MAX_ROUNDS	10		/* then they must be content with a thread's share */
 
-static void (*const actions[NR_SOFTIRQS])(void) = {
+static void (*actions[NR_SOFTIRQS])(void) = {
 	[TIMER_SOFTIRQ] = run_timer_softirq,
 	[SCRUB_SOFTIRQ] = scrub_softirq,
 };
+
+void open_softirq(enum softirq nr, void (*action)(void))
+{
+	WRITE_ONCE(actions[nr], action);
+}
 
 static void wake_ksoftirqd(void)
 {
@@ -77,6 +82,7 @@ void local_bh_enable(void)
 
 static int ksoftirqd(void *unused)
 {
+	current->flags |= PF_NO_SETAFFINITY;
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!this_cpu_read(softirq_pending)) {
@@ -94,11 +100,12 @@ static int ksoftirqd(void *unused)
 	return 0;
 }
 
-/* A task inherits where it may run, so each thread is made on its CPU. */
+/*
+ * We go to each CPU ourselves, and the thread stays where it is made. To move it there we might have
+ * to sleep, and until the thread is there, with rt=on nothing would wake us.
+ */
 void softirq_init(void)
 {
-	u64 old = current->cpus_mask;
-
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		struct task_struct *thread;
 		char name[TASK_COMM_LEN];
@@ -108,8 +115,7 @@ void softirq_init(void)
 		thread = kthread_create(ksoftirqd, NULL, name);
 		if (IS_ERR(thread))
 			panic("cannot make %s", name);
-		thread->flags |= PF_NO_SETAFFINITY;
 		cpus[cpu].ksoftirqd = thread;
 	}
-	set_cpus_allowed(current, old);
+	set_cpus_allowed(current, ~0UL);
 }

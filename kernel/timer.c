@@ -51,16 +51,21 @@ void add_timer(struct timer *timer, u64 expires) __no_lock_analysis
 
 void del_timer_sync(struct timer *timer) __no_lock_analysis
 {
-	struct wheel *wheel = &wheels[timer->cpu];
-	unsigned long flags = raw_spin_lock_irqsave(&wheel->lock);
-	bool running = wheel->running == timer;
+	bool running;
 
-	list_del_init(&timer->node);
-	raw_spin_unlock_irqrestore(&wheel->lock, flags);
-	if (running) {
-		spin_lock(&wheel->expiry_lock);
-		spin_unlock(&wheel->expiry_lock);
-	}
+	/* Again after its function has run, which may have set it anew. */
+	do {
+		struct wheel *wheel = &wheels[timer->cpu];
+		unsigned long flags = raw_spin_lock_irqsave(&wheel->lock);
+
+		running = wheel->running == timer;
+		list_del_init(&timer->node);
+		raw_spin_unlock_irqrestore(&wheel->lock, flags);
+		if (running) {
+			spin_lock(&wheel->expiry_lock);
+			spin_unlock(&wheel->expiry_lock);
+		}
+	} while (running);
 }
 
 /* Wheel's lock held. */

@@ -58,7 +58,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo debug test check stat
+.PHONY: help iso run demo debug test test-all check stat
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -77,15 +77,17 @@ demo:	## the demonstration through GRUB, with rt=on and rt=off; APPEND="more opt
 		scripts/verdict.sh $$? || exit 1; \
 	done
 
-debug:	## QEMU stopped at its start, GDB attached; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
+debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
 
-test:	## all tests; T=name only those with this in their name
+test:	## all tests but the long ones; T=name only those with this in their name
+test-all:	## all tests, the long ones, too
+test test-all:
 	@$(DEPS) cc llvm cpio python3 qemu iso uefi gdb
 	@$(SUBMAKE) all
-	@python3 tests/run.py $(if $(T),'$(T)')
+	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 
 check:	## the tests that take less than a minute together
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
@@ -105,7 +107,7 @@ stat:	## sizes and times against their budgets, and calls between the floors of 
 clean:	## remove all that was built
 
 help:	## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
-		printf 'make %-6s %s\n' "$$name" "$$text"; done
+		printf 'make %-8s %s\n' "$$name" "$$text"; done
 	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (reports undefined steps).'

@@ -25,6 +25,7 @@ import faults                           # noqa: E402
 import host                             # noqa: E402
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_reports                     # noqa: E402, F401
+import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402
 import machine                          # noqa: E402
 import worlds                           # noqa: E402
@@ -44,9 +45,11 @@ class Job:
 def world_jobs(options):
     known = worlds.suites()
     for world in worlds.load():
+        name, chosen = world["name"], worlds.choose(world, known, options.wanted)
         if options.check and not world.get("check"):
             continue
-        name, chosen = world["name"], worlds.choose(world, known, options.wanted)
+        if world.get("all") and not options.all and not options.wanted.startswith(name):
+            continue
         everything = len(chosen) == len(worlds.suites_of(world, known))
         if chosen:
             yield Job(name, lambda w=world, c=chosen, e=everything: worlds.run(w, c, e),
@@ -174,6 +177,8 @@ def parse_options():
                         help="a part of a name, or a pattern: max/k/list/*")
     parser.add_argument("--check", action="store_true",
                         help="only what takes less than a minute together")
+    parser.add_argument("--all", action="store_true",
+                        help="the long ones, too; else only if WANTED begins with their world")
     parser.add_argument("--list", action="store_true",
                         help="print the names of the tests, run nothing")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="boots at a time")

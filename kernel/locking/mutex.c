@@ -17,6 +17,7 @@ static noinline int mutex_slowlock(struct rt_mutex_base *lock,
 				   bool detect_deadlock) __no_lock_analysis
 {
 	struct rt_mutex_waiter waiter;
+	bool taken;
 	int ret = 0;
 
 	rt_mutex_init_waiter(&waiter, lock, TASK_NORMAL);
@@ -25,14 +26,17 @@ static noinline int mutex_slowlock(struct rt_mutex_base *lock,
 		goto out;
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	ret = task_blocks_on_rt_mutex(lock, &waiter, current, detect_deadlock);
-	while (!ret && !try_to_take_rt_mutex(lock, current, &waiter)) {
+	/* Even after a deadlock: if another one of the ring backed off, it may have woken us. */
+	while (!(taken = try_to_take_rt_mutex(lock, current, &waiter)) && !ret) {
 		raw_spin_unlock_irq(&lock->wait_lock);
 		schedule();
 		raw_spin_lock_irq(&lock->wait_lock);
 		set_current_state(TASK_UNINTERRUPTIBLE);
 	}
 	__set_current_state(TASK_RUNNING);
-	if (ret && waiter.task)
+	if (taken)
+		ret = 0;
+	else if (waiter.task)
 		remove_waiter(lock, &waiter);
 out:
 	fixup_rt_mutex_waiters(lock);

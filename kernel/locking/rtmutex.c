@@ -127,8 +127,16 @@ static void rt_mutex_adjust_prio(struct task_struct *task)
 
 /* --- The chain walk --- */
 
+/* pi_lock held. */
+static struct rt_mutex_base *blocked_on(struct task_struct *task)
+{
+	return task->pi_blocked_on ? task->pi_blocked_on->lock : NULL;
+}
+
 struct chain {
 	struct task_struct *task;	/* whose priority changed; we hold a reference */
+	/* What it waited for when we decided to go on with it. No lock is held since. */
+	struct rt_mutex_base *next_lock;
 	struct task_struct *top_task;	/* who began it all */
 	struct rt_mutex_base *orig_lock;
 	bool detect_deadlock;
@@ -137,7 +145,8 @@ struct chain {
 /*
  * One step: @c->task waits for a lock; move it to its new place there, and let the lock's owner
  * inherit. Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN
- * to try this step again.
+ * to try this step again. If the task waits for another lock by now, the chain has changed: who
+ * changed it saw to the priorities, and to follow it would find rings that never were.
  */
 static int chain_step(struct chain *c) __no_lock_analysis
 {
@@ -148,11 +157,12 @@ static int chain_step(struct chain *c) __no_lock_analysis
 
 	raw_spin_lock_irq(&task->pi_lock);
 	waiter = task->pi_blocked_on;
-	if (!waiter || (waiter->prio == waiter_prio(task) && !c->detect_deadlock)) {
+	lock = blocked_on(task);
+	if (!lock || lock != c->next_lock ||
+	    (waiter->prio == waiter_prio(task) && !c->detect_deadlock)) {
 		raw_spin_unlock_irq(&task->pi_lock);
 		return 0;
 	}
-	lock = waiter->lock;
 	if (!raw_spin_trylock(&lock->wait_lock)) {	/* the wrong way round: only try */
 		raw_spin_unlock_irq(&task->pi_lock);
 		cpu_relax();
@@ -194,7 +204,8 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	} else if (c->detect_deadlock) {
 		ret = 1;
 	}
-	if (ret && !owner->pi_blocked_on)
+	c->next_lock = blocked_on(owner);
+	if (!c->next_lock)
 		ret = 0;
 	c->task = get_task_struct(owner);
 	raw_spin_unlock(&owner->pi_lock);
@@ -204,14 +215,16 @@ static int chain_step(struct chain *c) __no_lock_analysis
 }
 
 /*
- * Carry @task's priority along the locks it waits for. Called with no lock held and preemptible: at
- * most two locks are held at a time, however long the chain. Drops the caller's reference on @task.
+ * Carry @task's priority along the locks it waits for, @next_lock first. Called with no lock held
+ * and preemptible: at most two locks are held at a time, however long the chain. Drops the caller's
+ * reference on @task.
  */
-static int rt_mutex_adjust_prio_chain(struct task_struct *task, bool detect_deadlock,
-				      struct rt_mutex_base *orig_lock, struct task_struct *top_task)
+static int rt_mutex_adjust_prio_chain(struct task_struct *task, struct rt_mutex_base *next_lock,
+				      bool detect_deadlock, struct rt_mutex_base *orig_lock,
+				      struct task_struct *top_task)
 {
-	struct chain c = { .task = task, .top_task = top_task, .orig_lock = orig_lock,
-			   .detect_deadlock = detect_deadlock };
+	struct chain c = { .task = task, .next_lock = next_lock, .top_task = top_task,
+			   .orig_lock = orig_lock, .detect_deadlock = detect_deadlock };
 	unsigned int depth = 0;
 	int ret;
 
@@ -227,9 +240,15 @@ static int rt_mutex_adjust_prio_chain(struct task_struct *task, bool detect_dead
 	return ret;
 }
 
-void rt_mutex_adjust_pi(struct task_struct *task)
+void rt_mutex_adjust_pi(struct task_struct *task) __no_lock_analysis
 {
-	rt_mutex_adjust_prio_chain(get_task_struct(task), false, NULL, task);
+	struct rt_mutex_base *next_lock;
+
+	raw_spin_lock_irq(&task->pi_lock);
+	next_lock = blocked_on(task);
+	raw_spin_unlock_irq(&task->pi_lock);
+	if (next_lock)
+		rt_mutex_adjust_prio_chain(get_task_struct(task), next_lock, false, NULL, task);
 }
 
 /* --- Taking, waiting, handing on. wait_lock held, interrupts off. --- */
@@ -277,6 +296,7 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 			    struct task_struct *task, bool detect_deadlock) __no_lock_analysis
 {
 	struct task_struct *owner = rt_mutex_owner(lock);
+	struct rt_mutex_base *next_lock;
 	struct rt_mutex_waiter *old_top;
 	bool walk;
 	int ret;
@@ -302,7 +322,8 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 		enqueue_pi(owner, waiter);
 		rt_mutex_adjust_prio(owner);
 	}
-	walk = owner->pi_blocked_on && (waiter == top_waiter(lock) || detect_deadlock);
+	next_lock = blocked_on(owner);
+	walk = next_lock && (waiter == top_waiter(lock) || detect_deadlock);
 	if (walk)
 		get_task_struct(owner);
 	raw_spin_unlock(&owner->pi_lock);
@@ -310,7 +331,7 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 		return 0;
 
 	raw_spin_unlock_irq(&lock->wait_lock);
-	ret = rt_mutex_adjust_prio_chain(owner, detect_deadlock, lock, task);
+	ret = rt_mutex_adjust_prio_chain(owner, next_lock, detect_deadlock, lock, task);
 	raw_spin_lock_irq(&lock->wait_lock);
 	return ret;
 }
@@ -320,7 +341,7 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter) _
 {
 	bool is_top = waiter == top_waiter(lock);
 	struct task_struct *owner = rt_mutex_owner(lock);
-	bool walk;
+	struct rt_mutex_base *next_lock;
 
 	raw_spin_lock(&current->pi_lock);
 	dequeue_waiter(lock, waiter);
@@ -334,14 +355,14 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter) _
 	if (rt_mutex_has_waiters(lock))
 		enqueue_pi(owner, top_waiter(lock));
 	rt_mutex_adjust_prio(owner);
-	walk = owner->pi_blocked_on;
-	if (walk)
+	next_lock = blocked_on(owner);
+	if (next_lock)
 		get_task_struct(owner);
 	raw_spin_unlock(&owner->pi_lock);
-	if (!walk)
+	if (!next_lock)
 		return;
 	raw_spin_unlock_irq(&lock->wait_lock);
-	rt_mutex_adjust_prio_chain(owner, false, lock, current);
+	rt_mutex_adjust_prio_chain(owner, next_lock, false, lock, current);
 	raw_spin_lock_irq(&lock->wait_lock);
 }
 

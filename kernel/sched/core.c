@@ -381,11 +381,17 @@ void migrate_disable(void) __no_lock_analysis
 
 void migrate_enable(void) __no_lock_analysis
 {
-	WARN_ON(current->migration_disabled <= 0);
-	if (--current->migration_disabled)
+	if (WARN_ON(current->migration_disabled <= 0))
 		return;
+	if (current->migration_disabled > 1) {
+		current->migration_disabled--;
+		return;
+	}
+	/* First: between the last enable and the count we must not move. */
 	preempt_disable();
 	this_cpu()->rq->nr_pinned--;
+	/* A full barrier: set_cpus_allowed() changes the mask and then looks here. */
+	__atomic_store_n(&current->migration_disabled, 0, __ATOMIC_SEQ_CST);
 	if (unlikely(!cpu_allowed(current, smp_processor_id())))
 		resched_current();		/* it was to move, and had to wait for us */
 	preempt_enable();

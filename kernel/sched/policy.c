@@ -33,7 +33,8 @@ static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
 	struct rq *rq = task_rq_lock(task);
 	bool leaves = false;
 
-	task->cpus_mask = mask;
+	/* A full barrier: migrate_enable() lets go and then looks at the mask. */
+	__atomic_store_n(&task->cpus_mask, mask, __ATOMIC_SEQ_CST);
 	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
 		leaves = task != rq->curr;
 		if (leaves) {

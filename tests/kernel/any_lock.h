@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mutex_t or a spinlock_t, for scenarios that must come out the same with both, and where locks
- * nest with a spinlock_t inside a mutex_t.
+ * A mutex_t or a spinlock_t that sleeps (rt=on), for scenarios that must come out the same with
+ * both, and where locks nest with a spinlock_t inside a mutex_t.
  *
  * The test itself is the low task that holds a lock. A thread started above it runs at once and
  * blocks there; what the test's priority is then, and who comes in which order when it unlocks, is
@@ -75,13 +75,18 @@ static inline void expect_all_free(struct ktest_run *kt)
 
 #define EXPECT_OWN_PRIO(fifo) KEXPECT_EQ(current->prio, PRIO_OF(fifo))
 
+#define RUN_WITH_SPINLOCKS(fn, kind) do {						\
+	NEEDS_RT("a spinlock_t that spins has no waiters in an order, and no owner");	\
+	fn(kt, kind);									\
+} while (0)
+
 /* The scenario @fn as one test for each kind of lock. */
 #define FOR_BOTH_KINDS(fn)							\
 	KTEST(mutex_##fn) { fn(kt, MUTEX); }					\
-	KTEST(spinlock_##fn) { fn(kt, SPINLOCK); }
+	KTEST(spinlock_##fn) { RUN_WITH_SPINLOCKS(fn, SPINLOCK); }
 #define FOR_ALL_KINDS(fn)							\
 	FOR_BOTH_KINDS(fn)							\
-	KTEST(mixed_##fn) { fn(kt, MIXED); }
+	KTEST(mixed_##fn) { RUN_WITH_SPINLOCKS(fn, MIXED); }
 
 #define LOCK(i) ((void *)(long)(i))
 

@@ -137,14 +137,14 @@ KTEST(the_three_legal_rows_are_consistent)
 }
 
 /*
- * On RT fpregs_lock() is preempt_disable(), not the softirqs' 0x200.
- * fails with: fpregs_lock() adding SOFTIRQ_DISABLE's 0x200 to the count
+ * On RT fpregs_lock() is preempt_disable(); else it holds softirqs off, by 0x200.
+ * fails with: fpregs_lock() adding the other world's number to the count
  */
 KTEST(fpregs_lock_is_preemption_off)
 {
 	KEXPECT_EQ(preempt_count(), 0);
 	fpregs_lock();
-	KEXPECT_EQ(preempt_count(), PREEMPT_OFFSET);
+	KEXPECT_EQ(preempt_count(), preempt_rt() ? 1 : 0x200);
 	fpregs_unlock();
 	KEXPECT_EQ(preempt_count(), 0);
 	KEXPECT(!irqs_disabled());

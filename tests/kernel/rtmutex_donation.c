@@ -330,6 +330,7 @@ static void preempted_while_holding(struct thread *self)
 /* The same without a mutex: the owner of a spinlock_t must not sleep, but it may be preempted. */
 KTEST(spinlock_a_runnable_owner_moves_in_the_run_queue)
 {
+	NEEDS_RT("the owner of a spinlock_t that spins is not preempted");
 	RUN_AS_FIFO(10);
 
 	locks_init(SPINLOCK);

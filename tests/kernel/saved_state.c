@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A spinlock_t that blocks keeps the task's state. A thread says "I am about to sleep", then has to
- * wait for a lock: neither its state nor a wake-up that comes meanwhile may be lost, and only the
- * lock's release may let it go on.
+ * A spinlock_t that blocks (rt=on) keeps the task's state. A thread says "I am about to sleep", and
+ * has to wait for a lock then: neither its state nor a wake-up that comes meanwhile may be lost, and only
+ * the lock's release may let it go on.
  */
 #include "kernel/locking/spinlock.h"
 #include "kernel/might_sleep.h"
@@ -85,18 +85,21 @@ static void keeps(struct ktest_run *kt, unsigned long state)
 /* fails with: restore_saved_state() setting RUNNING */
 KTEST(interruptible_survives_the_wait)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	keeps(kt, TASK_INTERRUPTIBLE);
 }
 
 /* fails with: save_state() storing TASK_INTERRUPTIBLE whatever it was */
 KTEST(uninterruptible_survives_the_wait)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	keeps(kt, TASK_UNINTERRUPTIBLE);
 }
 
 /* fails with: rtlock_slowlock() leaving TASK_RTLOCK_WAIT behind */
 KTEST(running_stays_running)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	keeps(kt, TASK_RUNNING);
 }
 
@@ -114,6 +117,7 @@ static void lock_twice_in_state(struct thread *self)
 /* fails with: restore_saved_state() not writing back, only clearing saved_state */
 KTEST(the_state_survives_two_waits)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();
@@ -147,6 +151,7 @@ static void lock_then_sleep(struct thread *self)
 /* fails with: ttwu_state_match() not looking at saved_state, or waking the task for it */
 KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();
@@ -173,6 +178,7 @@ KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 /* fails with: restore_saved_state() setting RUNNING: then the sleep is lost instead */
 KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();
@@ -195,6 +201,7 @@ KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 /* fails with: ttwu_state_match() comparing with "any state" in place of the caller's mask */
 KTEST(a_wake_up_goes_by_the_mask)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();
@@ -220,6 +227,7 @@ KTEST(a_wake_up_goes_by_the_mask)
 /* fails with: rtlock_slowlock() taking any wake-up for the lock */
 KTEST(a_stray_lock_wake_up_changes_nothing)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();
@@ -260,6 +268,7 @@ static void wait_for_condition(struct thread *self)
 /* fails with: ttwu_state_match() not looking at saved_state: out of the queue, the waiter sleeps */
 KTEST(a_condition_under_a_contended_lock)
 {
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	RUN_AS_FIFO(10);
 
 	init();

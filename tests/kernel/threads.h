@@ -11,12 +11,24 @@
  */
 #pragma once
 
+#include "kernel/locking/spinlock.h"
 #include "kernel/sched/sched.h"
 #include "kernel/uapi.h"
 #include "kernel/debug/ktap.h"
 
 /* task->prio of a FIFO task: 99 is the most urgent. */
 #define PRIO_OF(fifo)	(MAX_RT_PRIO - 1 - (fifo))
+
+/* --- The world --- */
+
+/* Ends the test unless spinlock_t sleeps; @why: what there is nothing of with rt=off. */
+#define NEEDS_RT(why) do { if (!preempt_rt()) KSKIP("rt=on only: " why); } while (0)
+
+#define NEEDS_RT_OFF(why) do { if (preempt_rt()) KSKIP("rt=off only: " why); } while (0)
+
+/* What fpregs_lock() adds to preempt_count, and a spinlock_t. */
+#define FPREGS_LOCK_COUNT	(preempt_rt() ? PREEMPT_OFFSET : 2 * SOFTIRQ_OFFSET)
+#define SPINLOCK_COUNT		(preempt_rt() ? 0 : PREEMPT_OFFSET)
 
 /* --- The test itself --- */
 

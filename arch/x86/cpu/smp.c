@@ -34,8 +34,10 @@ void stop_other_cpus(void)
 		cpu_relax();
 }
 
-void show_other_cpus(void)
+unsigned int show_other_cpus(void)
 {
+	unsigned int answers = 0;
+
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		u64 start = sched_clock();
 
@@ -47,7 +49,10 @@ void show_other_cpus(void)
 			cpu_relax();
 		if (__atomic_exchange_n(&show_cpu, NR_CPUS, __ATOMIC_SEQ_CST) == cpu)
 			pr_err("CPU %u does not even answer to an NMI", cpu);
+		else
+			answers++;
 	}
+	return answers;
 }
 
 bool smp_nmi(struct pt_regs *regs)

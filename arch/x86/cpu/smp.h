@@ -19,8 +19,11 @@ void smp_send_reschedule(unsigned int cpu);
 /* No other CPU executes anything any more. For the end of the machine; any context. */
 void stop_other_cpus(void);
 
-/* Let every other CPU print its registers and stack, one after the other. Any context but NMI. */
-void show_other_cpus(void);
+/*
+ * Let every other CPU print its registers and stack, one after the other. Any context but NMI.
+ * Return: how many did.
+ */
+unsigned int show_other_cpus(void);
 
 /* The NMI handler asks: was this NMI sent by one of the two above? */
 bool smp_nmi(struct pt_regs *regs);
