@@ -94,18 +94,25 @@ static int ksoftirqd(void *unused)
 	return 0;
 }
 
+/*
+ * Each thread is made on its CPU and inherits our one-CPU mask. To send it there afterwards could
+ * take a sleep, and to end that takes a softirq: with the threads still to come, for ever.
+ */
 void softirq_init(void)
 {
+	u64 cpus_mask = current->cpus_mask;
+
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		struct task_struct *thread;
 		char name[TASK_COMM_LEN];
 
+		set_cpus_allowed(current, BIT(cpu));
 		snprintf(name, sizeof(name), "ksoftirqd/%u", cpu);
 		thread = kthread_create(ksoftirqd, NULL, name);
 		if (IS_ERR(thread))
 			panic("cannot make %s", name);
-		set_cpus_allowed(thread, BIT(cpu));
 		thread->flags |= PF_NO_SETAFFINITY;
 		cpus[cpu].ksoftirqd = thread;
 	}
+	set_cpus_allowed(current, cpus_mask);
 }

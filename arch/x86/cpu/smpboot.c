@@ -27,7 +27,7 @@
 
 #define INIT_US		10000
 #define STARTUP_US	200
-#define ANSWER_US	100000
+#define ANSWER_US	2000000		/* a busy host may let an emulated CPU wait */
 
 /* What the starting CPU finds: read by boot/trampoline.S. */
 struct ap_call ap_call;
