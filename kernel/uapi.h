@@ -70,4 +70,5 @@ struct splat_info {
 	char cpu_name[52];
 	uint32_t cpus;
 	uint32_t hz;
+	uint64_t migrations;		/* tasks that went on on another CPU */
 };

@@ -183,22 +183,19 @@ static void write_all_pages(void *arg)
 
 TEST(copies_are_freed)
 {
-	struct splat_info before, after;
 	char *p = mmap_anon(HEAP_SIZE);
+	u64 pages;
 	int i;
 
 	ASSERT(!IS_ERR(p));
 	memset(p, 9, HEAP_SIZE);
-	if (!on_splat(&before))
-		SKIP("needs splat_info");
 	EXPECT_EQ(run_child(write_all_pages, p), EXITED(0));
-	sleep_ms(20);
-	on_splat(&before);
+	pages = settled_pages();
+	if (!pages)
+		SKIP("needs splat_info");
 	for (i = 0; i < 10; i++)
 		EXPECT_EQ(run_child(write_all_pages, p), EXITED(0));
-	sleep_ms(20);
-	on_splat(&after);
-	EXPECT_EQ(after.pages_free, before.pages_free);
+	EXPECT_EQ(settled_pages_until(pages), pages);
 }
 
 /* ---- every page comes back ---- */
@@ -241,9 +238,8 @@ static void (*const lives[])(void *) = {
 	just_exit, write_all_pages, exec_self, end_in_the_middle, write_text,
 };
 
-static unsigned long fork_and_count(int count, char *p)
+static void live_and_die(int count, char *p)
 {
-	struct splat_info info;
 	int i;
 
 	for (i = 0; i < count; i++) {
@@ -252,9 +248,6 @@ static unsigned long fork_and_count(int count, char *p)
 		EXPECT_EQ(run_child(lives[kind], p),
 			  lives[kind] == write_text ? KILLED(SIGSEGV) : EXITED(0));
 	}
-	sleep_ms(20);			/* the last ones leave their stacks */
-	on_splat(&info);
-	return info.pages_free;
 }
 
 TEST(two_hundred_lives_cost_no_page)
@@ -267,8 +260,10 @@ TEST(two_hundred_lives_cost_no_page)
 	if (!on_splat(&info))
 		SKIP("needs splat_info");
 	memset(p, 9, HEAP_SIZE);
-	before = fork_and_count(20, p);
-	EXPECT_EQ(fork_and_count(200, p), before);
+	live_and_die(20, p);
+	before = settled_pages();
+	live_and_die(200, p);
+	EXPECT_EQ(settled_pages_until(before), before);
 	munmap(p, HEAP_SIZE);
 }
 
