@@ -103,22 +103,13 @@ static void storm(void)
 		EXPECT_EQ(wait_child(pid[i]), EXITED(0));
 }
 
-/*
- * A kernel may keep what it took once (caches, page tables of ours): the second storm must cost
- * nothing more.
- */
 TEST(storms_leave_no_page_behind)
 {
 	struct splat_info before, after;
-	u64 pages;
 
 	if (!on_splat(&before))
 		SKIP("needs splat_info");
-	storm();
-	pages = settled_pages();
-	on_splat(&before);
-	storm();
-	EXPECT_EQ(settled_pages_until(pages), pages);
+	EXPECT(costs_no_page(storm));
 	on_splat(&after);
 	EXPECT(after.forks - before.forks >= 20 + 14 + MANY);
 }

@@ -81,9 +81,10 @@ static void visit_all_cpus(void)
 	sched_setaffinity(0, mask);
 }
 
-#define SETTLE_TRIES	500
+#define SETTLE_TRIES	20
 
-u64 settled_pages_until(u64 wanted)
+/* Up to @wanted there is time for more to come back. */
+static u64 settled_pages_until(u64 wanted)
 {
 	struct splat_info info = { 0 };
 	int i;
@@ -100,6 +101,20 @@ u64 settled_pages_until(u64 wanted)
 u64 settled_pages(void)
 {
 	return settled_pages_until(0);
+}
+
+bool costs_no_page(void (*fn)(void))
+{
+	u64 before = settled_pages(), after;
+	int i;
+
+	for (i = 0; i < 8; i++, before = after) {
+		fn();
+		after = settled_pages_until(before);
+		if (after >= before)
+			return true;
+	}
+	return false;
 }
 
 static u64 cpus_at_start;

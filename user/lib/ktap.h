@@ -92,8 +92,12 @@ bool on_splat(struct splat_info *info);
  * CPU keeps the page tables that it used last. 0: not under Splat.
  */
 u64 settled_pages(void);
-/* The same, but up to @wanted there is time for more to come back. */
-u64 settled_pages_until(u64 wanted);
+
+/*
+ * Calls @fn until it leaves as many free pages as it found, at most eight times: a kernel may keep
+ * what it had at the highest tide, but a leak costs each time.
+ */
+bool costs_no_page(void (*fn)(void));
 
 /* How many CPUs this program may use, when it starts, and which: round and round with @i. */
 extern int ktap_cpus;
