@@ -165,7 +165,6 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	rq->nr_switches++;
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
-	rq->curr_prio = next == rq->idle ? IDLE_PRIO : next->prio;
 	next->on_cpu = true;
 	context_switch(rq, prev, next);
 }
@@ -349,8 +348,6 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 	} else {
 		task->prio = prio;
 	}
-	if (rq->curr == task)
-		rq->curr_prio = prio;
 	raw_spin_unlock(&rq->lock);
 }
 
@@ -417,7 +414,6 @@ void sched_init_cpu(struct task_struct *idle)
 
 	rq_init(rq);
 	rq->idle = rq->curr = idle;
-	rq->curr_prio = IDLE_PRIO;
 	idle->cpu = rq->cpu;
 	idle->on_cpu = true;
 	this_cpu()->rq = rq;
