@@ -92,4 +92,5 @@ struct splat_info {
 	 */
 	uint32_t siglock_acquired, siglock_contended;
 	int32_t siglock_preempt_count;
+	uint64_t migrations;		/* tasks that went on on another CPU */
 };

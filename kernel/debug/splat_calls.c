@@ -47,6 +47,7 @@ static void fill_info(struct splat_info *info)
 		info->boosts += rq->nr_boosts;
 		info->lock_waits += rq->nr_lock_waits;
 		info->forks += rq->nr_forks;
+		info->migrations += rq->nr_migrations;
 		info->fpu_saves += cpus[i].fpu_saves;
 		info->fpu_restores += cpus[i].fpu_restores;
 		info->fpu_clone_saves += cpus[i].fpu_clone_saves;

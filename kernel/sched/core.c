@@ -170,7 +170,6 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	prev->switched_out = READ_ONCE(jiffies);
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
-	rq->curr_prio = next == rq->idle ? IDLE_PRIO : next->prio;
 	next->on_cpu = true;
 	context_switch(rq, prev, next);
 }
@@ -354,8 +353,6 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 	} else {
 		task->prio = prio;
 	}
-	if (rq->curr == task)
-		rq->curr_prio = prio;
 	raw_spin_unlock(&rq->lock);
 }
 
@@ -428,7 +425,6 @@ void sched_init_cpu(struct task_struct *idle)
 
 	rq_init(rq);
 	rq->idle = rq->curr = idle;
-	rq->curr_prio = IDLE_PRIO;
 	idle->cpu = rq->cpu;
 	idle->on_cpu = true;
 	this_cpu()->rq = rq;

@@ -24,14 +24,17 @@ static bool cpu_is_idle(unsigned int cpu)
 	return !READ_ONCE(cpu_rq(cpu)->nr_running);
 }
 
-/* The allowed CPU with the least urgent task, or NR_CPUS if none is less urgent than @task. */
+/*
+ * The allowed CPU with the least urgent tasks, or NR_CPUS if none has only less urgent ones than
+ * @task. Those that wait there count: what still runs will soon have made room for them.
+ */
 static unsigned int least_urgent_cpu(const struct task_struct *task)
 {
 	unsigned int best = NR_CPUS;
 	int prio = task->prio;
 
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
-		int its = READ_ONCE(cpu_rq(cpu)->curr_prio);
+		int its = rq_top_prio(cpu_rq(cpu));
 
 		if (cpu_allowed(task, cpu) && its > prio) {
 			prio = its;

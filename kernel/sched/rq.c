@@ -61,6 +61,20 @@ struct task_struct *rq_pick(struct rq *rq)
 	return rq->idle;
 }
 
+int rq_top_prio(const struct rq *rq)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(rq->bitmap); i++) {
+		u64 levels = READ_ONCE(rq->bitmap[i]);
+
+		if (levels) {
+			int level = 64 * i + __builtin_ctzl(levels);
+
+			return level < MAX_RT_PRIO ? level : DEFAULT_PRIO;
+		}
+	}
+	return IDLE_PRIO;
+}
+
 struct rq *task_rq_lock(struct task_struct *task) __no_lock_analysis
 {
 	for (;;) {

@@ -28,7 +28,6 @@ struct rq {
 	raw_spinlock_t		lock;
 	unsigned int		cpu;
 	struct task_struct	*curr, *idle;
-	int			curr_prio;	/* curr's, for those who do not hold the lock */
 	unsigned int		nr_running;	/* without the idle task */
 	unsigned int		nr_pinned;	/* tasks here with migration disabled */
 	u64			bitmap[2];	/* levels that are not empty */
@@ -51,6 +50,8 @@ void rq_init(struct rq *rq);
 void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head);
 void rq_dequeue(struct rq *rq, struct task_struct *task);
 struct task_struct *rq_pick(struct rq *rq);
+/* The priority of the most urgent task here, running or not. Without the lock: it may be old. */
+int rq_top_prio(const struct rq *rq);
 /* The most urgent task that waits here and may run on @cpu, or NULL. */
 struct task_struct *rq_find_waiting(struct rq *rq, unsigned int cpu);
 

@@ -181,24 +181,23 @@ static void write_all_pages(void *arg)
 		p[i] = 1;
 }
 
-TEST(copies_are_freed)
+static char *shared;
+
+static void copy_ten_times(void)
 {
-	struct splat_info before, after;
-	char *p = mmap_anon(HEAP_SIZE);
 	int i;
 
-	ASSERT(!IS_ERR(p));
-	memset(p, 9, HEAP_SIZE);
-	if (!on_splat(&before))
-		SKIP("needs splat_info");
-	EXPECT_EQ(run_child(write_all_pages, p), EXITED(0));
-	sleep_ms(20);
-	on_splat(&before);
 	for (i = 0; i < 10; i++)
-		EXPECT_EQ(run_child(write_all_pages, p), EXITED(0));
-	sleep_ms(20);
-	on_splat(&after);
-	EXPECT_EQ(after.pages_free, before.pages_free);
+		EXPECT_EQ(run_child(write_all_pages, shared), EXITED(0));
+}
+
+TEST(copies_are_freed)
+{
+	shared = mmap_anon(HEAP_SIZE);
+	ASSERT(!IS_ERR(shared));
+	memset(shared, 9, HEAP_SIZE);
+	EXPECT(costs_no_page(copy_ten_times));
+	munmap(shared, HEAP_SIZE);
 }
 
 /* ---- every page comes back ---- */
@@ -241,35 +240,25 @@ static void (*const lives[])(void *) = {
 	just_exit, write_all_pages, exec_self, end_in_the_middle, write_text,
 };
 
-static unsigned long fork_and_count(int count, char *p)
+static void live_and_die_200_times(void)
 {
-	struct splat_info info;
 	int i;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < 200; i++) {
 		int kind = i % ARRAY_SIZE(lives);
 
-		EXPECT_EQ(run_child(lives[kind], p),
+		EXPECT_EQ(run_child(lives[kind], shared),
 			  lives[kind] == write_text ? KILLED(SIGSEGV) : EXITED(0));
 	}
-	sleep_ms(20);			/* the last ones leave their stacks */
-	on_splat(&info);
-	return info.pages_free;
 }
 
 TEST(two_hundred_lives_cost_no_page)
 {
-	struct splat_info info;
-	char *p = mmap_anon(HEAP_SIZE);
-	unsigned long before;
-
-	ASSERT(!IS_ERR(p));
-	if (!on_splat(&info))
-		SKIP("needs splat_info");
-	memset(p, 9, HEAP_SIZE);
-	before = fork_and_count(20, p);
-	EXPECT_EQ(fork_and_count(200, p), before);
-	munmap(p, HEAP_SIZE);
+	shared = mmap_anon(HEAP_SIZE);
+	ASSERT(!IS_ERR(shared));
+	memset(shared, 9, HEAP_SIZE);
+	EXPECT(costs_no_page(live_and_die_200_times));
+	munmap(shared, HEAP_SIZE);
 }
 
 TEST(new_memory_is_zero)

@@ -129,6 +129,7 @@ TEST(munmap_gives_the_pages_back)
 	if (!on_splat(&before))
 		SKIP("needs splat_info");
 	memset(p, 1, size);
+	settled_pages();
 	on_splat(&before);
 	EXPECT_EQ(munmap(p + 10 * PAGE_SIZE, 200 * PAGE_SIZE), 0);
 	on_splat(&after);

@@ -4,13 +4,15 @@
  * and prints KTAP.
  *
  * Arguments name what to run, as patterns: "k/rbtree", "u/vec", "k/r*". None: everything. "list":
- * only print names. The exit status is 0 if everything that was asked for exists and passed.
+ * only print names. NAME=VALUE goes to the programs' environment. The exit status is 0 if everything
+ * that was asked for exists and passed.
  *
  * u/testrun is this program's own suite. It comes last, always: what the kernel did as a whole.
  */
 #include "user/lib/libc.h"
 
 #define MAX_SUITES	128
+#define MAX_WORDS	16
 #define FOLDER		"tests/"
 #define SELF		"testrun"
 #define OWN		-1
@@ -107,6 +109,8 @@ static int report_useless(int count, char **patterns)
 
 /* ---- running ---- */
 
+static char *environment[MAX_WORDS + 1];
+
 static bool run_kernel_suite(const struct suite *s)
 {
 	struct splat_ktest test = { 0 };
@@ -133,12 +137,12 @@ static int wait_for(pid_t pid)
 
 static bool run_program(const struct suite *s)
 {
-	char *argv[] = { (char *)s->path, NULL }, *envp[] = { NULL };
+	char *argv[] = { (char *)s->path, NULL };
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
-		status = execve(s->path, argv, envp);
+		status = execve(s->path, argv, environment);
 		printf("# %s: execve: %s\n", s->name, error_name(status));
 		exit(127);
 	}
@@ -183,10 +187,28 @@ static bool run_suite(const struct suite *s)
 	return s->path[0] ? run_program(s) : run_kernel_suite(s);
 }
 
+/* Moves NAME=VALUE from the arguments to the environment. Returns how many arguments are left. */
+static int take_environment(int argc, char **argv)
+{
+	int i, left = 0, taken = 0;
+
+	for (i = 0; i < argc; i++) {
+		if (strchr(argv[i], '=') && taken < MAX_WORDS)
+			environment[taken++] = argv[i];
+		else
+			argv[left++] = argv[i];
+	}
+	return left;
+}
+
 int main(int argc, char **argv)
 {
-	bool list = argc == 2 && !strcmp(argv[1], "list");
-	int i, patterns = list ? 0 : argc - 1, planned = 0, number = 0, failed;
+	int i, patterns, planned = 0, number = 0, failed;
+	bool list;
+
+	argc = take_environment(argc, argv);
+	list = argc == 2 && !strcmp(argv[1], "list");
+	patterns = list ? 0 : argc - 1;
 
 	find_kernel_suites();
 	find_programs();

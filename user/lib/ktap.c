@@ -9,6 +9,8 @@ extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
 
 const char *ktap_self;
 int ktap_failures;
+bool ktap_long;
+int ktap_cpus;
 static char skip_reason[128];
 
 void ktap_fail(const char *file, int line, const char *fmt, ...)
@@ -63,6 +65,78 @@ bool on_splat(struct splat_info *info)
 	return splat_info(info) >= 0;
 }
 
+/*
+ * Each CPU has to switch to us: whatever it had to clean up after it switched away from a task is
+ * done then. Twice, for a task that was on its way from one to another.
+ */
+static void visit_all_cpus(void)
+{
+	u64 mask = sched_getaffinity(0);
+	int i;
+
+	for (i = 0; i < 2 * ktap_cpus; i++) {
+		sched_setaffinity(0, BIT(nth_cpu(i)));
+		sched_yield();
+	}
+	sched_setaffinity(0, mask);
+}
+
+#define SETTLE_TRIES	20
+
+/* Up to @wanted there is time for more to come back. */
+static u64 settled_pages_until(u64 wanted)
+{
+	struct splat_info info = { 0 };
+	int i;
+
+	for (i = 0; i < SETTLE_TRIES; i++) {
+		visit_all_cpus();
+		if (!on_splat(&info) || info.pages_free >= wanted)
+			break;
+		sleep_ms(4);
+	}
+	return info.pages_free;
+}
+
+u64 settled_pages(void)
+{
+	return settled_pages_until(0);
+}
+
+bool costs_no_page(void (*fn)(void))
+{
+	u64 before = settled_pages(), after;
+	int i;
+
+	for (i = 0; i < 8; i++, before = after) {
+		fn();
+		after = settled_pages_until(before);
+		if (after >= before)
+			return true;
+	}
+	return false;
+}
+
+static u64 cpus_at_start;
+
+int nth_cpu(int i)
+{
+	u64 mask = cpus_at_start;
+
+	for (i %= ktap_cpus; i; i--)
+		mask &= mask - 1;
+	return __builtin_ctzl(mask);
+}
+
+static void find_cpus(void)
+{
+	u64 mask;
+
+	cpus_at_start = sched_getaffinity(0);
+	for (mask = cpus_at_start; mask; mask &= mask - 1)
+		ktap_cpus++;
+}
+
 __attribute__((weak)) const bool ktap_one_cpu = false;
 
 /* The last CPU: what was set up in a hurry there must do, too. */
@@ -105,17 +179,20 @@ static bool run_test(const struct ktap_test *t, int number)
 	return !ktap_failures;
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **envp)
 {
 	const char *only = argc > 1 ? argv[1] : NULL, *slash, *name;
 	const struct ktap_test *t;
 	int number = 0, count = 0, failed = 0, ret;
 
 	ktap_self = argv[0];
+	for (; *envp; envp++)
+		ktap_long |= !strcmp(*envp, "LONG=1");
 	ret = test_reexec(argc, argv);
 	if (ret >= 0)
 		return ret;
 
+	find_cpus();
 	if (ktap_one_cpu)
 		pin();
 	for (t = next_test(0); t; t = next_test(t->line))

@@ -33,6 +33,9 @@ int test_reexec(int argc, char **argv);
 /* A program whose tests are about who runs next defines this as true: all runs on one CPU then. */
 extern const bool ktap_one_cpu;
 
+/* "LONG=1" in the environment: as many rounds as `make test-all` has time for. */
+extern bool ktap_long;
+
 /* The path of this program, for such an exec. */
 extern const char *ktap_self;
 
@@ -83,5 +86,21 @@ int run_child(void (*fn)(void *), void *arg);
 
 /* Under Splat, true and *@info filled in; on another kernel, false. */
 bool on_splat(struct splat_info *info);
+
+/*
+ * Free pages once what has ended is gone: the last task's stack goes after the task, and an idle
+ * CPU keeps the page tables that it used last. 0: not under Splat.
+ */
+u64 settled_pages(void);
+
+/*
+ * Calls @fn until it leaves as many free pages as it found, at most eight times: a kernel may keep
+ * what it had at the highest tide, but a leak costs each time.
+ */
+bool costs_no_page(void (*fn)(void));
+
+/* How many CPUs this program may use, when it starts, and which: round and round with @i. */
+extern int ktap_cpus;
+int nth_cpu(int i);
 
 #endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rows of the ownership table (arch/x86/fpu/regs.h) under migration: current leaves its
+ * registers on CPU "here", something happens on CPU "there", and it comes back. The owner pointer
+ * here still names it then, rightly or not: only last_cpu can tell.
+ *
+ * No step depends on time: each move is over when move_to() returns.
+ */
+#include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/panic.h"
+#include "kernel/sched/wait.h"
+#include "lib/errno.h"
+#include "tests/kernel/fpu_worlds.h"
+
+KTEST_SUITE(fpu_migrate);
+
+/* --- Moving --- */
+
+struct cpu_pair {
+	unsigned int here, there;
+	u64 cpus_mask;
+};
+
+static struct cpu_pair two_cpus(void)
+{
+	unsigned int cpu = smp_processor_id();
+
+	return (struct cpu_pair){ cpu, (cpu + 1) % nr_cpus, current->cpus_mask };
+}
+
+static void move_back(struct cpu_pair *pair)
+{
+	set_cpus_allowed(current, pair->cpus_mask);
+}
+
+/* For the rest of this block; after KEEP_USER_FPU, which must end where it began. */
+#define TWO_CPUS										\
+	if (nr_cpus < 2)									\
+		KSKIP("there is one CPU");							\
+	KEEP_USER_FPU;										\
+	struct cpu_pair cpu __attribute__((cleanup(move_back))) = two_cpus()
+
+#define move_to(cpu)										\
+	do {											\
+		KEXPECT_EQ(set_cpus_allowed(current, BIT(cpu)), 0);				\
+		KEXPECT_EQ(smp_processor_id(), cpu);						\
+	} while (0)
+
+/* What a kernel thread does on another CPU while the test sleeps. */
+struct errand {
+	void (*fn)(struct task_struct *intruder);
+	struct task_struct *intruder;
+	struct completion go, done;
+};
+
+static int errand_main(void *arg)
+{
+	struct errand *errand = arg;
+
+	wait_for_completion(&errand->go);
+	errand->fn(errand->intruder);
+	complete(&errand->done);
+	return 0;
+}
+
+static void run_on(struct ktest_run *kt, unsigned int cpu, void (*fn)(struct task_struct *intruder),
+		   struct task_struct *intruder)
+{
+	static struct errand errand;
+	struct task_struct *thread;
+
+	errand = (struct errand){ .fn = fn, .intruder = intruder };
+	init_completion(&errand.go);
+	init_completion(&errand.done);
+	thread = kthread_create(errand_main, &errand, "fpu_errand");
+	if (IS_ERR(thread)) {
+		KFAIL("no thread: %ld", PTR_ERR(thread));
+		return;
+	}
+	KEXPECT_EQ(set_cpus_allowed(thread, BIT(cpu)), 0);
+	complete(&errand.go);
+	wait_for_completion(&errand.done);
+	put_task_struct(thread);
+}
+
+static void do_nothing(struct task_struct *unused)
+{
+}
+
+static void use_the_fpu(struct task_struct *unused)
+{
+	kernel_fpu_begin();
+	load_regs(INTRUDER);
+	kernel_fpu_end();
+}
+
+static void load_intruder(struct task_struct *intruder)
+{
+	fpregs_lock();
+	load_regs(INTRUDER);
+	this_cpu_write(fpu_fpregs_owner_ctx, &intruder->thread.fpu);
+	intruder->thread.fpu.last_cpu = smp_processor_id();
+	fpregs_unlock();
+}
+
+/* --- Rows --- */
+
+enum row { LIVE, BOTH, MEMORY, NR_ROWS };
+static const char *const row_names[] = { "registers", "both", "memory" };
+
+static void start_in(enum row row, struct task_struct *intruder)
+{
+	if (row == LIVE)
+		own_in_registers();
+	else if (row == BOTH)
+		own_in_both(OWN);
+	else
+		own_in_memory(intruder);
+}
+
+#define FOR_EACH_ROW(row, intruder)								\
+	for (enum row row = LIVE; row < NR_ROWS && (start_in(row, intruder), true); row++)
+
+#define NAME_ROW(row, before)									\
+	do {											\
+		if (kt->complaints != (before))							\
+			KFAIL("... starting in row \"%s\"", row_names[row]);			\
+	} while (0)
+
+static unsigned int sum_of_saves(void)
+{
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < nr_cpus; i++)
+		sum += READ_ONCE(cpus[i].fpu_saves);
+	return sum;
+}
+
+/* On its way to ring 3 current needs @loads loads, and then has @who in its registers. */
+#define EXPECT_USER(loads, who)									\
+	do {											\
+		KEXPECT(test_thread_flag(TIF_NEED_FPU_LOAD));					\
+		KEXPECT_EQ(restores_to_user(), loads);						\
+		KEXPECT(fpu_valid());								\
+		EXPECT_REGS(who);								\
+	} while (0)
+
+/* --- Away and back --- */
+
+/*
+ * Nobody else loaded here, and nothing was loaded there: what was left is still true.
+ * fails with: __switch_to() clearing fpu_fpregs_owner_ctx
+ */
+KTEST(registers_left_behind_are_found_again)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints, saves = sum_of_saves();
+
+		move_to(cpu.there);
+		KEXPECT(test_thread_flag(TIF_NEED_FPU_LOAD));
+		KEXPECT(!fpu_valid());
+		EXPECT_IMAGE(own_fpu()->fpstate, OWN);
+		move_to(cpu.here);
+		KEXPECT_EQ(sum_of_saves() - saves, row == LIVE);
+		EXPECT_USER(row == MEMORY, OWN);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/*
+ * A switch there, with a kernel thread in between: it loads nothing, here or there.
+ * fails with: switch_fpu_prepare() setting last_cpu whatever the flag says
+ */
+KTEST(kthreads_on_both_cpus_change_nothing)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		run_on(kt, cpu.there, do_nothing, NULL);
+		run_on(kt, cpu.here, do_nothing, NULL);
+		KEXPECT(!fpu_valid());
+		move_to(cpu.here);
+		EXPECT_USER(row == MEMORY, OWN);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/* fails with: fpregs_state_valid() looking at last_cpu only */
+KTEST(another_task_here_makes_us_load)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		run_on(kt, cpu.here, load_intruder, intruder);
+		move_to(cpu.here);
+		KEXPECT_EQ(fpu_owner(), &intruder->thread.fpu);
+		EXPECT_USER(1, OWN);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/*
+ * The Go bug's kind: the task was in ring 3 there and has newer values; the owner here still names
+ * it, but its registers here are old. Then the same the other way round.
+ * fails with: fault/last-cpu-any
+ */
+KTEST(a_stale_owner_is_not_believed)
+{
+	TWO_CPUS;
+
+	own_in_both(STALE);
+	restores_to_user();
+	move_to(cpu.there);
+	EXPECT_USER(1, STALE);
+	KEXPECT_EQ(own_fpu()->last_cpu, cpu.there);
+	load_regs(OWN);					/* ring 3 computes */
+
+	move_to(cpu.here);
+	KEXPECT_EQ(fpu_owner(), own_fpu());
+	EXPECT_REGS(STALE);				/* as they were left */
+	KEXPECT(!fpu_valid());
+	EXPECT_USER(1, OWN);
+	load_regs(INTRUDER);
+
+	move_to(cpu.there);
+	KEXPECT_EQ(fpu_owner(), own_fpu());
+	EXPECT_REGS(OWN);
+	EXPECT_USER(1, INTRUDER);
+}
+
+/* --- exec, fork, exit --- */
+
+/*
+ * Linux 6.1's exec bug (1f69383b203e): exec reset memory and the CPU that it ran on, but the old
+ * registers were live on another one, and the new program got them there.
+ * fails with: fpu_flush_thread() with __cpu_invalidate_fpregs_state() in place of the task's
+ */
+KTEST(exec_there_starts_clean_here)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		fpu_flush_thread();
+		KEXPECT_EQ(own_fpu()->last_cpu, -1U);
+		move_to(cpu.here);
+		if (row == MEMORY)
+			EXPECT_REGS(INTRUDER);
+		else
+			EXPECT_REGS(OWN);		/* the old program's, and ours by the owner */
+		EXPECT_USER(1, INIT);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/* The new program has been in ring 3 there before it comes here. */
+KTEST(exec_and_ring_3_there_stay_clean_here)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		fpu_flush_thread();
+		EXPECT_USER(1, INIT);
+		move_to(cpu.here);
+		EXPECT_USER(1, INIT);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/*
+ * The parent's registers are on another CPU than fork: they come from memory, for both.
+ * fails with: save_parent_regs() not looking at the flag
+ */
+KTEST(fork_there_copies_what_is_true)
+{
+	TWO_CPUS;
+	KEEP_WORLD;
+	struct task_struct *intruder = fake_task();
+
+	set_world("fixed", "off");
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+		struct task_struct *child;
+
+		move_to(cpu.there);
+		child = clone_child(KIND_FORK);
+		EXPECT_IMAGE(child->thread.fpu.fpstate, OWN);
+		KEXPECT_EQ(child->thread.fpu.last_cpu, -1U);
+		expect_parent_intact(kt);
+		KEXPECT_EQ(own_fpu()->last_cpu, cpu.there);
+		move_to(cpu.here);
+		EXPECT_USER(1, OWN);
+		NAME_ROW(row, before);
+		kfree(child);
+	}
+	kfree(intruder);
+}
+
+/*
+ * A task dies there while the owner here still names it. A child gets its memory, and must not get
+ * its registers.
+ * fails with: fpu_clone() without __fpu_invalidate_fpregs_state()
+ */
+KTEST(recycled_memory_owns_nothing)
+{
+	TWO_CPUS;
+	KEEP_WORLD;
+	struct task_struct *task = fake_task();
+	struct fpu *fpu = &task->thread.fpu;
+
+	set_world("fixed", "off");
+	load_intruder(task);
+	move_to(cpu.there);
+	fpu__drop(fpu);					/* the CPU's owner there is none of its business */
+	KEXPECT_EQ(fpu->last_cpu, cpu.here);
+	own_in_registers();
+	fpu_clone(task, 0, false);
+	move_to(cpu.here);
+	fpregs_lock();
+	KEXPECT_EQ(fpu_owner(), fpu);			/* stale */
+	KEXPECT(!fpregs_state_valid(fpu, cpu.here));
+	fpregs_unlock();
+	EXPECT_IMAGE(fpu->fpstate, OWN);
+	kfree(task);
+}
+
+/* fails with: fpu__drop() clearing the owner whoever it is */
+KTEST(exit_there_takes_nothing_from_others)
+{
+	TWO_CPUS;
+	struct task_struct *task = fake_task();
+
+	load_intruder(task);
+	move_to(cpu.there);
+	own_in_registers();
+	fpu__drop(&task->thread.fpu);
+	KEXPECT_EQ(fpu_owner(), own_fpu());
+	EXPECT_REGS(OWN);
+	kfree(task);
+}
+
+/* --- The kernel's own use --- */
+
+/* fails with: kernel_fpu_begin() invalidating the task */
+KTEST(kernel_fpu_there_leaves_here_alone)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		use_the_fpu(NULL);
+		KEXPECT_EQ(fpu_owner(), NULL);
+		move_to(cpu.here);
+		EXPECT_USER(row == MEMORY, OWN);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/* fails with: kernel_fpu_begin() without __cpu_invalidate_fpregs_state() */
+KTEST(kernel_fpu_here_makes_us_load)
+{
+	TWO_CPUS;
+	struct task_struct *intruder = fake_task();
+
+	FOR_EACH_ROW(row, intruder) {
+		unsigned int before = kt->complaints;
+
+		move_to(cpu.there);
+		run_on(kt, cpu.here, use_the_fpu, NULL);
+		move_to(cpu.here);
+		KEXPECT_EQ(fpu_owner(), NULL);
+		EXPECT_USER(1, OWN);
+		NAME_ROW(row, before);
+	}
+	kfree(intruder);
+}
+
+/* Ring 3 there, then the kernel there: saved once, and loaded from memory here. */
+KTEST(kernel_fpu_saves_live_registers_there)
+{
+	TWO_CPUS;
+	unsigned int saves;
+
+	own_in_both(STALE);
+	restores_to_user();
+	move_to(cpu.there);
+	restores_to_user();
+	load_regs(OWN);
+	saves = sum_of_saves();
+	use_the_fpu(NULL);
+	move_to(cpu.here);
+	KEXPECT_EQ(sum_of_saves() - saves, 1);
+	EXPECT_USER(1, OWN);
+}
