@@ -47,7 +47,7 @@ KTEST(a_cpus_own_thread_cannot_be_moved)
 	KEXPECT_EQ(own->cpus_mask, mask);
 }
 
-/* fails with: set_cpus_allowed() not asking for a reschedule of a task that runs */
+/* fails with: set_cpus_allowed() neither asking current to reschedule nor waiting until it has */
 KTEST(current_is_there_when_the_call_returns)
 {
 	RUN_ON(~0UL);
@@ -178,22 +178,21 @@ KTEST(migrate_disable_holds_while_the_mask_changes)
 	KEXPECT_EQ(cpu_rq(1)->nr_pinned, before);
 }
 
-static bool go_and_come_back;
-
 static void pin_and_unpin(struct thread *self)
 {
-	for (int i = 0; i < 20000; i++) {
+	u64 end = READ_ONCE(jiffies) + 10 * AWAIT_TICKS;
+
+	for (unsigned int i = 0; !READ_ONCE(stop) && READ_ONCE(jiffies) < end; i++) {
 		migrate_disable();
 		if (i % 64 == 0)
 			cpu_relax();
 		migrate_enable();
 	}
-	WRITE_ONCE(go_and_come_back, false);
 }
 
 /*
  * The thread is moved about while it pins itself. Each CPU must come out with the count it had.
- * fails with: migrate_enable() counting down after it has let itself go
+ * fails with: migrate_enable() counting down after it has let itself go (in most runs)
  */
 KTEST(pins_are_counted_where_they_are)
 {
@@ -204,10 +203,13 @@ KTEST(pins_are_counted_where_they_are)
 
 	before[0] = cpu_rq(0)->nr_pinned;
 	before[1] = cpu_rq(1)->nr_pinned;
-	go_and_come_back = true;
+	stop = false;
 	thread_run_on(kt, &a, pin_and_unpin, NULL, BOTH, 10);
-	for (unsigned int i = 0; i < 1000 && a.task && READ_ONCE(go_and_come_back); i++)
+	for (unsigned int i = 0; i < 200 && a.task; i++) {
 		set_cpus_allowed(a.task, BIT(i % 2));
+		sleep_ns(1);			/* here it runs only while we sleep */
+	}
+	WRITE_ONCE(stop, true);
 	thread_join(&a);
 	KEXPECT_EQ(cpu_rq(0)->nr_pinned, before[0]);
 	KEXPECT_EQ(cpu_rq(1)->nr_pinned, before[1]);
@@ -240,7 +242,10 @@ KTEST(a_wake_up_goes_to_an_idle_cpu)
 	if (a.task)
 		set_cpus_allowed(a.task, BOTH);
 	AWAIT(!cpu_rq(1)->nr_running);
-	thread_start(&a, 0);
+	thread_set_fifo(&a, 0);
+	complete(&a.go);
+	if (a.task)
+		KEXPECT_EQ(READ_ONCE(a.task->cpu), 1);	/* chosen now, not pulled there later */
 	SPIN_UNTIL(READ_ONCE(a.seen));			/* here it could not run */
 	KEXPECT_EQ(a.result, 1);
 	thread_join(&a);

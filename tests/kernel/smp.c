@@ -186,7 +186,6 @@ KTEST(a_spinlock_that_spins_has_one_holder)
 	classic.spins = true;			/* with rt=on, too */
 	add_on_each(kt, add_under_classic_lock);
 	KEXPECT_EQ(classic.record.acquired, sum);
-	KEXPECT_GE(classic.record.contended, 1);
 	KEXPECT_EQ(classic.record.preempt_count, 0);
 }
 
@@ -289,7 +288,7 @@ static void play_on(struct ktest_run *kt, u64 mask_a, u64 mask_b)
 	thread_join(b);
 }
 
-/* fails with: ttwu_queue() not waiting for on_cpu */
+/* fails with: set_current_state() without its barrier (now and then) */
 KTEST(a_wake_up_on_the_way_out_is_not_lost)
 {
 	NEEDS_CPUS(2);

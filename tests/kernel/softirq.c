@@ -169,7 +169,8 @@ KTEST(enabling_with_interrupts_off_is_reported)
 
 static void raise_and_wait_for_ticks(void)
 {
-	raise();
+	if (softirq.runs < 2)
+		raise();
 	spin_for_ticks(2);
 }
 
