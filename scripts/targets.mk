@@ -58,7 +58,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo debug test check stat
+.PHONY: help iso run demo debug test test-all check stat
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -84,6 +84,11 @@ test:	## all tests; T=name only those with this in their name
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(T),'$(T)')
 
+test-all:	## all tests, and the worlds that take long
+	@$(DEPS) cc llvm cpio python3 qemu iso uefi gdb
+	@$(SUBMAKE) all
+	@python3 tests/run.py --all $(if $(T),'$(T)')
+
 check:	## the tests that take less than a minute together
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
 	@$(SUBMAKE) all
@@ -102,7 +107,7 @@ stat:	## sizes and times against their budgets, and calls between the floors of 
 clean:	## remove all that was built
 
 help:	## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
-		printf 'make %-6s %s\n' "$$name" "$$text"; done
+		printf 'make %-8s %s\n' "$$name" "$$text"; done
 	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (reports undefined steps).'

@@ -46,6 +46,8 @@ def world_jobs(options):
         if options.check and not world.get("check"):
             continue
         name, chosen = world["name"], worlds.choose(world, known, options.wanted)
+        if world.get("all") and not options.all and not options.wanted.startswith(name):
+            continue
         everything = len(chosen) == len(worlds.suites_of(world, known))
         if chosen:
             yield Job(name, lambda w=world, c=chosen, e=everything: worlds.run(w, c, e),
@@ -173,6 +175,7 @@ def parse_options():
                         help="a part of a name, or a pattern: max/k/list/*")
     parser.add_argument("--check", action="store_true",
                         help="only what takes less than a minute together")
+    parser.add_argument("--all", action="store_true", help="also the worlds that take long")
     parser.add_argument("--list", action="store_true",
                         help="print the names of the tests, run nothing")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="boots at a time")

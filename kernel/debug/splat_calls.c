@@ -98,20 +98,26 @@ static long splat_readdir(unsigned int index, char *user_name, size_t size)
 
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
- * it sees the contender in the lock's tree. It spins, preemptibly: on one CPU the contender runs
- * because it is more urgent or its time comes.
+ * it sees the contender. It spins. rt=on: preemptibly: on one CPU the contender runs because it is
+ * more urgent or its time comes. rt=off: with preemption off; so when others want this CPU it lets
+ * go for a moment. Interrupts stay on, or a contender on its way here, who must first make all TLBs
+ * forget something, would wait for us as we for it.
  */
 static long splat_hold_siglock(void)
 {
 	spinlock_t *siglock = &current->sighand->siglock;
 
-	spin_lock_irq(siglock);
+	spin_lock(siglock);
 	complete(&current->signal->siglock_held);
-	while (!rt_mutex_has_waiters(&siglock->lock) && !signal_pending(current)) {
+	while (!spin_is_contended(siglock) && !signal_pending(current)) {
 		barrier();
 		cpu_relax();
+		if (!preempt_rt() && need_resched()) {
+			spin_unlock(siglock);
+			spin_lock(siglock);
+		}
 	}
-	spin_unlock_irq(siglock);
+	spin_unlock(siglock);
 	return 0;
 }
 
