@@ -78,7 +78,7 @@ def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S):
         return code, file.read()
 
 
-def boot(name, append="", boot="pvh", cpu="max", cwd=".", **more):
+def boot(name, append="", boot="pvh", cpu="max", cwd=".", timeout=TIMEOUT_S, **more):
     """
     Boots one world under icount. @more: other variables of scripts/qemu.sh.
 
@@ -87,7 +87,7 @@ def boot(name, append="", boot="pvh", cpu="max", cwd=".", **more):
     """
     world = {"BOOT": boot, "CPU": cpu, "APPEND": append, "ICOUNT": "1", **more}
     base = os.path.join(LOGS, name)
-    result = run(["scripts/qemu.sh"], base + ".log", world, cwd)
+    result = run(["scripts/qemu.sh"], base + ".log", world, cwd, timeout)
     command = subprocess.run(["scripts/qemu.sh"], env=environment({**world, "DRYRUN": "1"}),
                              cwd=cwd, capture_output=True, text=True, check=False)
     with open(base + ".cmd", "w", encoding="utf-8") as file:
@@ -102,5 +102,5 @@ def why(code):
         FAIL: "init ended with a failing status",
         PANIC: "the kernel panicked",
         0: "the machine was reset (a triple fault?)",
-        TIMED_OUT: f"still running after {TIMEOUT_S} s",
+        TIMED_OUT: "still running when its time was over",
     }.get(code, "QEMU failed") + ("" if code == TIMED_OUT else f" (exit code {code})")

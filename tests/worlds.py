@@ -18,7 +18,9 @@ import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
-WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all", "build"}
+LONG_TIMEOUT_S = 900
+WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all", "build",
+              "long"}
 
 
 def load():
@@ -108,10 +110,13 @@ def run(world, chosen, everything, name=None, cwd="."):
     args = world.get("suites", []) if everything else chosen
     if len(args) > INIT_ARGS_MAX:
         args = []
+    if world.get("long"):
+        args = [*args, "LONG=1"]
     words = ["init=/tests/testrun watchdog=panic", world.get("append"), "--" if args else "", *args]
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
+                                LONG_TIMEOUT_S if world.get("long") else machine.TIMEOUT_S,
                                 SMP=str(world.get("smp", 1)), **race,
                                 **builds.environment(build))
     return judge(world, code, output, chosen)

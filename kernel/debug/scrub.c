@@ -96,6 +96,11 @@ void scrub_softirq(void)
 	raw_spin_unlock(&scrub_lock);
 }
 
+bool scrub_is_on(void)
+{
+	return scrub;
+}
+
 void scrub_tick(void)
 {
 	if (unlikely(scrub))

@@ -14,5 +14,7 @@
 void scrub_tick(void);			/* the tick: raises SCRUB_SOFTIRQ */
 void scrub_softirq(void);
 
+bool scrub_is_on(void);			/* the option */
+
 /* Pages looked at in vector registers, and in general ones since the FPU was not to be had. */
 extern u64 scrub_vector_pages, scrub_scalar_pages;

@@ -115,9 +115,10 @@ static long splat_latency(void *user_result)
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
  * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs
- * because it is more urgent or its time comes. With rt=off the contender is on another CPU. It
- * forks, and so waits for this CPU to flush its TLB before it comes to wait for the lock:
- * interrupts stay on.
+ * because it is more urgent or its time comes. With rt=off preemption is off, so the contender is on
+ * another CPU, and when others want this one it lets go for a moment. Interrupts stay on: a
+ * contender that forks must first make all TLBs forget something, and would wait for us as we for
+ * it.
  */
 static long splat_hold_siglock(unsigned long steps)
 {
@@ -132,6 +133,10 @@ static long splat_hold_siglock(unsigned long steps)
 		if (!forever && (steps ? i == steps : spin_is_contended(siglock)))
 			break;
 		cpu_relax();
+		if (!spinlock_sleeps(siglock) && !forever && !steps && need_resched()) {
+			spin_unlock(siglock);
+			spin_lock(siglock);
+		}
 	}
 	spin_unlock(siglock);
 	return 0;

@@ -7,8 +7,10 @@
  * No step depends on time: each move is over when move_to() returns.
  */
 #include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/debug/scrub.h"
 #include "kernel/panic.h"
 #include "kernel/sched/wait.h"
+#include "kernel/time.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_worlds.h"
 
@@ -33,10 +35,35 @@ static void move_back(struct cpu_pair *pair)
 	set_cpus_allowed(current, pair->cpus_mask);
 }
 
-/* For the rest of this block; after KEEP_USER_FPU, which must end where it began. */
+/*
+ * The scrubber takes the registers of any CPU at any tick. Off, and a few ticks on nothing of it is
+ * left: the test is not a real-time task yet, which could hold it up.
+ */
+static bool stop_scrubber(void)
+{
+	bool on = scrub_is_on();
+
+	if (on) {
+		option_set_runtime("scrub=off");
+		sleep_ns(20000000);
+	}
+	return on;
+}
+
+static void restart_scrubber(bool *on)
+{
+	if (*on)
+		option_set_runtime("scrub=on");
+}
+
+/*
+ * For the rest of this block the test may move, and nobody takes registers but itself. Things end
+ * in the opposite order: KEEP_USER_FPU must end where it began.
+ */
 #define TWO_CPUS										\
 	if (nr_cpus < 2)									\
 		KSKIP("there is one CPU");							\
+	bool __scrubber __attribute__((cleanup(restart_scrubber))) = stop_scrubber();		\
 	KEEP_USER_FPU;										\
 	struct cpu_pair cpu __attribute__((cleanup(move_back))) = two_cpus()
 
