@@ -347,6 +347,9 @@ struct task_struct *idle_create(unsigned int cpu)
 	sched_fork(idle);
 	idle->__state = TASK_RUNNING;
 	idle->thread.fpu.last_cpu = -1;
+	/* It is in no process: one that is given back must not take init_task's along. */
+	idle->signal = NULL;
+	idle->sighand = NULL;
 	snprintf(idle->comm, TASK_COMM_LEN, "swapper/%u", cpu);
 	return idle;
 }
