@@ -196,7 +196,10 @@ void schedule(void)
 void do_task_dead(void)
 {
 	preempt_disable();
+	/* A waker that saw an older state, and will write RUNNING, holds pi_lock: let it end. */
+	raw_spin_lock_irq(&current->pi_lock);
 	__set_current_state(TASK_DEAD);
+	raw_spin_unlock_irq(&current->pi_lock);
 	__schedule(SM_NONE);
 	panic("a dead task was scheduled: %s/%d", current->comm, current->pid);
 }
