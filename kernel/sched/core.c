@@ -91,8 +91,11 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 	 */
 	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
-	if (leaves)
-		finish_migration(prev);
+	if (leaves) {
+		raw_spin_lock_irq(&prev->pi_lock);
+		place_task(prev);
+		raw_spin_unlock_irq(&prev->pi_lock);
+	}
 	if (mm)
 		mmdrop(mm);
 	if (dead)
@@ -279,18 +282,13 @@ static bool ttwu_runnable(struct task_struct *task) __no_lock_analysis
 }
 
 /* In no queue, and now nobody but us can put it into one. pi_lock held, interrupts off. */
-static void ttwu_queue(struct task_struct *task) __no_lock_analysis
+static void ttwu_queue(struct task_struct *task)
 {
-	struct rq *rq;
-
 	/* It may still be on its way out of its CPU. Nothing there waits for us. */
 	while (__atomic_load_n(&task->on_cpu, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	task->__state = TASK_RUNNING;
-	rq = cpu_rq(select_task_rq(task));
-	raw_spin_lock(&rq->lock);
-	activate_task(rq, task);
-	raw_spin_unlock(&rq->lock);
+	place_task(task);
 }
 
 bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analysis
@@ -385,10 +383,17 @@ void migrate_disable(void) __no_lock_analysis
 void migrate_enable(void) __no_lock_analysis
 {
 	WARN_ON(current->migration_disabled <= 0);
-	if (--current->migration_disabled)
+	if (current->migration_disabled > 1) {
+		current->migration_disabled--;
 		return;
+	}
 	preempt_disable();
 	this_cpu()->rq->nr_pinned--;
+	/*
+	 * A full barrier, and another one in set_cpus_allowed(): we write this and read the mask,
+	 * they write the mask and read this. One of us sees that there is something to do.
+	 */
+	__atomic_store_n(&current->migration_disabled, 0, __ATOMIC_SEQ_CST);
 	if (unlikely(!cpu_allowed(current, smp_processor_id())))
 		resched_current();		/* it was to move, and had to wait for us */
 	preempt_enable();
