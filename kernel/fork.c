@@ -344,11 +344,12 @@ struct task_struct *idle_create(unsigned int cpu)
 
 	if (!idle)
 		return NULL;
-	copy_sighand(CLONE_SIGHAND, idle);	/* with a reference: it may be given back */
-	copy_signal(CLONE_THREAD, idle);
 	sched_fork(idle);
 	idle->__state = TASK_RUNNING;
 	idle->thread.fpu.last_cpu = -1;
+	/* It is in no process: one that is given back must not take init_task's along. */
+	idle->signal = NULL;
+	idle->sighand = NULL;
 	snprintf(idle->comm, TASK_COMM_LEN, "swapper/%u", cpu);
 	return idle;
 }

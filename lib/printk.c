@@ -29,6 +29,7 @@ static struct log_record log_ring[LOG_RECORDS];
 static u64 log_next;			/* sequence number of the next message */
 static u64 console_seq;			/* next to print; the console holder's */
 static bool console_busy;
+static bool console_taken;		/* only one CPU is left, and nobody else finishes anything */
 int console_loglevel = 8;
 
 static void console_emit(const struct log_record *r)
@@ -61,10 +62,11 @@ static void console_flush_held(void)
 			console_write("** messages lost **\n", 20);
 			continue;
 		}
-		if (seq != console_seq + 1)
+		if (seq == console_seq + 1)
+			console_emit(r);
+		else if (!console_taken)
 			/* Its writer finishes it and comes here itself. */
 			return;
-		console_emit(r);
 		console_seq++;
 	}
 }
@@ -82,17 +84,20 @@ static void console_flush(void)
 		}
 		console_flush_held();
 		next = console_seq;
-		__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
-		local_irq_restore(flags);
 		/*
 		 * A record finished after the last look and before the release would wait for the
-		 * next message.
+		 * next message. So look once more, and not before others can see the release: hence
+		 * the full barrier.
 		 */
+		__atomic_store_n(&console_busy, false, __ATOMIC_SEQ_CST);
+		local_irq_restore(flags);
 	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
 }
 
 int vprintk(const char *fmt, va_list args)
 {
+	/* Until the record is finished none after it is printed: so nothing preempts us. */
+	unsigned long flags = local_irq_save();
 	u64 seq = __atomic_fetch_add(&log_next, 1, __ATOMIC_ACQ_REL);
 	struct log_record *r = &log_ring[seq % LOG_RECORDS];
 	u8 level = '6';
@@ -111,6 +116,7 @@ int vprintk(const char *fmt, va_list args)
 	else if (len && r->text[len - 1] == '\n')
 		r->text[len - 1] = '\0';
 	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
 	console_flush();
 	return len;
 }
@@ -137,13 +143,14 @@ void console_write_user(const char *text, size_t len)
 	while (__atomic_exchange_n(&console_busy, true, __ATOMIC_ACQUIRE))
 		__builtin_ia32_pause();
 	console_write(text, len);
-	console_flush_held();
 	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
 	local_irq_restore(flags);
+	console_flush();		/* what was logged meanwhile */
 }
 
 void console_take_over(void)
 {
+	console_taken = true;
 	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
 	console_flush();
 }

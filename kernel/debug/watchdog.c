@@ -83,9 +83,10 @@ static void soft_lockup(struct seen *s, u64 now, struct pt_regs *regs)
 static void hard_lockup(struct seen *s, u64 now)
 {
 	unsigned int cpu = (smp_processor_id() + 1) % nr_cpus;
+	unsigned int ticks = READ_ONCE(cpus[cpu].ticks);
 
-	if (s->ticks != READ_ONCE(cpus[cpu].ticks)) {
-		s->ticks = READ_ONCE(cpus[cpu].ticks);
+	if (s->ticks != ticks || !ticks) {	/* 0: its timer has not begun */
+		s->ticks = ticks;
 		s->ticks_at = now;
 		s->told_hard = false;
 	} else if (now - s->ticks_at > 2 * watchdog_ns && !s->told_hard) {
@@ -112,6 +113,8 @@ void watchdog_tick(struct pt_regs *regs)
 
 /* --- Raw locks --- */
 
+#define TOLD	~0UL			/* instead of a time: once is enough */
+
 void watchdog_spinning(raw_spinlock_t *lock, u64 *since)
 {
 	u64 now = sched_clock();
@@ -119,9 +122,9 @@ void watchdog_spinning(raw_spinlock_t *lock, u64 *since)
 
 	if (!*since)
 		*since = now;
-	if (!watchdog_ns || now - *since < watchdog_ns)
+	if (!watchdog_ns || *since == TOLD || now - *since < watchdog_ns)
 		return;
-	*since = ~0UL - watchdog_ns;		/* once is enough */
+	*since = TOLD;
 	splat_count(SPLAT_LOCKUP);
 	pr_emerg("BUG: spinlock lockup suspected on CPU#%u, %s/%d", smp_processor_id(),
 		 current->comm, current->pid);

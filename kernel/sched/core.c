@@ -91,8 +91,11 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 	 */
 	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
-	if (leaves)
-		finish_migration(prev);
+	if (leaves) {
+		raw_spin_lock_irq(&prev->pi_lock);
+		place_task(prev);
+		raw_spin_unlock_irq(&prev->pi_lock);
+	}
 	if (mm)
 		mmdrop(mm);
 	if (dead)
@@ -195,7 +198,10 @@ void schedule(void)
 void do_task_dead(void)
 {
 	preempt_disable();
+	/* A waker that saw an older state, and will write RUNNING, holds pi_lock: let it end. */
+	raw_spin_lock_irq(&current->pi_lock);
 	__set_current_state(TASK_DEAD);
+	raw_spin_unlock_irq(&current->pi_lock);
 	__schedule(SM_NONE);
 	panic("a dead task was scheduled: %s/%d", current->comm, current->pid);
 }
@@ -275,18 +281,13 @@ static bool ttwu_runnable(struct task_struct *task) __no_lock_analysis
 }
 
 /* In no queue, and now nobody but us can put it into one. pi_lock held, interrupts off. */
-static void ttwu_queue(struct task_struct *task) __no_lock_analysis
+static void ttwu_queue(struct task_struct *task)
 {
-	struct rq *rq;
-
 	/* It may still be on its way out of its CPU. Nothing there waits for us. */
 	while (__atomic_load_n(&task->on_cpu, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	task->__state = TASK_RUNNING;
-	rq = cpu_rq(select_task_rq(task));
-	raw_spin_lock(&rq->lock);
-	activate_task(rq, task);
-	raw_spin_unlock(&rq->lock);
+	place_task(task);
 }
 
 bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analysis

@@ -5,7 +5,7 @@
  * Chosen when it is made and when it wakes; changed when it is preempted though another CPU has
  * something less urgent to do, when its affinity forbids where it is, and when a CPU has nothing to
  * do and finds it waiting. A task that is on a CPU cannot be moved: it becomes MIGRATING in
- * schedule(), and whoever runs next there queues it elsewhere (finish_migration()).
+ * schedule(), and whoever runs next there queues it elsewhere (place_task()).
  *
  * What is read of other CPUs without their locks may be old: a bad choice, never a wrong one.
  */
@@ -44,7 +44,8 @@ static unsigned int least_urgent_cpu(const struct task_struct *task)
 	return best;
 }
 
-unsigned int select_task_rq(struct task_struct *task)
+/* The best CPU for @task, which is in no queue. */
+static unsigned int select_task_rq(struct task_struct *task)
 {
 	unsigned int cpu = task->cpu;
 
@@ -69,15 +70,13 @@ bool should_push(const struct task_struct *task)
 	       least_urgent_cpu(task) < NR_CPUS;
 }
 
-void finish_migration(struct task_struct *task) __no_lock_analysis
+void place_task(struct task_struct *task) __no_lock_analysis
 {
-	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
 	struct rq *rq = cpu_rq(select_task_rq(task));
 
 	raw_spin_lock(&rq->lock);
 	activate_task(rq, task);
 	raw_spin_unlock(&rq->lock);
-	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
 }
 
 void idle_pull(void) __no_lock_analysis

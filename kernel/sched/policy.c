@@ -33,16 +33,13 @@ static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
 	struct rq *rq = task_rq_lock(task);
 	bool leaves = false;
 
-	/* A full barrier: migrate_enable() lets go and then looks at the mask. */
-	__atomic_store_n(&task->cpus_mask, mask, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&task->cpus_mask, mask, __ATOMIC_SEQ_CST);	/* see migrate_enable() */
 	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
 		leaves = task != rq->curr;
-		if (leaves) {
+		if (leaves)
 			rq_dequeue(rq, task);
-			task->on_rq = MIGRATING;
-		} else {
+		else
 			resched_curr(rq);		/* schedule() sees it */
-		}
 	}
 	raw_spin_unlock(&rq->lock);
 	return leaves;
@@ -51,23 +48,21 @@ static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
 int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
 {
 	unsigned long flags;
-	bool leaves;
 
 	might_sleep();
 	mask &= BIT(nr_cpus) - 1;
 	if (!mask)
 		return -EINVAL;
 	flags = raw_spin_lock_irqsave(&task->pi_lock);
-	leaves = leave_queue(task, mask);
+	if (leave_queue(task, mask))
+		place_task(task);
 	/*
 	 * Current leaves here, where preemption is on again; who runs elsewhere, at its next
 	 * switch.
 	 */
 	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
-	if (leaves)
-		finish_migration(task);
 	while (READ_ONCE(task->on_rq) && !cpu_allowed(task, READ_ONCE(task->cpu)) &&
-	       READ_ONCE(task->cpus_mask) == mask)
-		sleep_ns(1);
+	       READ_ONCE(task->cpus_mask) == mask && !sleep_ns(1))
+		;				/* who is being killed need not see it */
 	return 0;
 }

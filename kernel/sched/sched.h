@@ -87,12 +87,10 @@ void __noreturn cpu_idle(void);		/* idle.c */
 
 /* place.c */
 bool cpu_allowed(const struct task_struct *task, unsigned int cpu);
-/* The best CPU for @task, which is in no queue. Its pi_lock held. */
-unsigned int select_task_rq(struct task_struct *task);
 /* A more urgent task takes @task's CPU: is there one with something less urgent to do? */
 bool should_push(const struct task_struct *task);
-/* Queue a MIGRATING task, which has left its CPU, where it may run. */
-void finish_migration(struct task_struct *task);
+/* Queue @task, which is in no queue and off its CPU, where it may run. Its pi_lock held. */
+void place_task(struct task_struct *task);
 /* The idle task, no lock held: take over a task that waits for another CPU. */
 void idle_pull(void);
 

@@ -81,6 +81,9 @@ static void keep_lock(struct thread *self)
 	raw_spin_lock(&lock);
 	complete(self->arg);
 	wait_for_report(since);
+	/* Long enough for a second report, too short for a soft lockup. */
+	for (u64 start = sched_clock(); sched_clock() - start < UNIT_NS / 2; )
+		cpu_relax();
 	raw_spin_unlock(&lock);
 }
 
@@ -113,7 +116,7 @@ static void end_other(void)
 	thread_end(&other);
 }
 
-/* fails with: lock_spinning() that does not call watchdog_spinning() */
+/* fails with: lock_spinning() that does not call watchdog_spinning(); one that tells again */
 KTEST(waiting_for_a_raw_lock_is_reported_once)
 {
 	SHORT_LIMITS;

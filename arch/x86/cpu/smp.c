@@ -12,7 +12,7 @@
 
 #define ANSWER_NS	100000000UL	/* an NMI handler may first have to print */
 
-static bool stopping;
+static unsigned int stopper = NR_CPUS;		/* who stops all others */
 static unsigned int stopped;			/* atomic */
 static unsigned int show_cpu = NR_CPUS;		/* whose turn it is to show its stack */
 
@@ -23,9 +23,12 @@ void smp_send_reschedule(unsigned int cpu)
 
 void stop_other_cpus(void)
 {
+	unsigned int nobody = NR_CPUS;
 	u64 start = sched_clock();
 
-	if (nr_cpus == 1 || __atomic_exchange_n(&stopping, true, __ATOMIC_SEQ_CST))
+	if (nr_cpus == 1 ||
+	    !__atomic_compare_exchange_n(&stopper, &nobody, smp_processor_id(), false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
 		if (cpu != smp_processor_id())
@@ -57,14 +60,17 @@ unsigned int show_other_cpus(void)
 
 bool smp_nmi(struct pt_regs *regs)
 {
-	if (READ_ONCE(stopping)) {
+	unsigned int me = smp_processor_id(), by = READ_ONCE(stopper);
+
+	/* Who stops the others may get an NMI, too: from one that wants to see its stack. */
+	if (by != NR_CPUS && by != me) {
 		__atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
 		for (;;)
 			__asm__ volatile("hlt");
 	}
-	if (READ_ONCE(show_cpu) != smp_processor_id())
+	if (READ_ONCE(show_cpu) != me)
 		return false;
-	pr_err("NMI backtrace for cpu %u", smp_processor_id());
+	pr_err("NMI backtrace for cpu %u", me);
 	show_regs(regs);
 	show_stack(current, regs);
 	__atomic_store_n(&show_cpu, NR_CPUS, __ATOMIC_SEQ_CST);
