@@ -87,6 +87,7 @@ static inline void spin_until_told(struct thread *self)
 		WRITE_ONCE(self->seen, self->seen + 1);
 		cpu_relax();
 	} while (!READ_ONCE(*(bool *)self->arg) && READ_ONCE(jiffies) < end);
+	WRITE_ONCE(self->result, (int)smp_processor_id());	/* it may have been moved in between */
 }
 
 /* For a thread: note where it runs, and end. */
