@@ -83,7 +83,12 @@ void scrub_softirq(void)
 	const u64 *page;
 	struct sums s, *k;
 
-	raw_spin_lock(&scrub_lock);
+	/*
+	 * Not while another CPU looks: to wait here at each tick, one after the other, could take
+	 * longer than a tick where CPUs are slow to take turns, and then nothing else would run.
+	 */
+	if (!raw_spin_trylock(&scrub_lock))
+		return;
 	k = &known[next_page];
 	page = _stext + next_page * (PAGE_SIZE / sizeof(u64));
 	next_page = (next_page + 1) % min((size_t)(_etext - _stext) * sizeof(u64) / PAGE_SIZE,
