@@ -39,6 +39,7 @@ static void add_ram(u64 start, u64 size)
 	for (unsigned int i = 0; i < boot_info.nr_ram; i++)
 		if (start < boot_info.ram[i].end && end > boot_info.ram[i].start)
 			return;		/* the same RAM twice must not be given out twice */
+	boot_info.low_page |= start <= AP_TRAMPOLINE && end >= AP_TRAMPOLINE + PAGE_SIZE;
 	/*
 	 * Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables
 	 * there.

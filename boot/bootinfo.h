@@ -24,6 +24,7 @@ struct boot_info {
 	/* Physical address of (a copy of) ACPI's RSDP; 0: none. */
 	u64		rsdp;
 	bool		cmdline_cut;	/* it was longer than we keep */
+	bool		low_page;	/* AP_TRAMPOLINE's page is RAM */
 };
 
 extern struct boot_info boot_info;

@@ -69,7 +69,7 @@ struct signal_struct {
 	/* Parents in wait4(), exec in de_thread(). */
 	struct wait_queue_head	wait_chldexit;
 
-	/* splat_hold_siglock() (kernel/debug/contend.c) */
+	/* splat_hold_siglock() (kernel/debug/splat_calls.c) */
 	struct completion	siglock_held;
 };
 

@@ -208,6 +208,34 @@ def times(table):
     timed(table, "make demo", 20, seconds(["make", "demo"]))
 
 
+# --- Costs: what things take (user/bench.c) ---
+
+BENCH = re.compile(r"bench: (\w+) insns=(\d+) saves=(\d+) restores=(\d+)")
+COSTS = {"syscall": ("system call", 100), "yield": ("FIFO yield round trip, 2 switches", 1000),
+         "pipe": ("pipe round trip", 3500), "clone": ("clone(CLONE_VM)+exit+wait", 8000),
+         "fork": ("fork+exit+wait", 20000)}
+
+
+def costs(table):
+    """In guest instructions. The targets hold for the release build."""
+    for build, target in (("release", True), ("", False)):
+        folder = os.path.join(BUILD, build)
+        choice = ["RELEASE=1"] if build else []
+        subprocess.run(["make", "-j2", *choice, f"{folder}/splat.elf", f"{folder}/initramfs.cpio"],
+                       check=True, capture_output=True)
+        env = {**os.environ, "BOOT": "pvh", "CPU": "max,-erms", "APPEND": "init=/bin/bench",
+               "KERNEL": f"{folder}/splat.elf", "INITRD": f"{folder}/initramfs.cpio"}
+        done = subprocess.run(["scripts/qemu.sh", "-icount", "shift=0,sleep=off"], env=env,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        found = BENCH.findall(done.stdout)
+        if done.returncode != 33 or len(found) != len(COSTS):
+            table.row(f"costs {build} (it failed)", 0, 1)
+        for name, insns, saves, restores in found:
+            what, budget = COSTS[name]
+            table.row(f"insns, {build or 'default build'}: {what}", budget if target else None,
+                      int(insns), [f"saves and restores of FPU state: {saves} and {restores}"])
+
+
 # --- Latencies: what a lock that spins costs (user/latency.c) ---
 
 LATENCY = re.compile(r"latency: (\w+) preempt_off=(\d+) at (\S+) irqs_off=(\d+) at (\S+)")
@@ -242,6 +270,7 @@ def main():
     floors(table)
     builds(table)
     times(table)
+    costs(table)
     latencies(table)
     return 1 if table.over else 0
 

@@ -112,6 +112,8 @@ static long splat_latency(void *user_result)
 	return copy_to_user(user_result, &result, sizeof(result));
 }
 
+#define HOLD_STEPS_MAX	10000000	/* a CPU that is gone for longer would be missed */
+
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
  * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs
@@ -125,6 +127,8 @@ static long splat_hold_siglock(unsigned long steps)
 	spinlock_t *siglock = &current->sighand->siglock;
 	bool forever = museum_bug(BUG_KEEP_SIGLOCK);
 
+	if (steps > HOLD_STEPS_MAX)
+		return -EINVAL;
 	if (!steps && nr_cpus == 1 && !spinlock_sleeps(siglock))
 		return -EBUSY;
 	spin_lock(siglock);

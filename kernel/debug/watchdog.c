@@ -13,6 +13,7 @@
 
 #define NS_PER_S	1000000000UL
 #define NS_PER_MS	1000000UL
+#define UNIT_MIN_NS	(5 * NS_PER_S / HZ)	/* a few ticks: what is shorter nobody sees */
 
 u64 watchdog_ns = 10 * NS_PER_S;
 static int then_panic;
@@ -28,10 +29,13 @@ static int set_thresh(const char *value)
 		n = 10 * n + *value - '0';
 	if (*value && (value[0] != 'm' || value[1] != 's' || value[2]))
 		return -EINVAL;
-	watchdog_ns = n * (*value ? NS_PER_MS : NS_PER_S);
+	n *= *value ? NS_PER_MS : NS_PER_S;
+	if (n && n < UNIT_MIN_NS)
+		return -EINVAL;
+	watchdog_ns = n;
 	return 0;
 }
-BOOT_OPTION(watchdog_thresh, set_thresh, true, "seconds, or milliseconds as 50ms; 0: off");
+BOOT_OPTION(watchdog_thresh, set_thresh, true, "seconds, or milliseconds from 20ms on; 0: off");
 
 void watchdog_barked(void)
 {

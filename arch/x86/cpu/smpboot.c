@@ -17,6 +17,7 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/time.h"
+#include "boot/bootinfo.h"
 #include "kernel/fork.h"
 #include "kernel/mm/pages.h"
 #include "kernel/options.h"
@@ -106,6 +107,11 @@ void smp_init(void)
 {
 	extern const u8 trampoline_start[], trampoline_end[];
 
+	if (!boot_info.low_page) {
+		pr_warn("smp: no RAM at %#lx, where other CPUs would begin: only one runs",
+			AP_TRAMPOLINE);
+		return;
+	}
 	memcpy(phys_to_virt(AP_TRAMPOLINE), phys_to_virt((u64)trampoline_start),
 	       trampoline_end - trampoline_start);
 	ap_call.cr3 = virt_to_phys(kernel_pml4);

@@ -155,13 +155,15 @@ void pgtable_free_user(pte_t *pml4)
 
 pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
 {
-	for (; *addr < end; *addr += PAGE_SIZE) {
+	/* Table by table: to walk down from the top for each page would be most of fork's time. */
+	while (*addr < end) {
+		unsigned long table_end = min(ALIGN_DOWN(*addr, LARGE_PAGE) + LARGE_PAGE, end);
 		pte_t *pte = pgtable_pte(pml4, *addr, false);
 
-		if (!pte)			/* no table here: on to the next one */
-			*addr = ALIGN_DOWN(*addr, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;
-		else if (*pte)
-			return pte;
+		for (; pte && *addr < table_end; *addr += PAGE_SIZE, pte++)
+			if (*pte)
+				return pte;
+		*addr = table_end;
 	}
 	return NULL;
 }
