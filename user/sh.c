@@ -221,8 +221,8 @@ static void info(void)
 	       si.fpu_restores, si.fpu_clone_saves);
 	printf("options  fpu_clone=%s dynamic=%s\n", si.fpu_clone, si.dynamic);
 	printf("memory   %lu of %lu pages free\n", si.pages_free, si.pages_total);
-	printf("sched    %lu switches, %lu preemptions, %lu forks\n", si.switches, si.preemptions,
-	       si.forks);
+	printf("sched    %lu switches, %lu preemptions, %lu migrations, %lu forks\n", si.switches,
+	       si.preemptions, si.migrations, si.forks);
 	printf("locks    %lu waits, %lu boosts\n", si.lock_waits, si.boosts);
 	for (i = 0; i < SPLAT_KINDS; i++)
 		printf("splats   %lu %s\n", si.splats[i], kinds[i]);

@@ -219,14 +219,14 @@ TEST(all_threads_call_exit_group_at_once)
 	in_balance(many_exit_at_once);
 }
 
-/* A spinning thread makes no system call: only the interrupt from the other CPU ends it now. */
+/* A spinning thread makes no system call: an interrupt must take it out of ring 3. */
 static void end_a_spinner(void *arg __unused)
 {
 	START_ENDLESS(spin, spin, spin, spin);
 	_exit(6);
 }
 
-/* fails with: fault/zap-no-kick, but by time */
+/* fails with: exit_to_user_mode() not looking at TIF_SIGPENDING */
 TEST(threads_in_ring_3_elsewhere_end_too)
 {
 	int i;

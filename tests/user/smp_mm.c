@@ -116,7 +116,7 @@ static void change_under_a_thread(void *which)
 	thread_join(&t);
 }
 
-/* fails with: fault/mprotect-flushes-here-only */
+/* fails with: fault/no-shootdown */
 TEST(what_is_taken_away_is_gone_on_all_cpus)
 {
 	size_t i;
@@ -275,7 +275,7 @@ static void fork_under_a_writer(void *arg __unused)
 	EXPECT_EQ(wait_child(pid), EXITED(0));
 }
 
-/* fails with: fault/fork-flushes-here-only */
+/* fails with: fault/no-shootdown */
 TEST(fork_makes_pages_read_only_on_all_cpus)
 {
 	int round;

@@ -11,7 +11,7 @@
 #define TASKS		16
 #define STACK_SIZE	32768
 #define ROUNDS		(ktap_long ? 6300 : 100)
-#define FEWER_ROUNDS	(ktap_long ? 600 : 100)
+#define FEWER_ROUNDS	(ktap_long ? 600 : 30)
 #define ONE_CPU		"there is one CPU"
 
 /* ---- values ---- */
@@ -128,7 +128,7 @@ TEST(registers_of_threads_survive_a_migration_at_each_switch)
 
 /*
  * While the kernel computes in vector registers, in a softirq: on top of ring 3, or in a thread.
- * fails with: fault/kernel-fpu-no-save
+ * fails with: kernel_fpu_begin() without save_fpregs_to_fpstate()
  */
 TEST(registers_survive_migrations_and_the_scrubber)
 {
