@@ -16,8 +16,6 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
-#include "kernel/panic.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 

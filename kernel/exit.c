@@ -14,7 +14,6 @@
 #include "kernel/fork.h"
 #include "kernel/might_sleep.h"
 #include "kernel/mm/mm.h"
-#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "lib/printk.h"

@@ -7,8 +7,6 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/sched/sched.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 
 /* Shared by CLONE_FILES. */
 struct files_struct {

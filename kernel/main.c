@@ -9,7 +9,6 @@
 #include "arch/x86/cpu/power.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/xstate.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/time.h"
 #include "boot/bootinfo.h"

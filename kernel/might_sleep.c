@@ -7,10 +7,7 @@
  * Counting comes first, so that a silent report still shows in the counters.
  */
 #include "kernel/might_sleep.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "lib/printk.h"

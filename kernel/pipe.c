@@ -5,7 +5,6 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/sched/sched.h"
-#include "lib/errno.h"
 
 #define PIPE_SIZE	PAGE_SIZE
 

@@ -15,8 +15,6 @@
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
-#include "kernel/uapi.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 
 /* --- Processes --- */

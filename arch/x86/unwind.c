@@ -10,11 +10,8 @@
  */
 #include "arch/x86/unwind.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/entry/entry.h"
 #include "arch/x86/mm/fault.h"
-#include "arch/x86/percpu.h"
 #include "kernel/panic.h"
-#include "kernel/preempt.h"
 #include "kernel/task.h"
 #include "kernel/version.h"
 #include "lib/kallsyms.h"

@@ -7,7 +7,6 @@
  * at all.
  */
 #include "kernel/mm/mm.h"
-#include "arch/x86/layout.h"
 #include "arch/x86/mm/tlb.h"
 #include "kernel/mm/kmalloc.h"
 #include "lib/errno.h"

@@ -3,12 +3,10 @@
  * A CPU's own tables: GDT and TSS in its struct cpu, GS base pointing there, and the registers that
  * SYSCALL uses.
  */
-#include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
-#include "arch/x86/percpu.h"
 #include "kernel/preempt.h"
 
 struct cpu cpus[NR_CPUS] __aligned(64);

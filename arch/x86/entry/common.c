@@ -6,9 +6,7 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/regs.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/tlb.h"
-#include "arch/x86/process.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/exit.h"
 #include "kernel/files.h"
@@ -17,7 +15,6 @@
 #include "kernel/softirq.h"
 #include "kernel/syscalls.h"
 #include "kernel/time.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 
 /*

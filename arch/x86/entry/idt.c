@@ -4,7 +4,6 @@
  * 6.14).
  */
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/layout.h"
 #include "arch/x86/percpu.h"
 
 struct gate {

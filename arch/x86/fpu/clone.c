@@ -14,7 +14,6 @@
 #include "kernel/debug/museum.h"
 #include "kernel/fork.h"
 #include "kernel/options.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 
 /* --- Options --- */
