@@ -208,8 +208,8 @@ static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int com
 #define EXIT_STATUS(status) (((status) & 0xff) << 8)
 
 #define SYSCALLS(CALL)										\
-	CALL(0, read, do_read(regs->di, (char *)regs->si, regs->dx))				\
-	CALL(1, write, do_write(regs->di, (const char *)regs->si, regs->dx))			\
+	CALL(0, read, do_read_write(false, regs->di, (char *)regs->si, regs->dx))		\
+	CALL(1, write, do_read_write(true, regs->di, (char *)regs->si, regs->dx))		\
 	CALL(3, close, do_close(regs->di))							\
 	CALL(9, mmap, do_mmap(regs))								\
 	CALL(10, mprotect, do_mprotect(regs->di, regs->si, regs->dx))				\

@@ -30,7 +30,7 @@ void exit_to_user_mode(struct pt_regs *regs)
 		if (need_resched())
 			schedule();
 		if (signal_pending(current))
-			do_group_exit_pending();
+			do_group_exit(0);	/* with the code of who began it */
 		local_irq_disable();
 	}
 	switch_fpu_return();
