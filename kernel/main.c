@@ -47,7 +47,6 @@ static int kernel_init(void *unused)
 	return 0;
 }
 
-void __noreturn start_kernel(u32 magic, u64 info_phys);
 void __noreturn start_kernel(u32 magic, u64 info_phys)
 {
 	console_init();				/* messages from here on */

@@ -101,11 +101,5 @@ static int set_init(const char *value)
 }
 BOOT_OPTION(init, set_init, false, "an absolute path of less than 64 characters");
 
-static int set_loglevel(const char *value)
-{
-	if (value[0] < '0' || value[0] > '8' || value[1])
-		return -EINVAL;
-	console_loglevel = value[0] - '0';
-	return 0;
-}
-BOOT_OPTION(loglevel, set_loglevel, true, "0 to 8");
+/* Each word is its own number. */
+BOOT_CHOICE(loglevel, console_loglevel, true, "0", "1", "2", "3", "4", "5", "6", "7", "8");

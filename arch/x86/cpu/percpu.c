@@ -13,15 +13,10 @@ struct cpu cpus[NR_CPUS] __aligned(64);
 struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 unsigned int nr_cpus = 1;
 
-struct table_ptr {
-	u16 limit;
-	u64 base;
-} __packed;
-
 static void load_gdt(struct cpu *cpu)
 {
 	u64 tss = (u64)&cpu->tss;
-	struct table_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
+	struct desc_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
 
 	cpu->gdt[KERNEL_CS / 8] = 0x00af9a000000ffff;	/* 64-bit code, ring 0 */
 	cpu->gdt[KERNEL_DS / 8] = 0x00cf92000000ffff;
