@@ -102,34 +102,35 @@ void do_exit(int code)
 	do_task_dead();
 }
 
-/* Make every other thread of the group see TIF_SIGPENDING. tasklist_lock held. */
-static void zap_other_threads(void)
+/* Make every other thread of the group see TIF_SIGPENDING. False: somebody is at it already. */
+static bool zap_other_threads(int code)
 {
+	struct signal_struct *signal = current->signal;
 	struct task_struct *t;
+	bool first;
 
-	list_for_each_entry(t, &current->signal->threads, thread_node) {
+	spin_lock(&tasklist_lock);
+	first = !signal->group_exit;
+	if (!first)
+		goto out;
+	signal->group_exit = true;
+	signal->group_exit_code = code;
+	list_for_each_entry(t, &signal->threads, thread_node) {
 		if (t == current || t->exit_state)
 			continue;
 		set_tsk_thread_flag(t, TIF_SIGPENDING);
 		wake_up_state(t, TASK_INTERRUPTIBLE);
 		smp_send_reschedule(READ_ONCE(t->cpu));	/* if it is in ring 3 there, it looks */
 	}
+out:
+	spin_unlock(&tasklist_lock);
+	return first;
 }
 
 void do_group_exit(int code)
 {
-	struct signal_struct *signal = current->signal;
-
-	spin_lock(&tasklist_lock);
-	if (signal->group_exit) {
-		code = signal->group_exit_code;
-	} else {
-		signal->group_exit = true;
-		signal->group_exit_code = code;
-		zap_other_threads();
-	}
-	spin_unlock(&tasklist_lock);
-	do_exit(code);
+	zap_other_threads(code);
+	do_exit(current->signal->group_exit_code);
 }
 
 /* --- exec --- */
@@ -159,16 +160,8 @@ int de_thread(void)
 
 	if (current->group_leader == current && signal->nr_threads == 1)
 		return 0;
-	spin_lock(&tasklist_lock);
-	if (signal->group_exit) {
-		spin_unlock(&tasklist_lock);
+	if (!zap_other_threads(0))
 		return -EINTR;
-	}
-	signal->group_exit = true;
-	signal->group_exit_code = 0;
-	zap_other_threads();
-	spin_unlock(&tasklist_lock);
-
 	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
 			 READ_ONCE(signal->nr_threads) == 1);
 

@@ -18,7 +18,6 @@
 #include "kernel/mm/mm.h"
 #include "kernel/sched/sched.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 spinlock_t tasklist_lock = SPINLOCK_INIT;
 static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */

@@ -4,7 +4,6 @@
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
 #include "arch/x86/entry/entry.h"
@@ -31,17 +30,13 @@ extern char boot_stack_top[];
 static int kernel_init(void *unused)
 {
 	static const char *const envp[] = { "HOME=/", "TERM=linux", NULL };
-	static const char *argv[INIT_ARGS_MAX + 2];
 	int ret;
 
-	argv[0] = init_path;
-	for (int i = 0; init_args[i]; i++)
-		argv[i + 1] = init_args[i];
 	softirq_init();
 	hung_task_init();
 	files_init();
 	system_state = SYSTEM_RUNNING;
-	ret = kernel_execve(init_path, argv, envp);
+	ret = kernel_execve(init_path, init_argv, envp);
 	if (ret)
 		panic("init=%s cannot be run: error %d (is it in the initramfs?)", init_path, ret);
 	return 0;

@@ -8,7 +8,7 @@
 #include "kernel/options.h"
 #include "kernel/task.h"
 #include "lib/printk.h"
-#include "lib/vsprintf.h"
+#include "lib/string.h"
 
 enum system_states system_state = SYSTEM_BOOTING;
 

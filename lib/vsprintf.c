@@ -6,7 +6,6 @@
  */
 #include "lib/kallsyms.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 struct output {
 	char *buf;

@@ -4,7 +4,6 @@
  * SYSCALL uses.
  */
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/preempt.h"

@@ -55,29 +55,27 @@ bool do_syscall_64(struct pt_regs *regs)
 static void do_irq(unsigned long vector, struct pt_regs *regs)
 {
 	preempt_count_add(HARDIRQ_OFFSET);
+	if (vector != SPURIOUS_VECTOR)
+		apic_eoi();
 	switch (vector) {
 	case LOCAL_TIMER_VECTOR:
-		apic_eoi();
 		tick();
 		watchdog_tick(regs);
 		if (smp_processor_id() == 0)
 			console_poll_input();
 		break;
 	case RESCHEDULE_VECTOR:
-		apic_eoi();
 		/* The sender could set the task's flag, but not the bit in our preempt_count. */
 		if (need_resched())
 			set_preempt_need_resched();
 		break;
 	case INVALIDATE_TLB_VECTOR:
-		apic_eoi();
 		tlb_interrupt();
 		break;
 	case SPURIOUS_VECTOR:
 		break;
 	default:
 		pr_warn("irq: unexpected interrupt vector %#lx", vector);
-		apic_eoi();
 	}
 	preempt_count_sub(HARDIRQ_OFFSET);
 	irq_exit();
