@@ -44,42 +44,10 @@ boot_entry32:
 	jnc	no_long_mode
 	popl	%ebx
 
-	/*
-	 * 2. First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there), in the
-	 * direct map, and the
-	 *    first GiB at KERNEL_OFFSET. mm_init() replaces them by tables that keep W^X.
-	 */
-	movl	$PHYS(boot_pd), %edi
-	movl	$(PTE_P | PTE_RW | PTE_PS), %eax
-	movl	$0, %edx			/* high half of the entry */
-	movl	$2048, %ecx
-1:	movl	%eax, (%edi)
-	movl	%edx, 4(%edi)
-	addl	$0x200000, %eax
-	adcl	$0, %edx
-	addl	$8, %edi
-	decl	%ecx
-	jnz	1b
-
-	movl	$(PHYS(boot_pd) + PTE_P + PTE_RW), %eax
-	movl	$PHYS(boot_pdpt), %edi
-	movl	$4, %ecx
-2:	movl	%eax, (%edi)
-	addl	$0x1000, %eax
-	addl	$8, %edi
-	decl	%ecx
-	jnz	2b
-
-	movl	$(PHYS(boot_pd) + PTE_P + PTE_RW), PHYS(boot_pdpt_kernel) + 510 * 8
-	movl	$(PHYS(boot_pdpt) + PTE_P + PTE_RW), %eax
-	movl	%eax, PHYS(boot_pml4)				/* 0: identity */
-	movl	%eax, PHYS(boot_pml4) + 273 * 8			/* DIRECT_MAP */
-	movl	$(PHYS(boot_pdpt_kernel) + PTE_P + PTE_RW), PHYS(boot_pml4) + 511 * 8
-
 	movl	$boot_entry64, %edi
 
 	/*
-	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
+	 * 2. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
 	 * where to go on. Kept: EBP, EBX.
 	 */
 	.globl	enter_long_mode
@@ -87,7 +55,7 @@ enter_long_mode:
 	movl	%cr4, %eax
 	orl	$0x20, %eax
 	movl	%eax, %cr4
-	movl	$PHYS(boot_pml4), %eax
+	movl	$boot_pml4, %eax
 	movl	%eax, %cr3
 	movl	$0xc0000080, %ecx		/* EFER */
 	rdmsr
@@ -97,7 +65,7 @@ enter_long_mode:
 	orl	$0x80010001, %eax		/* PG, WP, PE */
 	movl	%eax, %cr0
 
-	/* 4. A 64-bit code segment, and off to the linked address. */
+	/* 3. A 64-bit code segment, and off to the linked address. */
 	lgdt	boot_gdt_ptr
 	ljmp	$KERNEL_CS, $1f
 	.code64
@@ -124,16 +92,9 @@ no_long_mode:
 	jmp	6b
 
 	.code64
-boot_entry64:
+boot_entry64:					/* data segments: percpu_init() */
 	movl	%ebp, %edi
 	movl	%ebx, %esi
-	movw	$KERNEL_DS, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	xorl	%eax, %eax
-	movw	%ax, %fs
-	movw	%ax, %gs
 	movabsq	$boot_stack_top, %rsp
 	movabsq	$start_kernel, %rax
 	xorl	%ebp, %ebp			/* the end of every backtrace */
@@ -154,12 +115,34 @@ boot_gdt_ptr:
 	.short	boot_gdt_ptr - boot_gdt - 1
 	.quad	boot_gdt
 
+/*
+ * First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there) and in the direct map,
+ * and the first GiB at KERNEL_OFFSET. pgtable_init() replaces them by tables that keep W^X.
+ */
+	.balign 4096
+boot_pd:
+	.set	page, PTE_P + PTE_RW + PTE_PS
+	.rept	4 * 512
+	.quad	page
+	.set	page, page + 0x200000
+	.endr
+boot_pdpt:
+	.irp	gib, 0, 1, 2, 3
+	.quad	boot_pd + \gib * 4096 + PTE_P + PTE_RW
+	.endr
+	.balign 4096
+boot_pdpt_kernel:
+	.skip	510 * 8
+	.quad	boot_pd + PTE_P + PTE_RW, 0
+boot_pml4:
+	.quad	boot_pdpt + PTE_P + PTE_RW		/* 0: identity */
+	.skip	272 * 8
+	.quad	boot_pdpt + PTE_P + PTE_RW		/* 273: DIRECT_MAP */
+	.skip	237 * 8
+	.quad	boot_pdpt_kernel + PTE_P + PTE_RW	/* 511: KERNEL_OFFSET */
+
 	.section .bss
 	.balign 4096
-boot_pml4:		.skip 4096
-boot_pdpt:		.skip 4096
-boot_pdpt_kernel:	.skip 4096
-boot_pd:		.skip 4 * 4096
 	.globl	boot_stack_guard, boot_stack, boot_stack_top
 boot_stack_guard:	.skip 4096			/* unmapped by pgtable_init() */
 boot_stack:		.skip THREAD_SIZE

@@ -32,8 +32,6 @@ trampoline_end:
 ap_entry32:
 	movw	$KERNEL_DS, %ax
 	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
 	movl	$ap_entry64, %edi		/* where enter_long_mode goes on */
 	jmp	enter_long_mode
 

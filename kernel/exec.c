@@ -16,8 +16,6 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
-#include "kernel/panic.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -141,9 +139,8 @@ static int load_segment(struct program *p, const struct elf64_phdr *ph)
 	end = ALIGN_UP(end, PAGE_SIZE);
 	if ((end - start) >> PAGE_SHIFT > nr_total_pages())
 		return -ENOMEM;
-	ret = mm_add_area(p->mm, start, end, flags);
-	if (!ret)
-		ret = mm_write(p->mm, ph->vaddr, p->file.data + ph->offset, ph->filesz);
+	ret = mm_add_area(p->mm, start, end, flags) ?:
+	      mm_write(p->mm, ph->vaddr, p->file.data + ph->offset, ph->filesz);
 	if (ret)
 		return ret;
 	if (p->ehdr->phoff >= ph->offset && p->ehdr->phoff - ph->offset < ph->filesz)
@@ -172,7 +169,7 @@ static int load_elf(struct program *p)
 /* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */
 
 #define STRINGS_MAX	256		/* argv and envp together */
-#define STRING_BYTES	(64 << 10)
+#define STRING_BYTES	(59 << 10)	/* with all that exec keeps of them: 64 KiB */
 
 static int push(struct program *p, const void *data, size_t size)
 {
@@ -223,11 +220,8 @@ static int build_stack(struct program *p, const char *const argv[], const char *
 		/* RSP is a multiple of 16 at the entry: count what will be below the strings. */
 		words = 1 + argc + 1 + envc + 1;
 		p->sp = ALIGN_DOWN(p->sp - sizeof(auxv) - words * 8, 16) + sizeof(auxv) + words * 8;
-		ret = push(p, auxv, sizeof(auxv));
-		if (!ret)
-			ret = push(p, addrs, (words - 1) * 8);
-		if (!ret)
-			ret = push(p, &(u64){ argc }, 8);
+		ret = push(p, auxv, sizeof(auxv)) ?: push(p, addrs, (words - 1) * 8) ?:
+		      push(p, &(u64){ argc }, 8);
 	}
 	kfree(addrs);
 	return ret;
@@ -248,11 +242,8 @@ static void set_comm(const char *path)
 /* The point of no return: from here on there is only the new program. */
 static int begin_new_exec(struct program *p, const char *path)
 {
-	int ret = de_thread();
+	int ret = de_thread() ?: unshare_files();
 
-	if (ret)
-		return ret;
-	ret = unshare_files();
 	if (ret)
 		return ret;
 	mm_release(current);
@@ -279,11 +270,7 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
 	p.mm = mm_alloc();
 	if (!p.mm)
 		return -ENOMEM;
-	ret = load_elf(&p);
-	if (!ret)
-		ret = build_stack(&p, argv, envp);
-	if (!ret)
-		ret = begin_new_exec(&p, path);
+	ret = load_elf(&p) ?: build_stack(&p, argv, envp) ?: begin_new_exec(&p, path);
 	if (ret)
 		mmput(p.mm);
 	return ret;
@@ -295,10 +282,10 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
  */
 
 struct exec_strings {
-	char path[256];
 	const char *argv[STRINGS_MAX], *envp[STRINGS_MAX];
-	char *bytes;			/* STRING_BYTES */
-	size_t used;
+	size_t used;			/* of bytes */
+	char path[256];
+	char bytes[STRING_BYTES];
 };
 
 static int fetch_strings(struct exec_strings *s, const char *const *from, const char **to)
@@ -326,27 +313,22 @@ static int fetch_strings(struct exec_strings *s, const char *const *from, const 
 
 long do_execve(const char *path, const char *const *argv, const char *const *envp)
 {
-	struct exec_strings *s = kzalloc(sizeof(*s), GFP_KERNEL);
-	long ret = -ENOMEM;
+	struct exec_strings *s = kmalloc(sizeof(*s), GFP_KERNEL);
+	long ret;
 
 	if (!s)
 		return -ENOMEM;
-	s->bytes = kmalloc(STRING_BYTES, GFP_KERNEL);
-	if (s->bytes) {
-		ret = strncpy_from_user(s->path, path, sizeof(s->path));
-		if (ret >= 0)
-			ret = fetch_strings(s, argv, s->argv);
-		if (!ret)
-			ret = fetch_strings(s, envp, s->envp);
-		/* A program may rely on argv[0], as under Linux since 5.18. */
-		if (!ret && !s->argv[0]) {
-			s->argv[0] = "";
-			s->argv[1] = NULL;
-		}
-		if (!ret)
-			ret = kernel_execve(s->path, s->argv, s->envp);
+	s->used = 0;
+	ret = strncpy_from_user(s->path, path, sizeof(s->path));
+	if (ret >= 0)
+		ret = fetch_strings(s, argv, s->argv) ?: fetch_strings(s, envp, s->envp);
+	/* A program may rely on argv[0], as under Linux since 5.18. */
+	if (!ret && !s->argv[0]) {
+		s->argv[0] = "";
+		s->argv[1] = NULL;
 	}
-	kfree(s->bytes);
+	if (!ret)
+		ret = kernel_execve(s->path, s->argv, s->envp);
 	kfree(s);
 	return ret;
 }

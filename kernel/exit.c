@@ -14,23 +14,16 @@
 #include "kernel/fork.h"
 #include "kernel/might_sleep.h"
 #include "kernel/mm/mm.h"
-#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
-
-static void exit_mm(void)
-{
-	mm_release(current);
-	mmput(exchange_current_mm(NULL));
-}
 
 /* Out of every list, and gone for those who look up pids. tasklist_lock held. */
 static void unlink_task(struct task_struct *task)
 {
 	list_del_init(&task->thread_node);
 	list_del_init(&task->sibling);
-	release_pid(task);
+	set_pid(task->pid, NULL);
 	task->exit_state = EXIT_DEAD;
 }
 
@@ -39,19 +32,19 @@ static bool group_is_dead(struct task_struct *leader)
 	return leader->exit_state == EXIT_ZOMBIE && leader->signal->nr_threads == 0;
 }
 
-/* Children go to init, which waits for any child. tasklist_lock held. */
-static void reparent_children(struct task_struct *leader)
+/* Children get another parent, which may have to wait for some at once. tasklist_lock held. */
+static void reparent_children(struct task_struct *from, struct task_struct *to)
 {
-	struct task_struct *init = find_task_by_pid(1), *child, *next;
+	struct task_struct *child, *next;
 	bool zombies = false;
 
-	list_for_each_entry_safe(child, next, &leader->children, sibling) {
-		child->real_parent = init;
-		list_move_tail(&child->sibling, &init->children);
+	list_for_each_entry_safe(child, next, &from->children, sibling) {
+		child->real_parent = to;
+		list_move_tail(&child->sibling, &to->children);
 		zombies |= group_is_dead(child);
 	}
 	if (zombies)
-		wake_up_all(&init->signal->wait_chldexit);
+		wake_up_all(&to->signal->wait_chldexit);
 }
 
 /* pid 1 is the point of it all: when it ends, the machine does, with a verdict. */
@@ -76,7 +69,7 @@ static void exit_notify(void)
 	if (!--signal->nr_threads) {
 		if (current->tgid == 1)
 			init_exited(signal);
-		reparent_children(leader);
+		reparent_children(leader, find_task_by_pid(1));	/* which waits for any */
 	}
 	if (self_reap)
 		unlink_task(current);
@@ -101,45 +94,42 @@ void do_exit(int code)
 	}
 	task->exit_code = code;
 	exit_files(task);
-	exit_mm();
+	mm_release(task);
+	mmput(exchange_current_mm(NULL));
 	exit_thread();
 	exit_notify();
 
 	do_task_dead();
 }
 
-/* Make every other thread of the group see TIF_SIGPENDING. tasklist_lock held. */
-static void zap_other_threads(void)
+/* Make every other thread of the group see TIF_SIGPENDING. False: somebody is at it already. */
+static bool zap_other_threads(int code)
 {
+	struct signal_struct *signal = current->signal;
 	struct task_struct *t;
+	bool first;
 
-	list_for_each_entry(t, &current->signal->threads, thread_node) {
+	spin_lock(&tasklist_lock);
+	first = !signal->group_exit;
+	if (!first)
+		goto out;
+	signal->group_exit = true;
+	signal->group_exit_code = code;
+	list_for_each_entry(t, &signal->threads, thread_node) {
 		if (t == current || t->exit_state)
 			continue;
 		set_tsk_thread_flag(t, TIF_SIGPENDING);
 		wake_up_state(t, TASK_INTERRUPTIBLE);
 		smp_send_reschedule(READ_ONCE(t->cpu));	/* if it is in ring 3 there, it looks */
 	}
+out:
+	spin_unlock(&tasklist_lock);
+	return first;
 }
 
 void do_group_exit(int code)
 {
-	struct signal_struct *signal = current->signal;
-
-	spin_lock(&tasklist_lock);
-	if (signal->group_exit) {
-		code = signal->group_exit_code;
-	} else {
-		signal->group_exit = true;
-		signal->group_exit_code = code;
-		zap_other_threads();
-	}
-	spin_unlock(&tasklist_lock);
-	do_exit(code);
-}
-
-void do_group_exit_pending(void)
-{
+	zap_other_threads(code);
 	do_exit(current->signal->group_exit_code);
 }
 
@@ -151,17 +141,12 @@ void do_group_exit_pending(void)
  */
 static void take_over_leadership(struct task_struct *old) __must_hold(tasklist_lock)
 {
-	struct task_struct *child, *next;
-
-	release_pid(current);
+	set_pid(current->pid, NULL);
 	current->pid = old->pid;
-	set_pid(current);
+	set_pid(old->pid, current);
 	list_add(&current->sibling, &old->sibling);
 	list_del_init(&old->sibling);
-	list_for_each_entry_safe(child, next, &old->children, sibling) {
-		child->real_parent = current;
-		list_move_tail(&child->sibling, &current->children);
-	}
+	reparent_children(old, current);
 	current->real_parent = old->real_parent;
 	current->group_leader = current;
 	list_del_init(&old->thread_node);
@@ -175,16 +160,8 @@ int de_thread(void)
 
 	if (current->group_leader == current && signal->nr_threads == 1)
 		return 0;
-	spin_lock(&tasklist_lock);
-	if (signal->group_exit) {
-		spin_unlock(&tasklist_lock);
+	if (!zap_other_threads(0))
 		return -EINTR;
-	}
-	signal->group_exit = true;
-	signal->group_exit_code = 0;
-	zap_other_threads();
-	spin_unlock(&tasklist_lock);
-
 	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
 			 READ_ONCE(signal->nr_threads) == 1);
 
@@ -203,41 +180,27 @@ int de_thread(void)
 
 /* --- wait4 --- */
 
-/* Find a child that has ended, or learn that there is none to wait for. tasklist_lock held. */
-static struct task_struct *find_dead_child(pid_t pid, bool *any)
-{
-	struct task_struct *child;
-
-	*any = false;
-	list_for_each_entry(child, &current->group_leader->children, sibling) {
-		if (pid > 0 && child->pid != pid)
-			continue;
-		*any = true;
-		if (group_is_dead(child))
-			return child;
-	}
-	return NULL;
-}
-
+/* A child that has ended; 0: there is none yet; -ECHILD: none to wait for. */
 static pid_t try_reap(pid_t pid, int *status)
 {
 	struct task_struct *child;
-	bool any;
-	pid_t ret;
+	pid_t ret = -ECHILD;
 
 	spin_lock(&tasklist_lock);
-	child = find_dead_child(pid, &any);
-	if (child) {
+	list_for_each_entry(child, &current->group_leader->children, sibling) {
+		if (pid > 0 && child->pid != pid)
+			continue;
+		ret = 0;
+		if (!group_is_dead(child))
+			continue;
 		ret = child->pid;
 		*status = child->signal->group_exit ? child->signal->group_exit_code
 						    : child->exit_code;
 		unlink_task(child);
-	} else {
-		ret = any ? 0 : -ECHILD;
+		put_task_struct(child);
+		break;
 	}
 	spin_unlock(&tasklist_lock);
-	if (child)
-		put_task_struct(child);
 	return ret;
 }
 

@@ -16,10 +16,8 @@
 
 /* @code as in wait4()'s status: exit status << 8, or a signal's number. */
 void __noreturn do_exit(int code);
+/* If somebody has begun to end the group already, his code counts. */
 void __noreturn do_group_exit(int code);
-
-/* On the way to ring 3 with TIF_SIGPENDING: somebody ends the group. */
-void __noreturn do_group_exit_pending(void);
 
 /*
  * exec: end all other threads, and become the group's leader. 0, or -EINTR if we are being ended

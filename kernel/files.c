@@ -7,8 +7,6 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/sched/sched.h"
-#include "lib/errno.h"
-#include "lib/string.h"
 
 /* Shared by CLONE_FILES. */
 struct files_struct {
@@ -67,7 +65,7 @@ static ssize_t console_read(struct file *file, char *user_buf, size_t count)
 	return done ? (ssize_t)done : ret;
 }
 
-static ssize_t console_file_write(struct file *file, const char *user_buf, size_t count)
+static ssize_t console_file_write(struct file *file, char *user_buf, size_t count)
 {
 	size_t done = 0;
 	char part[128];
@@ -189,7 +187,6 @@ static struct files_struct *dup_table(void)
 
 int copy_files(unsigned long flags, struct task_struct *child)
 {
-	child->files = NULL;
 	if (!current->files || (child->flags & PF_KTHREAD))
 		return 0;
 	if (flags & CLONE_FILES) {
@@ -230,26 +227,19 @@ void exit_files(struct task_struct *task)
 
 /* --- System calls --- */
 
-/* The two calls differ in which operation they use. */
-#define DO_RW(op, fd, user_buf, count) ({						\
-	struct file *__file = fget(fd);							\
-	long __ret = -EBADF;								\
-											\
-	if (__file && __file->ops->op)							\
-		__ret = !access_ok(user_buf, count) ? -EFAULT :				\
-			count ? __file->ops->op(__file, user_buf, count) : 0;		\
-	if (__file)									\
-		fput(__file);								\
-	__ret; })
-
-long do_read(int fd, char *user_buf, size_t count)
+long do_read_write(bool write, int fd, char *user_buf, size_t count)
 {
-	return DO_RW(read, fd, user_buf, count);
-}
+	struct file *file = fget(fd);
+	file_op *op;
+	long ret = -EBADF;
 
-long do_write(int fd, const char *user_buf, size_t count)
-{
-	return DO_RW(write, fd, user_buf, count);
+	if (!file)
+		return ret;
+	op = write ? file->ops->write : file->ops->read;
+	if (op)
+		ret = !access_ok(user_buf, count) ? -EFAULT : count ? op(file, user_buf, count) : 0;
+	fput(file);
+	return ret;
 }
 
 #define TIOCGWINSZ	0x5413

@@ -7,9 +7,10 @@
 struct task_struct;
 struct file;
 
+typedef ssize_t file_op(struct file *file, char *user_buf, size_t count);
+
 struct file_ops {
-	ssize_t (*read)(struct file *file, char *user_buf, size_t count);
-	ssize_t (*write)(struct file *file, const char *user_buf, size_t count);
+	file_op *read, *write;
 	void (*release)(struct file *file);
 };
 
@@ -31,8 +32,7 @@ void fput(struct file *file);
 struct file *fget(int fd);			/* NULL: -EBADF */
 int fd_install(struct file *file);		/* takes over the reference; -EMFILE: does not */
 
-long do_read(int fd, char *user_buf, size_t count);
-long do_write(int fd, const char *user_buf, size_t count);
+long do_read_write(bool write, int fd, char *user_buf, size_t count);
 long do_ioctl(int fd, unsigned int request, void *user_arg);
 long do_close(int fd);
 long do_dup2(int from, int to);

@@ -11,17 +11,13 @@
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
-#include "kernel/exit.h"
 #include "kernel/files.h"
 #include "kernel/might_sleep.h"
 #include "kernel/options.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
-#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
-#include "lib/errno.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 spinlock_t tasklist_lock = SPINLOCK_INIT;
 static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */
@@ -82,14 +78,9 @@ static int alloc_pid(struct task_struct *task)
 	return -EAGAIN;
 }
 
-void release_pid(struct task_struct *task)
+void set_pid(pid_t pid, struct task_struct *task)
 {
-	pid_table[task->pid] = NULL;
-}
-
-void set_pid(struct task_struct *task)
-{
-	pid_table[task->pid] = task;
+	pid_table[pid] = task;
 }
 
 /* --- What parent and child share or copy --- */
@@ -98,7 +89,6 @@ static int copy_mm(unsigned long flags, struct task_struct *child)
 {
 	struct mm_struct *mm = current->mm;
 
-	child->mm = child->active_mm = NULL;
 	if (!mm || (child->flags & PF_KTHREAD))
 		return 0;
 	if (flags & CLONE_VM) {
@@ -252,36 +242,22 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	if (!(args->flags & CLONE_THREAD))
 		child->signal = NULL;
 	child->files = NULL;
-	child->mm = NULL;
+	child->mm = child->active_mm = NULL;
 	set_identity(child, args);
 	sched_fork(child);
 
-	ret = copy_sighand(args->flags, child);
-	if (ret)
-		goto fail;
-	ret = copy_signal(args->flags, child);
-	if (ret)
-		goto fail;
-	ret = copy_files(args->flags, child);
-	if (ret)
-		goto fail;
-	ret = copy_mm(args->flags, child);
-	if (ret)
-		goto fail;
-	ret = copy_thread(child, args);
-	if (ret)
-		goto fail;
-	ret = link_child(child, args->flags);
-	if (ret)
-		goto fail;
+	/* One after the other, as far as none fails. */
+	ret = copy_sighand(args->flags, child) ?: copy_signal(args->flags, child) ?:
+	      copy_files(args->flags, child) ?: copy_mm(args->flags, child) ?:
+	      copy_thread(child, args) ?: link_child(child, args->flags);
+	if (ret) {
+		exit_files(child);
+		mmput(child->mm);
+		free_task(child);
+		return ERR_PTR(ret);
+	}
 	__atomic_fetch_add(&this_cpu()->rq->nr_forks, 1, __ATOMIC_RELAXED);
 	return child;
-
-fail:
-	exit_files(child);
-	mmput(child->mm);
-	free_task(child);
-	return ERR_PTR(ret);
 }
 
 pid_t kernel_clone(const struct kernel_clone_args *args)

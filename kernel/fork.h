@@ -54,9 +54,5 @@ void fork_init(void);
  */
 void mm_release(struct task_struct *task);
 
-/* Take @task out of the pid table; tasklist_lock held. */
-void release_pid(struct task_struct *task);
-/*
- * Put @task into the pid table under task->pid, in place of who stands there; tasklist_lock held.
- */
-void set_pid(struct task_struct *task);
+/* From now on @pid is @task's, or, for NULL, free; tasklist_lock held. */
+void set_pid(pid_t pid, struct task_struct *task);

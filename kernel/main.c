@@ -4,12 +4,10 @@
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/xstate.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/time.h"
 #include "boot/bootinfo.h"
@@ -32,23 +30,18 @@ extern char boot_stack_top[];
 static int kernel_init(void *unused)
 {
 	static const char *const envp[] = { "HOME=/", "TERM=linux", NULL };
-	static const char *argv[INIT_ARGS_MAX + 2];
 	int ret;
 
-	argv[0] = init_path;
-	for (int i = 0; init_args[i]; i++)
-		argv[i + 1] = init_args[i];
 	softirq_init();
 	hung_task_init();
 	files_init();
 	system_state = SYSTEM_RUNNING;
-	ret = kernel_execve(init_path, argv, envp);
+	ret = kernel_execve(init_path, init_argv, envp);
 	if (ret)
 		panic("init=%s cannot be run: error %d (is it in the initramfs?)", init_path, ret);
 	return 0;
 }
 
-void __noreturn start_kernel(u32 magic, u64 info_phys);
 void __noreturn start_kernel(u32 magic, u64 info_phys)
 {
 	console_init();				/* messages from here on */

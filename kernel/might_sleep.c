@@ -7,10 +7,7 @@
  * Counting comes first, so that a silent report still shows in the counters.
  */
 #include "kernel/might_sleep.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "lib/printk.h"
@@ -40,14 +37,6 @@ void rcu_read_unlock(void)
 	WARN_ON(--current->rcu_read_lock_nesting < 0);
 }
 
-static bool resched_offsets_ok(unsigned int offsets)
-{
-	unsigned int nested = preempt_count();
-
-	nested += (unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT;
-	return nested == offsets;
-}
-
 static void print_preempt_disable_ip(unsigned long ip)
 {
 	pr_err("Preemption disabled at:");
@@ -56,11 +45,16 @@ static void print_preempt_disable_ip(unsigned long ip)
 
 void __might_resched(const char *file, int line, unsigned int offsets)
 {
-	/* Read before anything else can change it. */
-	unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
+	/*
+	 * Read before anything else can change it, and kept on the stack: the trace then shows it
+	 * among the addresses that it finds there.
+	 */
+	volatile unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
 	unsigned int expected = offsets & MIGHT_RESCHED_PREEMPT_MASK;
+	unsigned int nested = preempt_count();
 
-	if (likely(resched_offsets_ok(offsets) && !irqs_disabled() && !(current->flags & PF_IDLE)))
+	nested += (unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT;
+	if (likely(nested == offsets && !irqs_disabled() && !(current->flags & PF_IDLE)))
 		return;
 	if (system_state != SYSTEM_RUNNING)
 		return;

@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include "lib/types.h"
 #include "kernel/panic.h"
 
 /* What the caller is allowed to hold: preempt_count in bits 0-7, RCU readers in bits 8 and up. */

@@ -4,13 +4,12 @@
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 extern const struct boot_option __start_bootopts[], __stop_bootopts[];
 
 int panic_on_warn;
 char init_path[64] = "/bin/sh";
-const char *init_args[INIT_ARGS_MAX + 1];
+const char *init_argv[INIT_ARGS_MAX + 2] = { init_path };
 
 /* The option that "name=value" names, with *@value behind the "="; NULL if there is none. */
 static const struct boot_option *find_option(const char *assignment, const char **value)
@@ -55,7 +54,7 @@ static void parse_word(const char *word)
 
 void options_parse(char *cmdline)
 {
-	unsigned int nr_args = 0;
+	unsigned int argc = 1;
 	bool for_init = false;
 	char *p = cmdline;
 
@@ -71,8 +70,8 @@ void options_parse(char *cmdline)
 			*p++ = '\0';
 		if (!*word)
 			break;
-		if (for_init && nr_args < INIT_ARGS_MAX)
-			init_args[nr_args++] = word;
+		if (for_init && argc <= INIT_ARGS_MAX)
+			init_argv[argc++] = word;
 		else if (for_init)
 			pr_warn("options: more than %d words for init; \"%s\" is dropped",
 				INIT_ARGS_MAX, word);
@@ -101,11 +100,5 @@ static int set_init(const char *value)
 }
 BOOT_OPTION(init, set_init, false, "an absolute path of less than 64 characters");
 
-static int set_loglevel(const char *value)
-{
-	if (value[0] < '0' || value[0] > '8' || value[1])
-		return -EINVAL;
-	console_loglevel = value[0] - '0';
-	return 0;
-}
-BOOT_OPTION(loglevel, set_loglevel, true, "0 to 8");
+/* Each word is its own number. */
+BOOT_CHOICE(loglevel, console_loglevel, true, "0", "1", "2", "3", "4", "5", "6", "7", "8");

@@ -38,6 +38,6 @@ int option_set_runtime(const char *assignment);	/* -EINVAL, -EPERM: at boot only
 extern int panic_on_warn;
 extern char init_path[64];
 
-/* Words after "--", for init's argv. */
+/* Ends with NULL; the words after "--" stand behind the path. */
 #define INIT_ARGS_MAX 16
-extern const char *init_args[INIT_ARGS_MAX + 1];
+extern const char *init_argv[INIT_ARGS_MAX + 2];

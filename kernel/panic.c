@@ -4,15 +4,11 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/unwind.h"
-#include "kernel/might_sleep.h"
 #include "kernel/options.h"
-#include "kernel/preempt.h"
 #include "kernel/task.h"
 #include "lib/printk.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 enum system_states system_state = SYSTEM_BOOTING;
 
@@ -28,15 +24,9 @@ void add_taint(unsigned int bit)
  * 19 columns, one a flag, blank where unset; only W exists here, and the first is G as there are no
  * modules.
  */
-void print_tainted(char buf[TAINT_STRING_MAX])
+const char *print_tainted(void)
 {
-	if (!tainted) {
-		strscpy(buf, "Not tainted", TAINT_STRING_MAX);
-		return;
-	}
-	strscpy(buf, "Tainted: G                  ", TAINT_STRING_MAX);
-	if (tainted & BIT(TAINT_WARN))
-		buf[9 + TAINT_WARN] = 'W';
+	return tainted & BIT(TAINT_WARN) ? "Tainted: G        W         " : "Not tainted";
 }
 
 void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,

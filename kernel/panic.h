@@ -24,13 +24,12 @@ enum system_states {
 extern enum system_states system_state;
 
 #define TAINT_WARN	9
-#define TAINT_STRING_MAX 48
 /*
  * Note that the kernel has complained (taint W), and the text that says so: "Not tainted" or
  * "Tainted: G ...".
  */
 void add_taint(unsigned int bit);
-void print_tainted(char buf[TAINT_STRING_MAX]);
+const char *print_tainted(void);
 
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
@@ -43,13 +42,6 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 		   const char *fmt, ...) __printf(5, 6);
 
 #define WARN_KIND(kind, ...) warn_slowpath(kind, __FILE__, __LINE__, _THIS_IP_, __VA_ARGS__)
-#define WARN(cond, ...) ({							\
-	bool __warn = !!(cond);							\
-										\
-	if (unlikely(__warn))							\
-		WARN_KIND(SPLAT_WARN, __VA_ARGS__);				\
-	unlikely(__warn); })
-#define WARN_ON(cond)	WARN(cond, "%s", #cond)
 /* Printed once, counted each time. */
 #define WARN_KIND_ONCE(kind, ...) do {							\
 	static bool __warned;								\
@@ -60,13 +52,17 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 		WARN_KIND(kind, __VA_ARGS__);						\
 	__warned = true;								\
 } while (0)
-#define WARN_ONCE(cond, ...) ({								\
+/* The value is that of @cond. */
+#define WARN_IF(cond, report) ({							\
 	bool __warn = !!(cond);								\
 											\
 	if (unlikely(__warn))								\
-		WARN_KIND_ONCE(SPLAT_WARN, __VA_ARGS__);				\
+		report;									\
 	unlikely(__warn); })
-#define WARN_ON_ONCE(cond) WARN_ONCE(cond, "%s", #cond)
+#define WARN(cond, ...)		WARN_IF(cond, WARN_KIND(SPLAT_WARN, __VA_ARGS__))
+#define WARN_ONCE(cond, ...)	WARN_IF(cond, WARN_KIND_ONCE(SPLAT_WARN, __VA_ARGS__))
+#define WARN_ON(cond)		WARN(cond, "%s", #cond)
+#define WARN_ON_ONCE(cond)	WARN_ONCE(cond, "%s", #cond)
 #define BUG_ON(cond) do {							\
 	if (unlikely(cond))							\
 		panic("kernel BUG at %s:%d: %s", __FILE__, __LINE__, #cond);	\

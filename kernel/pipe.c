@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Pipes: a ring of one page between a reading and a writing file. */
+/* Pipes: a ring of as many bytes as a page has between a reading and a writing file. */
 #include "arch/x86/mm/uaccess.h"
 #include "kernel/files.h"
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/sched/sched.h"
-#include "lib/errno.h"
 
 #define PIPE_SIZE	PAGE_SIZE
 
@@ -14,43 +13,31 @@ struct pipe {
 	struct wait_queue_head	readable, writable;
 
 	/* lock; read without it only to decide whether to sleep on */
-	char			*ring;
 	size_t			head, tail;	/* bytes ever written, ever read */
 	bool			reader, writer;	/* that end is open */
+	char			ring[PIPE_SIZE];
 };
 
 /*
  * One end is closed for good. The other end's users hear of it under the lock: after that the pipe
  * may be gone.
  */
-static void close_end(struct pipe *pipe, bool *end)
+static void pipe_release(struct file *file)
 {
+	struct pipe *pipe = file->private;
 	bool unused;
 
 	mutex_lock(&pipe->lock);
-	*end = false;
+	if (file->ops->read)
+		pipe->reader = false;
+	else
+		pipe->writer = false;
 	unused = !pipe->reader && !pipe->writer;
 	wake_up_all(&pipe->readable);
 	wake_up_all(&pipe->writable);
 	mutex_unlock(&pipe->lock);
-	if (unused) {
-		free_page(pipe->ring);
+	if (unused)
 		kfree(pipe);
-	}
-}
-
-static void release_reader(struct file *file)
-{
-	struct pipe *pipe = file->private;
-
-	close_end(pipe, &pipe->reader);
-}
-
-static void release_writer(struct file *file)
-{
-	struct pipe *pipe = file->private;
-
-	close_end(pipe, &pipe->writer);
 }
 
 /* As much as is there and lies in one piece. lock held. */
@@ -89,7 +76,7 @@ static ssize_t pipe_read(struct file *file, char *user_buf, size_t count)
 	return n;
 }
 
-static ssize_t write_some(struct pipe *pipe, const char *user_buf, size_t count)
+static ssize_t write_some(struct pipe *pipe, char *user_buf, size_t count)
 {
 	size_t pos = pipe->head % PIPE_SIZE;
 	size_t n = min(min(count, PIPE_SIZE - (pipe->head - pipe->tail)), PIPE_SIZE - pos);
@@ -104,7 +91,7 @@ static ssize_t write_some(struct pipe *pipe, const char *user_buf, size_t count)
  * All of it, or as much as went before an error. Nobody left to read: -EPIPE (there is no SIGPIPE
  * yet).
  */
-static ssize_t pipe_write(struct file *file, const char *user_buf, size_t count)
+static ssize_t pipe_write(struct file *file, char *user_buf, size_t count)
 {
 	struct pipe *pipe = file->private;
 	size_t done = 0;
@@ -130,40 +117,25 @@ static ssize_t pipe_write(struct file *file, const char *user_buf, size_t count)
 	return done ? (ssize_t)done : n;
 }
 
-static const struct file_ops reader_ops = { .read = pipe_read, .release = release_reader };
-static const struct file_ops writer_ops = { .write = pipe_write, .release = release_writer };
-
-static struct pipe *pipe_alloc(void)
-{
-	struct pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
-
-	if (!pipe)
-		return NULL;
-	mutex_init(&pipe->lock);
-	init_waitqueue_head(&pipe->readable);
-	init_waitqueue_head(&pipe->writable);
-	pipe->ring = get_free_page(GFP_KERNEL);
-	if (!pipe->ring) {
-		kfree(pipe);
-		return NULL;
-	}
-	return pipe;
-}
+static const struct file_ops reader_ops = { .read = pipe_read, .release = pipe_release };
+static const struct file_ops writer_ops = { .write = pipe_write, .release = pipe_release };
 
 long do_pipe(int *user_fds)
 {
-	struct pipe *pipe = pipe_alloc();
-	struct file *files[2] = {};
+	struct pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
+	struct file *files[2];
 	int fds[2] = { -1, -1 }, ret = 0;
 
 	if (!pipe)
 		return -ENOMEM;
+	mutex_init(&pipe->lock);
+	init_waitqueue_head(&pipe->readable);
+	init_waitqueue_head(&pipe->writable);
 	files[0] = file_alloc(&reader_ops, pipe);
 	files[1] = file_alloc(&writer_ops, pipe);
 	if (!files[0] || !files[1]) {		/* no release: the pipe was never opened */
 		kfree(files[0]);
 		kfree(files[1]);
-		free_page(pipe->ring);
 		kfree(pipe);
 		return -ENOMEM;
 	}

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The checked forms of changing preempt_count (see preempt.h). */
 #include "kernel/preempt.h"
-#include "arch/x86/irqflags.h"
-#include "arch/x86/unwind.h"
 #include "kernel/debug/latency.h"
-#include "kernel/might_sleep.h"
 #include "kernel/panic.h"
-#include "kernel/task.h"
-#include "lib/printk.h"
 
 /* Keep this far from the 256th level, which would carry into the softirq bits. */
 #define PREEMPT_NEAR_OVERFLOW	10

@@ -9,7 +9,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/timer.h"
 #include "lib/errno.h"
-#include "lib/vsprintf.h"
+#include "lib/string.h"
 
 #define MAX_ROUNDS	10		/* then they must be content with a thread's share */
 

@@ -15,8 +15,6 @@
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
-#include "kernel/uapi.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 
 /* --- Processes --- */
@@ -29,11 +27,6 @@ static long do_clone(struct pt_regs *regs)
 	};
 
 	return kernel_clone(&args);
-}
-
-static long do_fork(unsigned long flags)
-{
-	return kernel_clone(&(struct kernel_clone_args){ .flags = flags });
 }
 
 static long do_wait4(pid_t pid, int *user_status, int options)
@@ -86,12 +79,6 @@ static long do_mprotect(unsigned long addr, unsigned long len, unsigned long pro
 }
 
 /* --- Scheduling and time --- */
-
-static long do_yield(void)
-{
-	do_sched_yield();
-	return 0;
-}
 
 /* Task @pid with a reference, current for 0. NULL: -ESRCH. */
 static struct task_struct *get_task(pid_t pid)
@@ -216,76 +203,50 @@ static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int com
 	return -EINVAL;
 }
 
-/* --- The table --- */
+/* --- The table: a call's number, its name, and what it does with the registers --- */
 
 #define EXIT_STATUS(status) (((status) & 0xff) << 8)
 
-/* From registers to arguments, one line a call. */
-#define SYSCALL(name, call) static long sys_##name(struct pt_regs *regs) { return call; }
-#define SYSCALL_NORETURN(name, call) static long sys_##name(struct pt_regs *regs) { call; }
+#define SYSCALLS(CALL)										\
+	CALL(0, read, do_read_write(false, regs->di, (char *)regs->si, regs->dx))		\
+	CALL(1, write, do_read_write(true, regs->di, (char *)regs->si, regs->dx))		\
+	CALL(3, close, do_close(regs->di))							\
+	CALL(9, mmap, do_mmap(regs))								\
+	CALL(10, mprotect, do_mprotect(regs->di, regs->si, regs->dx))				\
+	CALL(11, munmap, mm_munmap(current->mm, regs->di, regs->si))				\
+	CALL(12, brk, mm_brk(current->mm, regs->di))						\
+	CALL(16, ioctl, do_ioctl(regs->di, regs->si, (void *)regs->dx))				\
+	CALL(22, pipe, do_pipe((int *)regs->di))						\
+	CALL(24, sched_yield, (do_sched_yield(), 0))						\
+	CALL(33, dup2, do_dup2(regs->di, regs->si))						\
+	CALL(35, nanosleep, do_nanosleep((const struct timespec *)regs->di))			\
+	CALL(39, getpid, current->tgid)								\
+	CALL(56, clone, do_clone(regs))								\
+	CALL(57, fork, kernel_clone(&(struct kernel_clone_args){ .flags = 0 }))			\
+	CALL(58, vfork,										\
+	     kernel_clone(&(struct kernel_clone_args){ .flags = CLONE_VFORK | CLONE_VM }))	\
+	CALL(59, execve, do_execve((const char *)regs->di, (const char *const *)regs->si,	\
+			      (const char *const *)regs->dx))					\
+	CALL(60, exit, (do_exit(EXIT_STATUS(regs->di)), 0))					\
+	CALL(61, wait4, do_wait4(regs->di, (int *)regs->si, regs->dx))				\
+	CALL(110, getppid, do_getppid())							\
+	CALL(144, sched_setscheduler, do_sched_setscheduler(regs->di, regs->si,			\
+					       (const int *)regs->dx))				\
+	CALL(145, sched_getscheduler, do_sched_getscheduler(regs->di))				\
+	CALL(158, arch_prctl, do_arch_prctl(regs->di, regs->si))				\
+	CALL(169, reboot, do_reboot(regs->di, regs->si, regs->dx))				\
+	CALL(186, gettid, current->pid)								\
+	CALL(203, sched_setaffinity, do_sched_setaffinity(regs->di, regs->si,			\
+					      (const u64 *)regs->dx))				\
+	CALL(204, sched_getaffinity, do_sched_getaffinity(regs->di, regs->si, (u64 *)regs->dx))	\
+	CALL(231, exit_group, (do_group_exit(EXIT_STATUS(regs->di)), 0))			\
+	CALL(309, getcpu, do_getcpu((unsigned int *)regs->di, (unsigned int *)regs->si))
 
-SYSCALL(read, do_read(regs->di, (char *)regs->si, regs->dx))
-SYSCALL(write, do_write(regs->di, (const char *)regs->si, regs->dx))
-SYSCALL(close, do_close(regs->di))
-SYSCALL(mmap, do_mmap(regs))
-SYSCALL(mprotect, do_mprotect(regs->di, regs->si, regs->dx))
-SYSCALL(munmap, mm_munmap(current->mm, regs->di, regs->si))
-SYSCALL(brk, mm_brk(current->mm, regs->di))
-SYSCALL(ioctl, do_ioctl(regs->di, regs->si, (void *)regs->dx))
-SYSCALL(pipe, do_pipe((int *)regs->di))
-SYSCALL(sched_yield, do_yield())
-SYSCALL(dup2, do_dup2(regs->di, regs->si))
-SYSCALL(nanosleep, do_nanosleep((const struct timespec *)regs->di))
-SYSCALL(getpid, current->tgid)
-SYSCALL(clone, do_clone(regs))
-SYSCALL(fork, do_fork(0))
-SYSCALL(vfork, do_fork(CLONE_VFORK | CLONE_VM))
-SYSCALL(execve, do_execve((const char *)regs->di, (const char *const *)regs->si,
-			  (const char *const *)regs->dx))
-SYSCALL_NORETURN(exit, do_exit(EXIT_STATUS(regs->di)))
-SYSCALL(wait4, do_wait4(regs->di, (int *)regs->si, regs->dx))
-SYSCALL(getppid, do_getppid())
-SYSCALL(sched_setscheduler, do_sched_setscheduler(regs->di, regs->si, (const int *)regs->dx))
-SYSCALL(sched_getscheduler, do_sched_getscheduler(regs->di))
-SYSCALL(sched_setaffinity, do_sched_setaffinity(regs->di, regs->si, (const u64 *)regs->dx))
-SYSCALL(sched_getaffinity, do_sched_getaffinity(regs->di, regs->si, (u64 *)regs->dx))
-SYSCALL(getcpu, do_getcpu((unsigned int *)regs->di, (unsigned int *)regs->si))
-SYSCALL(arch_prctl, do_arch_prctl(regs->di, regs->si))
-SYSCALL(reboot, do_reboot(regs->di, regs->si, regs->dx))
-SYSCALL(gettid, current->pid)
-SYSCALL_NORETURN(exit_group, do_group_exit(EXIT_STATUS(regs->di)))
+#define FUNCTION(nr, name, call) static long sys_##name(struct pt_regs *regs) { return call; }
+SYSCALLS(FUNCTION)
 
-static long (*const syscall_table[])(struct pt_regs *regs) = {
-	[0] = sys_read,
-	[1] = sys_write,
-	[3] = sys_close,
-	[9] = sys_mmap,
-	[10] = sys_mprotect,
-	[11] = sys_munmap,
-	[12] = sys_brk,
-	[16] = sys_ioctl,
-	[22] = sys_pipe,
-	[24] = sys_sched_yield,
-	[33] = sys_dup2,
-	[35] = sys_nanosleep,
-	[39] = sys_getpid,
-	[56] = sys_clone,
-	[57] = sys_fork,
-	[58] = sys_vfork,
-	[59] = sys_execve,
-	[60] = sys_exit,
-	[61] = sys_wait4,
-	[110] = sys_getppid,
-	[144] = sys_sched_setscheduler,
-	[145] = sys_sched_getscheduler,
-	[158] = sys_arch_prctl,
-	[169] = sys_reboot,
-	[186] = sys_gettid,
-	[203] = sys_sched_setaffinity,
-	[204] = sys_sched_getaffinity,
-	[231] = sys_exit_group,
-	[309] = sys_getcpu,
-};
+#define ENTRY(nr, name, call) [nr] = sys_##name,
+static long (*const syscall_table[])(struct pt_regs *regs) = { SYSCALLS(ENTRY) };
 
 /* The number is 32 bits wide, as in Linux. */
 long do_syscall(unsigned int nr, struct pt_regs *regs)

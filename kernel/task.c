@@ -7,22 +7,15 @@
 #include "arch/x86/mm/fault.h"
 #include "kernel/mm/kmalloc.h"
 
-static void put_sighand(struct sighand_struct *sighand)
-{
-	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
-		kfree(sighand);
-}
-
-static void put_signal(struct signal_struct *signal)
-{
-	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
-		kfree(signal);
-}
-
 void free_task(struct task_struct *task)
 {
-	put_sighand(task->sighand);
-	put_signal(task->signal);
+	struct sighand_struct *sighand = task->sighand;
+	struct signal_struct *signal = task->signal;
+
+	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
+		kfree(sighand);
+	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
+		kfree(signal);
 	free_kernel_stack(task->stack);
 	kfree(task);
 }

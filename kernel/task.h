@@ -7,14 +7,9 @@
  */
 #pragma once
 
-#include "arch/x86/fpu/types.h"
-#include "arch/x86/percpu.h"
 #include "arch/x86/thread.h"
-#include "kernel/locking/rtmutex.h"
 #include "kernel/locking/spinlock.h"
 #include "kernel/sched/wait.h"
-#include "lib/list.h"
-#include "lib/rbtree.h"
 
 /* task->__state */
 #define TASK_RUNNING		0x0000

@@ -5,7 +5,6 @@
  * sorted, no two are equal.
  */
 #include "lib/kallsyms.h"
-#include "lib/string.h"
 
 /* From the linker script. */
 extern const char _stext[], _etext[];

@@ -14,7 +14,6 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/time.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 #define LOG_RECORDS	512		/* a power of two */
 

@@ -6,7 +6,6 @@
  */
 #include "lib/kallsyms.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 struct output {
 	char *buf;
@@ -41,21 +40,26 @@ static void put_times(struct output *out, char c, int n)
 		put(out, c);
 }
 
-/* @n bytes in a field of the wanted width. */
-static void put_field(struct output *out, const struct spec *spec, const char *s, int n)
+/* A prefix, zeros and @n bytes in a field of the wanted width. */
+static void put_field(struct output *out, const struct spec *spec, const char *prefix, int zeros,
+		      const char *s, int n)
 {
+	int prefix_len = strlen(prefix), blanks = spec->width - prefix_len - zeros - n;
+
 	if (!spec->left)
-		put_times(out, ' ', spec->width - n);
+		put_times(out, ' ', blanks);
+	put_bytes(out, prefix, prefix_len);
+	put_times(out, '0', zeros);
 	put_bytes(out, s, n);
 	if (spec->left)
-		put_times(out, ' ', spec->width - n);
+		put_times(out, ' ', blanks);
 }
 
 static void put_string(struct output *out, const struct spec *spec, const char *s)
 {
 	if (!s)
 		s = "(null)";
-	put_field(out, spec, s, spec->precision < 0 ? strlen(s) : strnlen(s, spec->precision));
+	put_field(out, spec, "", 0, s, spec->precision < 0 ? strlen(s) : strnlen(s, spec->precision));
 }
 
 static void put_number(struct output *out, const struct spec *spec, const char *prefix, u64 value,
@@ -63,7 +67,7 @@ static void put_number(struct output *out, const struct spec *spec, const char *
 {
 	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[20];		/* 2^64 - 1 has 20 decimal digits */
-	int start = sizeof(text), len, zeros, blanks;
+	int start = sizeof(text), len, zeros;
 
 	for (; value; value /= base)
 		text[--start] = digits[value % base];
@@ -71,18 +75,9 @@ static void put_number(struct output *out, const struct spec *spec, const char *
 
 	/* The precision is the least number of digits, so it makes the one of a plain 0. */
 	zeros = max((spec->precision < 0 ? 1 : spec->precision) - len, 0);
-	blanks = spec->width - (int)strlen(prefix) - zeros - len;
-	if (spec->zero && !spec->left && spec->precision < 0 && blanks > 0) {
-		zeros += blanks;
-		blanks = 0;
-	}
-	if (!spec->left)
-		put_times(out, ' ', blanks);
-	put_bytes(out, prefix, strlen(prefix));
-	put_times(out, '0', zeros);
-	put_bytes(out, text + start, len);
-	if (spec->left)
-		put_times(out, ' ', blanks);
+	if (spec->zero && !spec->left && spec->precision < 0)
+		zeros = max(zeros, spec->width - (int)strlen(prefix) - len);
+	put_field(out, spec, prefix, zeros, text + start, len);
 }
 
 static void put_integer(struct output *out, const struct spec *spec, char conversion)
@@ -179,7 +174,7 @@ static const char *put_conversion(struct output *out, const char *fmt)
 		break;
 	case 'c':
 		c = va_arg(out->args, int);
-		put_field(out, &spec, &c, 1);
+		put_field(out, &spec, "", 0, &c, 1);
 		break;
 	case 's':
 		put_string(out, &spec, va_arg(out->args, const char *));

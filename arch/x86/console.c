@@ -5,7 +5,6 @@
  */
 #include "arch/x86/console.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/vga.h"
 
 #define COM1		0x3f8
 #define UART_DATA	(COM1 + 0)

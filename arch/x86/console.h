@@ -18,5 +18,9 @@ void console_fresh_line(void);
 /* One byte that has arrived, or -1. Does not sleep. */
 int console_getc(void);
 
+/* vga.c: the text screen of a VGA, where there is one. For console.c. */
+void vga_init(void);
+void vga_write(const char *bytes, size_t len);
+
 /* lib/printk.c: write for ring 3, in order with the log. */
 void console_write_user(const char *text, size_t len);

@@ -5,9 +5,7 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/clone.h"
 #include "arch/x86/fpu/regs.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/uaccess.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 
 #define ARCH_SET_FS	0x1002

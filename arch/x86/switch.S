@@ -15,23 +15,17 @@
 __switch_to_asm:
 	.cfi_startproc
 	/* 1. prev's callee-saved registers: struct inactive_task_frame (arch/x86/process.c). */
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	reg, rbp, rbx, r12, r13, r14, r15
+	pushq	%\reg
+	.endr
 	.cfi_adjust_cfa_offset 48
 	/* 2. The stacks. */
 	movq	%rsp, TASK_THREAD_SP(%rdi)
 	movq	TASK_THREAD_SP(%rsi), %rsp
 	/* 3. next's registers, as it left them or as copy_thread() made them. */
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	.irp	reg, r15, r14, r13, r12, rbx, rbp
+	popq	%\reg
+	.endr
 	.cfi_adjust_cfa_offset -48
 	/*
 	 * 4. The rest in C; it returns prev to whoever called us on this stack, or to

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "arch/x86/fpu/types.h"
-#include "lib/types.h"
 
 /* In the order in which the entry code pushes them: Linux's struct pt_regs. */
 struct pt_regs {

@@ -10,11 +10,8 @@
  */
 #include "arch/x86/unwind.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/entry/entry.h"
 #include "arch/x86/mm/fault.h"
-#include "arch/x86/percpu.h"
 #include "kernel/panic.h"
-#include "kernel/preempt.h"
 #include "kernel/task.h"
 #include "kernel/version.h"
 #include "lib/kallsyms.h"
@@ -85,10 +82,7 @@ static void next_frame(struct unwind *u)
 
 static void print_entry(unsigned long addr, bool reliable)
 {
-	if (reliable)
-		printk(KERN_ERR " %pB", (void *)addr);
-	else
-		printk(KERN_ERR " ? %pB", (void *)addr);
+	printk(KERN_ERR " %s%pB", reliable ? "" : "? ", (void *)addr);
 }
 
 void print_frame(const struct pt_regs *regs)
@@ -158,11 +152,8 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs)
 
 void print_cpu_line(void)
 {
-	char taint[TAINT_STRING_MAX];
-
-	print_tainted(taint);
 	printk(KERN_ERR "CPU: %u PID: %d Comm: %.20s %s %s #1", smp_processor_id(), current->pid,
-	       current->comm, taint, SPLAT_RELEASE);
+	       current->comm, print_tainted(), SPLAT_RELEASE);
 }
 
 void dump_stack(void)

@@ -6,7 +6,7 @@
  * is a text screen is asked of the adapter itself: after UEFI it shows pixels, and those addresses
  * are not its own.
  */
-#include "arch/x86/vga.h"
+#include "arch/x86/console.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/layout.h"
 #include "lib/string.h"

@@ -7,7 +7,7 @@
 #include "kernel/debug/ktap.h"
 #include "kernel/sched/sched.h"
 #include "lib/printk.h"
-#include "lib/vsprintf.h"
+#include "lib/string.h"
 
 /* From the linker script; equal if there are no tests. */
 extern const struct ktest __start_ktests[], __stop_ktests[];

@@ -7,7 +7,6 @@
 #include "kernel/uapi.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 struct section {
 	u64 start;			/* TSC; 0: none */

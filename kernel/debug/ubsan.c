@@ -9,7 +9,7 @@
  */
 #include "kernel/panic.h"
 #include "lib/printk.h"
-#include "lib/vsprintf.h"
+#include "lib/string.h"
 
 #define REPORTED	~0u			/* as the column of a place */
 #define VALUE_MAX	24

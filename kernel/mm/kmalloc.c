@@ -5,7 +5,6 @@
 #include "kernel/mm/kmalloc.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
-#include "kernel/panic.h"
 #include "lib/string.h"
 
 struct bucket {

@@ -7,7 +7,6 @@
  * at all.
  */
 #include "kernel/mm/mm.h"
-#include "arch/x86/layout.h"
 #include "arch/x86/mm/tlb.h"
 #include "kernel/mm/kmalloc.h"
 #include "lib/errno.h"
@@ -54,7 +53,7 @@ void mmput(struct mm_struct *mm)
 static u64 area_prot(const struct vm_area *area)
 {
 	return PTE_US | PTE_A | PTE_D | (area->flags ? PTE_P : 0) |
-	       (area->flags & VM_WRITE ? PTE_RW : 0) | (area->flags & VM_EXEC ? 0 : pgtable_nx());
+	       (area->flags & VM_WRITE ? PTE_RW : 0) | (area->flags & VM_EXEC ? 0 : pte_nx);
 }
 
 /* One flush for many pages. */

@@ -199,9 +199,7 @@ long mm_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, un
 	if (end <= addr)
 		return -ENOMEM;
 	mutex_lock(&mm->mmap_lock);
-	ret = split_at(mm, addr);
-	if (!ret)
-		ret = split_at(mm, end);
+	ret = split_at(mm, addr) ?: split_at(mm, end);
 	list_for_each_entry(area, &mm->areas, node) {
 		if (!ret && area->start == done && done < end) {
 			area->flags = flags;

@@ -10,7 +10,6 @@
 #include "boot/bootinfo.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
-#include "kernel/panic.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 

@@ -11,7 +11,6 @@
 
 #include "arch/x86/layout.h"
 #include "lib/list.h"
-#include "lib/types.h"
 
 typedef unsigned int gfp_t;
 #define GFP_ATOMIC	0x0

@@ -17,7 +17,6 @@
 #include "kernel/sched/sched.h"
 #include "kernel/debug/ktap.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 /* --- Values --- */
 

@@ -7,7 +7,6 @@
 #include "lib/kallsyms.h"
 #include "kernel/debug/ktap.h"
 #include "lib/string.h"
-#include "lib/vsprintf.h"
 
 KTEST_SUITE(string);
 

@@ -80,6 +80,12 @@ DEFINE_CR(2)
 DEFINE_CR(3)
 DEFINE_CR(4)
 
+/* What LGDT and LIDT take. */
+struct desc_ptr {
+	u16 limit;
+	u64 base;
+} __packed;
+
 struct cpuid_regs {
 	u32 eax, ebx, ecx, edx;
 };

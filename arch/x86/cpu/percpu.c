@@ -3,27 +3,19 @@
  * A CPU's own tables: GDT and TSS in its struct cpu, GS base pointing there, and the registers that
  * SYSCALL uses.
  */
-#include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
-#include "arch/x86/percpu.h"
 #include "kernel/preempt.h"
 
 struct cpu cpus[NR_CPUS] __aligned(64);
 struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 unsigned int nr_cpus = 1;
 
-struct table_ptr {
-	u16 limit;
-	u64 base;
-} __packed;
-
 static void load_gdt(struct cpu *cpu)
 {
 	u64 tss = (u64)&cpu->tss;
-	struct table_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
+	struct desc_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
 
 	cpu->gdt[KERNEL_CS / 8] = 0x00af9a000000ffff;	/* 64-bit code, ring 0 */
 	cpu->gdt[KERNEL_DS / 8] = 0x00cf92000000ffff;

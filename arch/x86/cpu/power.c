@@ -127,7 +127,7 @@ void machine_halt(void)
 
 void machine_restart(void)
 {
-	static const struct { u16 limit; u64 base; } __packed no_idt;
+	static const struct desc_ptr no_idt;
 
 	stop_machine();
 	/* From the way that the machine's maker names to the one that every CPU has. */

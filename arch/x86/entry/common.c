@@ -6,9 +6,7 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/regs.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/tlb.h"
-#include "arch/x86/process.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/exit.h"
 #include "kernel/files.h"
@@ -17,7 +15,6 @@
 #include "kernel/softirq.h"
 #include "kernel/syscalls.h"
 #include "kernel/time.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
 
 /*
@@ -33,7 +30,7 @@ void exit_to_user_mode(struct pt_regs *regs)
 		if (need_resched())
 			schedule();
 		if (signal_pending(current))
-			do_group_exit_pending();
+			do_group_exit(0);	/* with the code of who began it */
 		local_irq_disable();
 	}
 	switch_fpu_return();
@@ -58,29 +55,27 @@ bool do_syscall_64(struct pt_regs *regs)
 static void do_irq(unsigned long vector, struct pt_regs *regs)
 {
 	preempt_count_add(HARDIRQ_OFFSET);
+	if (vector != SPURIOUS_VECTOR)
+		apic_eoi();
 	switch (vector) {
 	case LOCAL_TIMER_VECTOR:
-		apic_eoi();
 		tick();
 		watchdog_tick(regs);
 		if (smp_processor_id() == 0)
 			console_poll_input();
 		break;
 	case RESCHEDULE_VECTOR:
-		apic_eoi();
 		/* The sender could set the task's flag, but not the bit in our preempt_count. */
 		if (need_resched())
 			set_preempt_need_resched();
 		break;
 	case INVALIDATE_TLB_VECTOR:
-		apic_eoi();
 		tlb_interrupt();
 		break;
 	case SPURIOUS_VECTOR:
 		break;
 	default:
 		pr_warn("irq: unexpected interrupt vector %#lx", vector);
-		apic_eoi();
 	}
 	preempt_count_sub(HARDIRQ_OFFSET);
 	irq_exit();

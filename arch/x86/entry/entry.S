@@ -27,38 +27,16 @@
 
 /* Push si .. r15, below an already saved di, and leave the unwinder's mark in rbp. */
 	.macro PUSH_REGS
-	PUSH	rsi
-	PUSH	rdx
-	PUSH	rcx
-	PUSH	rax
-	PUSH	r8
-	PUSH	r9
-	PUSH	r10
-	PUSH	r11
-	PUSH	rbx
-	PUSH	rbp
-	PUSH	r12
-	PUSH	r13
-	PUSH	r14
-	PUSH	r15
+	.irp	reg, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	PUSH	\reg
+	.endr
 	leaq	1(%rsp), %rbp
 	.endm
 
 	.macro POP_REGS_BUT_DI
-	POP	r15
-	POP	r14
-	POP	r13
-	POP	r12
-	POP	rbp
-	POP	rbx
-	POP	r11
-	POP	r10
-	POP	r9
-	POP	r8
-	POP	rax
-	POP	rcx
-	POP	rdx
-	POP	rsi
+	.irp	reg, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi
+	POP	\reg
+	.endr
 	.endm
 
 	.macro CLAC_IF_SMAP

@@ -3,8 +3,8 @@
  * The interrupt descriptor table: one for all CPUs, a gate to the stub of every vector (SDM vol. 3,
  * 6.14).
  */
+#include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/layout.h"
 #include "arch/x86/percpu.h"
 
 struct gate {
@@ -39,10 +39,7 @@ void idt_init(void)
 
 void idt_load(void)
 {
-	struct {
-		u16 limit;
-		u64 base;
-	} __packed ptr = { sizeof(idt) - 1, (u64)idt };
+	struct desc_ptr ptr = { sizeof(idt) - 1, (u64)idt };
 
 	__asm__ volatile("lidt %0" :: "m"(ptr));
 }

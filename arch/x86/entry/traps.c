@@ -7,14 +7,12 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/irqflags.h"
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/unwind.h"
 #include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
-#include "kernel/task.h"
 #include "lib/printk.h"
 
 struct exception {

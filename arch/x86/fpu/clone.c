@@ -14,7 +14,6 @@
 #include "kernel/debug/museum.h"
 #include "kernel/fork.h"
 #include "kernel/options.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 
 /* --- Options --- */
@@ -46,14 +45,8 @@ bool fpu_state_size_dynamic(void)
 
 void fpstate_reset(struct fpu *fpu)
 {
-	struct fpstate *fpstate = &fpu->__fpstate;
-
-	fpu->fpstate = fpstate;
-	fpstate->size = fpu_kernel_cfg.default_size;
-	fpstate->user_size = fpu_user_cfg.default_size;
-	fpstate->xfeatures = fpu_kernel_cfg.default_features;
-	fpstate->user_xfeatures = fpu_user_cfg.default_features;
-	fpstate->xfd = init_fpstate.xfd;
+	fpu->fpstate = &fpu->__fpstate;
+	memcpy(fpu->fpstate, &init_fpstate, offsetof(struct fpstate, regs));
 	fpu->perm.__state_perm = fpu_kernel_cfg.default_features;
 	fpu->perm.__state_size = fpu_kernel_cfg.default_size;
 	fpu->perm.__user_state_size = fpu_user_cfg.default_size;

@@ -6,7 +6,6 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/fpu/insns.h"
 #include "kernel/panic.h"
-#include "lib/printk.h"
 
 void save_fpregs_to_fpstate(struct fpstate *fpstate)
 {

@@ -18,8 +18,6 @@
 #pragma once
 
 #include "arch/x86/fpu/xstate.h"
-#include "kernel/locking/spinlock.h"
-#include "kernel/preempt.h"
 #include "kernel/softirq.h"
 #include "kernel/task.h"
 

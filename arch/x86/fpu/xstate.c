@@ -11,10 +11,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/insns.h"
 #include "kernel/options.h"
-#include "kernel/panic.h"
-#include "lib/errno.h"
 #include "lib/printk.h"
-#include "lib/string.h"
 
 enum fpu_form fpu_form;
 struct fpu_state_config fpu_kernel_cfg, fpu_user_cfg;

@@ -3,14 +3,10 @@
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/irqflags.h"
-#include "arch/x86/layout.h"
 #include "arch/x86/mm/uaccess.h"
 #include "kernel/exit.h"
 #include "kernel/mm/mm.h"
 #include "kernel/preempt.h"
-#include "kernel/task.h"
-#include "lib/errno.h"
 
 #define PF_WRITE	BIT(1)
 #define PF_USER		BIT(2)

@@ -13,7 +13,7 @@
 #define LARGE_PAGE	0x200000UL
 
 pte_t *kernel_pml4;
-static u64 nx_mask = PTE_NX;		/* 0 where the CPU lacks NX */
+u64 pte_nx = PTE_NX;
 static bool buddy_is_up;
 
 static unsigned int index_at(unsigned long addr, int level)
@@ -67,7 +67,7 @@ int kernel_map_page(unsigned long addr, u64 phys, u64 prot)
 
 	if (!pte)
 		return -1;
-	*pte = phys | ((prot | PTE_P | PTE_G) & ~(PTE_NX ^ nx_mask));
+	*pte = phys | ((prot | PTE_P | PTE_G) & ~(PTE_NX ^ pte_nx));
 	invlpg(addr);
 	return 0;
 }
@@ -90,7 +90,7 @@ void pgtable_init(void)
 	u64 ro_start = virt_to_phys(_stext), ro_end = ALIGN_DOWN(virt_to_phys(_sdata), LARGE_PAGE);
 	u64 top = ALIGN_UP(max(early_max_ram(), BIT(32)), LARGE_PAGE);
 
-	nx_mask = cpu_has.nx ? PTE_NX : 0;
+	pte_nx = cpu_has.nx ? PTE_NX : 0;
 	kernel_pml4 = early_alloc(PAGE_SIZE);
 
 	/*
@@ -101,7 +101,7 @@ void pgtable_init(void)
 		u64 rw = phys >= ro_start && phys < ro_end ? 0 : PTE_RW;
 
 		*walk(kernel_pml4, DIRECT_MAP + phys, 1, true) =
-			phys | PTE_P | PTE_PS | PTE_G | rw | nx_mask;
+			phys | PTE_P | PTE_PS | PTE_G | rw | pte_nx;
 	}
 	map_section(_stext, _etext, 0);
 	map_section(_srodata, _erodata, PTE_NX);
@@ -113,13 +113,8 @@ void pgtable_init(void)
 	/* Top-level entries never change later: make those that will be needed. */
 	walk(kernel_pml4, STACK_AREA, 1, true);
 	walk(kernel_pml4, LAPIC_VIRT, 1, true);
-	pgtable_load_kernel();
+	load_pml4(kernel_pml4);
 	buddy_is_up = true;
-}
-
-void pgtable_load_kernel(void)
-{
-	write_cr3(virt_to_phys(kernel_pml4));
 }
 
 void load_pml4(pte_t *pml4)
@@ -166,9 +161,4 @@ pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
 		*addr = table_end;
 	}
 	return NULL;
-}
-
-u64 pgtable_nx(void)
-{
-	return nx_mask;
 }

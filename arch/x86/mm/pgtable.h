@@ -26,7 +26,6 @@ typedef u64 pte_t;
  * pages_init().
  */
 void pgtable_init(void);
-void pgtable_load_kernel(void);
 extern pte_t *kernel_pml4;
 
 /*
@@ -56,7 +55,7 @@ void pgtable_free_user(pte_t *pml4);
 pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end);
 
 /* PTE_NX where the CPU has it, else 0. */
-u64 pgtable_nx(void);
+extern u64 pte_nx;
 
 /* CR3. */
 void load_pml4(pte_t *pml4);

@@ -4,10 +4,8 @@
  * Running over the end of a stack faults there at once; the fault itself then has no stack, so it
  * becomes a double fault, which has one by IST.
  */
-#include "arch/x86/layout.h"
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/pgtable.h"
-#include "kernel/locking/raw_spinlock.h"
 #include "kernel/mm/pages.h"
 #include "kernel/task.h"
 

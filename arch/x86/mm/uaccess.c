@@ -23,18 +23,6 @@ bool fixup_exception(struct pt_regs *regs)
 	return fixup;
 }
 
-static inline void user_access_begin(void)
-{
-	if (cpu_has.smap)
-		__asm__ volatile("stac" ::: "memory");
-}
-
-static inline void user_access_end(void)
-{
-	if (cpu_has.smap)
-		__asm__ volatile("clac" ::: "memory");
-}
-
 /*
  * Words, then bytes. Returns how much was left when a fault ended it (in the unit that was being
  * copied).
@@ -43,7 +31,8 @@ static size_t copy_faultable(void *to, const void *from, size_t size)
 {
 	size_t count = size / 8;
 
-	user_access_begin();
+	if (cpu_has.smap)
+		__asm__ volatile("stac" ::: "memory");
 	__asm__ volatile("1:	rep movsq\n\t"
 			 "	movq %3, %0\n\t"
 			 "2:	rep movsb\n"
@@ -51,24 +40,21 @@ static size_t copy_faultable(void *to, const void *from, size_t size)
 			 EX_TABLE("1b", "3b")
 			 EX_TABLE("2b", "3b")
 			 : "+c"(count), "+D"(to), "+S"(from) : "r"(size % 8) : "memory");
-	user_access_end();
+	if (cpu_has.smap)
+		__asm__ volatile("clac" ::: "memory");
 	return count;
 }
 
 int copy_from_user(void *to, const void *from, size_t size)
 {
 	might_sleep();
-	if (!access_ok(from, size) || copy_faultable(to, from, size))
-		return -EFAULT;
-	return 0;
+	return !access_ok(from, size) || copy_faultable(to, from, size) ? -EFAULT : 0;
 }
 
 int copy_to_user(void *to, const void *from, size_t size)
 {
 	might_sleep();
-	if (!access_ok(to, size) || copy_faultable(to, from, size))
-		return -EFAULT;
-	return 0;
+	return !access_ok(to, size) || copy_faultable(to, from, size) ? -EFAULT : 0;
 }
 
 long strncpy_from_user(char *to, const char *from, size_t size)

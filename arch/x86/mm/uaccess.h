@@ -10,7 +10,6 @@
 #include "arch/x86/layout.h"
 #include "arch/x86/thread.h"
 #include "lib/errno.h"
-#include "lib/types.h"
 
 struct ex_entry {
 	u64 insn, fixup;
