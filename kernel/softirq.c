@@ -101,8 +101,8 @@ static int ksoftirqd(void *unused)
 }
 
 /*
- * We go to each CPU ourselves, and the thread stays where it is made. To move it there we might have
- * to sleep, and until the thread is there, with rt=on nothing would wake us.
+ * We go to each CPU ourselves, and the thread stays where it is made. To move it there we might
+ * have to sleep, and until the thread is there, with rt=on nothing would wake us.
  */
 void softirq_init(void)
 {

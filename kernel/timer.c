@@ -62,7 +62,9 @@ void del_timer_sync(struct timer *timer) __no_lock_analysis
 		list_del_init(&timer->node);
 		raw_spin_unlock_irqrestore(&wheel->lock, flags);
 		if (running) {
-			/* It may be this CPU's by now: then the softirq must not come in between. */
+			/*
+			 * It may be this CPU's by now: then the softirq must not come in between.
+			 */
 			spin_lock_irq(&wheel->expiry_lock);
 			spin_unlock_irq(&wheel->expiry_lock);
 		}

@@ -28,7 +28,7 @@ static struct log_record log_ring[LOG_RECORDS];
 static u64 log_next;			/* sequence number of the next message */
 static u64 console_seq;			/* next to print; the console holder's */
 static bool console_busy;
-static bool console_taken;		/* only one CPU is left, and nobody else finishes anything */
+static bool console_taken;		/* one CPU is left: no other finishes a record */
 int console_loglevel = 8;
 
 static void console_emit(const struct log_record *r)

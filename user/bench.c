@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What things cost, in steps of the TSC: under QEMU's -icount shift=0 one step is one instruction of
- * the guest, kernel and ring 3 together, so the numbers repeat exactly. For scripts/stat.py, one
+ * What things cost, in steps of the TSC: under QEMU's -icount shift=0 one step is one instruction
+ * of the guest, kernel and ring 3 together, so the numbers repeat exactly. For scripts/stat.py, one
  * line a thing; with it, how often the FPU's state was saved and restored.
  *
  * The vector registers are live all the time, as in a program that computes.
@@ -49,7 +49,8 @@ static void clone_and_wait(void)
 	static volatile int tid;
 	int status = 0;
 
-	wait4(clone_call(CLONE_VM | SIGCHLD, &stack[510], &tid, &tid, nothing, NULL), &status, 0, NULL);
+	wait4(clone_call(CLONE_VM | SIGCHLD, &stack[510], &tid, &tid, nothing, NULL), &status, 0,
+	      NULL);
 }
 
 static void fork_and_wait(void)
@@ -102,9 +103,9 @@ static void measure(const char *name, void (*op)(void), void (*partner)(void))
 		op();
 	end = rdtsc();
 	splat_info(&after);
-	printf("bench: %s insns=%llu saves=%llu restores=%llu\n", name, (end - start) / ROUNDS,
-	       (unsigned long long)(after.fpu_saves - before.fpu_saves + ROUNDS / 2) / ROUNDS,
-	       (unsigned long long)(after.fpu_restores - before.fpu_restores + ROUNDS / 2) / ROUNDS);
+	printf("bench: %s insns=%llu saves=%lu restores=%lu\n", name, (end - start) / ROUNDS,
+	       (after.fpu_saves - before.fpu_saves + ROUNDS / 2) / ROUNDS,
+	       (after.fpu_restores - before.fpu_restores + ROUNDS / 2) / ROUNDS);
 }
 
 int main(void)

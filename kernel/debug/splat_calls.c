@@ -117,8 +117,8 @@ static long splat_latency(void *user_result)
 /*
  * The contended case without luck and without sleeping for a while: the holder keeps siglock until
  * it sees the contender wait. With rt=on it spins preemptibly: on one CPU the contender runs
- * because it is more urgent or its time comes. With rt=off preemption is off, so the contender is on
- * another CPU, and when others want this one it lets go for a moment. Interrupts stay on: a
+ * because it is more urgent or its time comes. With rt=off preemption is off, so the contender is
+ * on another CPU, and when others want this one it lets go for a moment. Interrupts stay on: a
  * contender that forks must first make all TLBs forget something, and would wait for us as we for
  * it.
  */

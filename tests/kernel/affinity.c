@@ -29,7 +29,7 @@ KTEST(a_mask_without_a_cpu_is_refused)
 	KEXPECT_EQ(set_cpus_allowed(current, BIT(nr_cpus)), -EINVAL);
 	KEXPECT_EQ(set_cpus_allowed(current, ~0UL << nr_cpus), -EINVAL);
 	KEXPECT_EQ(current->cpus_mask, old);
-	KEXPECT_EQ(set_cpus_allowed(current, old | BIT(63)), 0);	/* what is not there: ignored */
+	KEXPECT_EQ(set_cpus_allowed(current, old | BIT(63)), 0);	/* not there: ignored */
 	KEXPECT_EQ(current->cpus_mask, old);
 }
 

@@ -28,7 +28,8 @@ static void init(void)
 }
 
 /* @count threads, spread over the CPUs or wherever they like, of FIFO 10 and up or SCHED_OTHER. */
-static void start_many(struct ktest_run *kt, int count, void (*fn)(struct thread *self), bool spread)
+static void start_many(struct ktest_run *kt, int count, void (*fn)(struct thread *self),
+		       bool spread)
 {
 	for (int i = 0; i < count; i++) {
 		thread_make_on(kt, &threads[i], fn, &go, spread ? BIT(i % nr_cpus) : ~0UL);
@@ -299,9 +300,8 @@ static void hold_and_want(struct thread *self)
 
 /*
  * asker (has 0) wants 1, whose owner (has 1) wants 2. While the asker walks there, and cannot go on
- * because we hold 2's wait_lock, the owner comes to wait for 0: so it will look. That is no ring: by
- * then it would have given 1 back.
- * fails with: fault/chain-change-unseen
+ * because we hold 2's wait_lock, the owner comes to wait for 0: so it will look. That is no ring:
+ * by then it would have given 1 back. fails with: fault/chain-change-unseen
  */
 KTEST(a_walk_stops_where_the_chain_has_changed)
 {

@@ -64,7 +64,7 @@ static inline void thread_run_on(struct ktest_run *kt, struct thread *t,
 	thread_start(t, fifo);
 }
 
-/* Wait for its end, on whatever CPU that is. Afterwards the task is gone, or the test has failed. */
+/* Wait for its end, on whatever CPU. Afterwards the task is gone, or the test has failed. */
 static inline void thread_join(struct thread *t)
 {
 	struct ktest_run *kt = t->kt;
@@ -87,7 +87,7 @@ static inline void spin_until_told(struct thread *self)
 		WRITE_ONCE(self->seen, self->seen + 1);
 		cpu_relax();
 	} while (!READ_ONCE(*(bool *)self->arg) && READ_ONCE(jiffies) < end);
-	WRITE_ONCE(self->result, (int)smp_processor_id());	/* it may have been moved in between */
+	WRITE_ONCE(self->result, (int)smp_processor_id());	/* it may have moved */
 }
 
 /* For a thread: note where it runs, and end. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A spinlock_t that blocks (rt=on) keeps the task's state. A thread says "I am about to sleep", and
- * has to wait for a lock then: neither its state nor a wake-up that comes meanwhile may be lost, and only
- * the lock's release may let it go on.
+ * has to wait for a lock then: neither its state nor a wake-up that comes meanwhile may be lost,
+ * and only the lock's release may let it go on.
  */
 #include "kernel/locking/spinlock.h"
 #include "kernel/might_sleep.h"

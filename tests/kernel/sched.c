@@ -251,7 +251,7 @@ KTEST(migrate_disable_nests_and_is_counted)
 	migrate_disable();
 	spin_lock(&lock);
 	KEXPECT_EQ(rq->nr_pinned, before + 1);
-	KEXPECT_EQ(current->migration_disabled, 2 + preempt_rt());	/* a lock that spins needs none */
+	KEXPECT_EQ(current->migration_disabled, 2 + preempt_rt());	/* who spins needs none */
 	spin_unlock(&lock);
 	migrate_enable();
 	KEXPECT_EQ(rq->nr_pinned, before + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several CPUs at once: messages between them, locks that spin, wake-ups across, shootdowns. What is
- * counted without atomic operations comes out right only if the lock around it works.
+ * Several CPUs at once: messages between them, locks that spin, wake-ups across, shootdowns. What
+ * is counted without atomic operations comes out right only if the lock around it works.
  */
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/irqflags.h"
@@ -27,8 +27,8 @@ static void start_on_each(struct ktest_run *kt, unsigned int first, void (*fn)(s
 }
 
 /*
- * They go, until they are done or a fifth of a second has passed: where the host has fewer CPUs than
- * we, a lock that is handed on in order may wait for its next owner for milliseconds.
+ * They go, until they are done or a fifth of a second has passed: where the host has fewer CPUs
+ * than we, a lock that is handed on in order may wait for its next owner for milliseconds.
  */
 static void let_go(unsigned int first)
 {
@@ -202,9 +202,8 @@ static void wait_in_a_state(struct thread *self)
 }
 
 /*
- * Who spins keeps its state for everybody to see: a wake-up that comes meanwhile ends the sleep that
- * it has not begun.
- * fails with: classic_spin_lock() setting the state
+ * Who spins keeps its state for everybody to see: a wake-up that comes meanwhile ends the sleep
+ * that it has not begun. fails with: classic_spin_lock() setting the state
  */
 KTEST(a_wake_up_while_it_spins_is_not_lost)
 {

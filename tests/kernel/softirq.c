@@ -288,7 +288,7 @@ KTEST(fpregs_lock_keeps_the_registers)
 	AWAIT(READ_ONCE(scrub_vector_pages) - pages >= 3);
 }
 
-/* fails with: kernel_fpu_begin() not setting in_kernel_fpu, or irq_fpu_usable() not asking for it */
+/* fails with: kernel_fpu_begin() not setting in_kernel_fpu, irq_fpu_usable() not asking for it */
 KTEST(a_softirq_in_the_kernels_section_does_without)
 {
 	u64 pages = READ_ONCE(scrub_scalar_pages);
@@ -338,7 +338,9 @@ KTEST(a_hard_interrupt_and_the_registers)
 	fpregs_lock();
 	inside = usable_in_a_tick();
 	fpregs_unlock();
-	/* rt=on cannot tell a section of fpregs_lock() from another: such interrupts have to ask. */
+	/*
+	 * rt=on cannot tell a section of fpregs_lock() from another: such interrupts have to ask.
+	 */
 	KEXPECT_EQ(inside, preempt_rt());
 	kernel_fpu_begin();
 	inside = usable_in_a_tick();
