@@ -186,10 +186,15 @@ void schedule(void)
 /*
  * The last switch of a task. State and switch must not come apart: preempted between the two, the
  * task would still be queued, and finish_task_switch() would free it all the same.
+ *
+ * Who woke or moved the task queued it with its pi_lock held, and may still hold it: the memory must
+ * not go before that CPU lets go. From here on nobody moves it again.
  */
-void do_task_dead(void)
+void do_task_dead(void) __no_lock_analysis
 {
 	preempt_disable();
+	raw_spin_lock_irq(&current->pi_lock);
+	raw_spin_unlock_irq(&current->pi_lock);
 	__set_current_state(TASK_DEAD);
 	__schedule(SM_NONE);
 	panic("a dead task was scheduled: %s/%d", current->comm, current->pid);
