@@ -59,7 +59,8 @@ static void put_string(struct output *out, const struct spec *spec, const char *
 {
 	if (!s)
 		s = "(null)";
-	put_field(out, spec, "", 0, s, spec->precision < 0 ? strlen(s) : strnlen(s, spec->precision));
+	put_field(out, spec, "", 0, s,
+		  spec->precision < 0 ? strlen(s) : strnlen(s, spec->precision));
 }
 
 static void put_number(struct output *out, const struct spec *spec, const char *prefix, u64 value,
