@@ -98,16 +98,11 @@ char *strchr(const char *s, int c)
 
 ssize_t strscpy(char *dst, const char *src, size_t size)
 {
-	size_t len;
+	size_t len = strnlen(src, size), kept = min(len, size - 1);
 
 	if (!size)
 		return -E2BIG;
-	len = strnlen(src, size);
-	if (len < size) {
-		memcpy(dst, src, len + 1);
-		return len;
-	}
-	memcpy(dst, src, size - 1);
-	dst[size - 1] = '\0';
-	return -E2BIG;
+	memcpy(dst, src, kept);
+	dst[kept] = '\0';
+	return len < size ? (ssize_t)len : -E2BIG;
 }

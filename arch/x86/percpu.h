@@ -68,8 +68,10 @@ extern struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 extern struct cpu cpus[NR_CPUS];
 extern unsigned int nr_cpus;			/* that run */
 
-/* cpu/percpu.c: each once on each CPU, interrupts off. */
-/* First of all: afterwards %gs, current and preempt_count work. */
+/*
+ * cpu/percpu.c: each once on each CPU, interrupts off. percpu_init() first of all: afterwards %gs,
+ * current and preempt_count work.
+ */
 void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp);
 void percpu_load_tss(void);
 void syscall_init(void);

@@ -68,7 +68,7 @@ KTEST(kthreads_are_never_saved_and_dying_users_are)
 	EXPECT_IMAGE(task->thread.fpu.fpstate, INIT);
 	KEXPECT_EQ(task->thread.fpu.last_cpu, -1U);
 
-	/* After exit_mm() a user task has no mm, and is still none of these. */
+	/* After exchange_current_mm(NULL) a user task has no mm, and is still none of these. */
 	task->flags &= ~PF_KTHREAD;
 	task->mm = NULL;
 	KEXPECT_EQ(saves_to_leave(task), 1);

@@ -106,9 +106,7 @@ void write_pkru(u32 pkru)
 
 void x86_pkru_load(struct thread_struct *prev, struct thread_struct *next)
 {
-	if (!cpu_has.pku)
-		return;
-	prev->pkru = rdpkru_insn();
+	prev->pkru = read_pkru();
 	if (prev->pkru != next->pkru)
-		wrpkru_insn(next->pkru);
+		write_pkru(next->pkru);
 }
