@@ -195,8 +195,8 @@ void schedule(void)
  * The last switch of a task. State and switch must not come apart: preempted between the two, the
  * task would still be queued, and finish_task_switch() would free it all the same.
  *
- * Who woke or moved the task queued it with its pi_lock held, and may still hold it: the memory must
- * not go before that CPU lets go. From here on nobody moves it again.
+ * Who woke or moved the task queued it with its pi_lock held, and may still hold it: the memory
+ * must not go before that CPU lets go. From here on nobody moves it again.
  */
 void do_task_dead(void) __no_lock_analysis
 {
