@@ -322,8 +322,9 @@ static int usable_in_a_tick(void)
 {
 	usable = -1;
 	timer_init(&hard_timer, ask, true);
-	add_timer(&hard_timer, READ_ONCE(jiffies));
-	spin_for_ticks(2);
+	add_timer(&hard_timer, READ_ONCE(jiffies) + 1);
+	spin_for_ticks(3);
+	del_timer_sync(&hard_timer);
 	return usable;
 }
 

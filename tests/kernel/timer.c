@@ -266,6 +266,7 @@ static void delete_while_it_runs(struct ktest_run *kt, bool again)
 	for (int i = 0; i < 3; i++)
 		sleep_ns(1);
 	KEXPECT_EQ(READ_ONCE(slow.runs), 0);
+	WRITE_ONCE(slow.again, false);		/* or it would go on for ever */
 }
 
 /* fails with: del_timer_sync() not waiting */
