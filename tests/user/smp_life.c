@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lives and deaths on several CPUs at once: threads fork, exec and end their process while others
- * are in ring 3, in a system call, asleep, or wait for a lock. Each ends, its parent learns how, and
- * nothing is left: no page, no process number.
+ * are in ring 3, in a system call, asleep, or wait for a lock. Each ends, its parent learns how,
+ * and nothing is left: no page, no process number.
  */
 #include "user/lib/ktap.h"
 

@@ -27,8 +27,8 @@ static void must(bool good)
 }
 
 /*
- * Stays in ring 3 as long as it can, so that no switch makes the CPU forget; gives way now and then,
- * for the other may have to run here.
+ * Stays in ring 3 as long as it can, so that no switch makes the CPU forget; gives way now and
+ * then, for the other may have to run here.
  */
 static void await_step(int number)
 {

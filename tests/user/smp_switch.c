@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector registers on several CPUs: tasks go to another CPU at each switch, by themselves or because
- * somebody sends them, also in the middle of fork and exec; and find their values wherever they are.
+ * Vector registers on several CPUs: tasks go to another CPU at each switch, by themselves or
+ * because somebody sends them, also in the middle of fork and exec; and find their values wherever
+ * they are.
  *
  * LONG=1: more than 100,000 migrations.
  */

@@ -4,8 +4,8 @@
  * and prints KTAP.
  *
  * Arguments name what to run, as patterns: "k/rbtree", "u/vec", "k/r*". None: everything. "list":
- * only print names. NAME=VALUE goes to the programs' environment. The exit status is 0 if everything
- * that was asked for exists and passed.
+ * only print names. NAME=VALUE goes to the programs' environment. The exit status is 0 if
+ * everything that was asked for exists and passed.
  *
  * u/testrun is this program's own suite. It comes last, always: what the kernel did as a whole.
  */
