@@ -291,7 +291,7 @@ KTEST(exec_there_starts_clean_here)
 		if (row == MEMORY)
 			EXPECT_REGS(INTRUDER);
 		else
-			EXPECT_REGS(OWN);		/* the old program's, and ours by the owner */
+			EXPECT_REGS(OWN);		/* the old program's; the owner is us */
 		EXPECT_USER(1, INIT);
 		NAME_ROW(row, before);
 	}
@@ -361,7 +361,7 @@ KTEST(recycled_memory_owns_nothing)
 	set_world("fixed", "off");
 	load_intruder(task);
 	move_to(cpu.there);
-	fpu__drop(fpu);					/* the CPU's owner there is none of its business */
+	fpu__drop(fpu);				/* the owner there is somebody else */
 	KEXPECT_EQ(fpu->last_cpu, cpu.here);
 	own_in_registers();
 	fpu_clone(task, 0, false);
