@@ -63,7 +63,7 @@ static void restart_scrubber(bool *on)
 #define TWO_CPUS										\
 	if (nr_cpus < 2)									\
 		KSKIP("there is one CPU");							\
-	bool __scrubber __attribute__((cleanup(restart_scrubber))) = stop_scrubber();		\
+	bool __scrubber __unused __attribute__((cleanup(restart_scrubber))) = stop_scrubber();	\
 	KEEP_USER_FPU;										\
 	struct cpu_pair cpu __attribute__((cleanup(move_back))) = two_cpus()
 

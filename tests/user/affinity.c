@@ -184,14 +184,15 @@ TEST(a_running_thread_is_sent_elsewhere)
 
 static volatile int arrived;
 
-#define PATIENCE 40000000	/* a busy host may let an emulated CPU wait */
+/* Pauses until a test gives up: a busy host may let an emulated CPU wait for long. */
+#define PATIENCE 8000000
 
 /* Waits without giving way; false: the others did not come. */
 static bool all_are_here(int count)
 {
 	int i, j;
 
-	for (i = 0; i < PATIENCE / 100; i++) {
+	for (i = 0; i < PATIENCE; i++) {
 		if (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) >= count)
 			return true;
 		__builtin_ia32_pause();
@@ -270,7 +271,7 @@ static int await_low(int not)
 {
 	int cpu, tries;
 
-	for (tries = 0; tries < PATIENCE / 100; tries++) {
+	for (tries = 0; tries < PATIENCE; tries++) {
 		cpu = low_cpu;
 		if (cpu >= 0 && cpu != not)
 			return cpu;

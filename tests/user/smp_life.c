@@ -8,7 +8,7 @@
 
 #define STACK_SIZE	16384
 #define THREADS		6
-#define ROUNDS		(ktap_long ? 60 : 3)
+#define ROUNDS		(ktap_long ? 30 : 3)
 #define PID_MAX		4096
 
 /* ---- what is left ---- */

@@ -7,8 +7,8 @@
 
 #define RW		(PROT_READ | PROT_WRITE)
 #define STACK_SIZE	16384
-#define ROUNDS		(ktap_long ? 300 : 10)
-#define FORKS		(ktap_long ? 200 : 10)
+#define ROUNDS		(ktap_long ? 50 : 10)
+#define FORKS		(ktap_long ? 50 : 10)
 #define WRITERS		3
 #define PAGES		8
 #define SIZE		(PAGES * PAGE_SIZE)

@@ -12,7 +12,7 @@
 #define TASKS		16
 #define STACK_SIZE	32768
 #define ROUNDS		(ktap_long ? 6300 : 100)
-#define FEWER_ROUNDS	(ktap_long ? 600 : 30)
+#define FEWER_ROUNDS	(ktap_long ? 150 : 30)
 #define ONE_CPU		"there is one CPU"
 
 /* ---- values ---- */
@@ -205,7 +205,7 @@ static void fork_and_check(void *rounds)
 /* fails with: save_parent_regs() not looking at the flag */
 TEST(fork_gives_both_the_registers_while_the_parent_is_sent_about)
 {
-	two_are_sent_about(fork_and_check, ktap_long ? 2000 : 100);
+	two_are_sent_about(fork_and_check, ktap_long ? 500 : 100);
 }
 
 /* This program again and again, each time from full registers, which must be clean then. */
@@ -248,5 +248,5 @@ static void exec_many_times(void *rounds)
 /* fails with: fpu_flush_thread() invalidating the CPU instead of the task, but seldom */
 TEST(exec_starts_clean_while_the_task_is_sent_about)
 {
-	two_are_sent_about(exec_many_times, ktap_long ? 2000 : 100);
+	two_are_sent_about(exec_many_times, ktap_long ? 500 : 100);
 }
