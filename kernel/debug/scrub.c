@@ -78,7 +78,7 @@ static struct sums sum_page(const u64 *page)
 	return s;
 }
 
-void scrub_softirq(void)
+void scrub_softirq(void) __no_lock_analysis
 {
 	const u64 *page;
 	struct sums s, *k;
