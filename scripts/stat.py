@@ -87,7 +87,7 @@ def long_lines(path):
 
 def sources(table):
     kernel = [path for path in files(KERNEL_DIRS) if not path.startswith("kernel/debug/")]
-    table.row("code lines: boot + kernel + arch + lib", 6500, sum(map(code_lines, kernel)))
+    table.row("code lines: boot + kernel + arch + lib", 7300, sum(map(code_lines, kernel)))
     table.row("code lines: kernel/debug", 1500, sum(map(code_lines, files(["kernel/debug"]))))
     table.row("code lines: arch/x86/fpu", 1500, sum(map(code_lines, files(["arch/x86/fpu"]))))
     table.row("code lines: user", None, sum(map(code_lines, files(["user"]))))
