@@ -82,7 +82,8 @@ u64 page_to_phys(const struct page *page)
 
 /*
  * Pages that were given back hold PAGE_POISON until they are given out again. Those that nobody had
- * yet are not filled: that would be the longest part of the boot.
+ * yet are filled when they are first given out: all at once would be the longest part of the boot.
+ * (It also makes QEMU forget what the firmware ran there; until then each store into it is slow.)
  */
 static void poison_pages(struct page *page, unsigned int order)
 {
@@ -94,8 +95,12 @@ static void poison_pages(struct page *page, unsigned int order)
 static void check_poison(struct page *page, unsigned int order)
 {
 	for (struct page *p = page; p < page + (1U << order); p++) {
-		u8 *at = p->poisoned ? memchr_inv(page_address(p), PAGE_POISON, PAGE_SIZE) : NULL;
+		u8 *at = NULL;
 
+		if (p->poisoned)
+			at = memchr_inv(page_address(p), PAGE_POISON, PAGE_SIZE);
+		else
+			memset(page_address(p), PAGE_POISON, PAGE_SIZE);
 		if (unlikely(at))
 			panic("pages: the page at %#llx was written after free: byte %lu is %#x",
 			      page_to_phys(p), (unsigned long)at % PAGE_SIZE, *at);
