@@ -78,9 +78,9 @@ struct splat_info {
 	uint64_t switches, preemptions, boosts, lock_waits, forks;
 	/* FPU: executions since boot, and the configuration. */
 	uint64_t fpu_saves, fpu_restores, fpu_clone_saves;
-	uint64_t xfeatures;		/* XCR0; 3 where there is only FXSAVE */
+	uint64_t xfeatures;		/* that there are: XCR0 and XSS; 3 with FXSAVE */
 	uint32_t fpu_kernel_size, fpu_user_size;
-	char fpu_save_form[16];		/* "FXSAVE", "XSAVE", "XSAVEOPT" */
+	char fpu_save_form[16];		/* "FXSAVE", "XSAVE", ..., "soft XSAVES" */
 	char fpu_clone[8], dynamic[8];	/* the options as they stand */
 	char cpu_name[52];
 	uint32_t cpus;
@@ -93,4 +93,7 @@ struct splat_info {
 	uint32_t siglock_acquired, siglock_contended;
 	int32_t siglock_preempt_count;
 	uint64_t migrations;		/* tasks that went on on another CPU */
+	uint64_t xfd;			/* dynamic features: off until asked for, ... */
+	char fpu_gate[16];		/* ... by "XCR0" or "IA32_XFD"; "none" */
+	uint64_t fpu_gate_writes;
 };

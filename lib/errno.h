@@ -28,6 +28,7 @@
 #define EDEADLK		35
 #define ENAMETOOLONG	36
 #define ENOSYS		38
+#define EOPNOTSUPP	95
 
 /* A pointer that may be an error: the last page of the address space holds no object. */
 #define MAX_ERRNO	4095

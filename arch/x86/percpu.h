@@ -15,6 +15,7 @@ struct fpu;
 struct mm_struct;
 struct rq;
 struct task_struct;
+struct xregs_state;
 
 struct tss {
 	u32 reserved0;
@@ -45,7 +46,11 @@ struct cpu {
 	struct fpu		*fpu_fpregs_owner_ctx;
 	bool			in_kernel_fpu;
 	/* Executed since boot; may wrap. */
-	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves;
+	unsigned int		fpu_saves, fpu_restores, fpu_clone_saves, fpu_gate_writes;
+	u64			xfd_state;		/* features that the gate keeps off */
+	u64			xfd_model, xfd_err_model;	/* of MSRs: see fpu/gate.h */
+	u64			soft_pasid;		/* xsave=soft: model of IA32_PASID */
+	struct xregs_state	*xsave_scratch;
 
 	u32			softirq_pending;	/* kernel/softirq.c */
 	struct task_struct	*ksoftirqd;

@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/clone.h"
+#include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/mm/uaccess.h"
 #include "lib/string.h"
@@ -78,7 +79,7 @@ void flush_thread(void)
 
 void exit_thread(void)
 {
-	fpu__drop(&current->thread.fpu);
+	fpu_exit_thread();
 }
 
 void set_child_tid(void)
@@ -102,6 +103,6 @@ long do_arch_prctl(int option, unsigned long arg2)
 	case ARCH_GET_FS:
 		return put_user(current->thread.fsbase, (unsigned long *)arg2);
 	default:
-		return -EINVAL;
+		return fpu_xstate_prctl(option, arg2);
 	}
 }

@@ -21,5 +21,6 @@ struct thread_struct {
 	unsigned long		sp;		/* kernel stack pointer while switched out */
 	unsigned long		fsbase;		/* ring 3's, by arch_prctl() */
 	u32			pkru;		/* valid while switched out only */
+	unsigned int		fpregs_locked;	/* rt=on: inside fpregs_lock() */
 	struct fpu		fpu;		/* last: see there */
 };

@@ -51,9 +51,12 @@ static void fill_info(struct splat_info *info)
 		info->fpu_saves += cpus[i].fpu_saves;
 		info->fpu_restores += cpus[i].fpu_restores;
 		info->fpu_clone_saves += cpus[i].fpu_clone_saves;
+		info->fpu_gate_writes += cpus[i].fpu_gate_writes;
 	}
 	info->xfeatures = fpu_kernel_cfg.max_features;
 	info->fpu_kernel_size = fpu_kernel_cfg.default_size;
+	info->xfd = init_fpstate.xfd;
+	strscpy(info->fpu_gate, fpu_gate_name(), sizeof(info->fpu_gate));
 	info->fpu_user_size = fpu_user_cfg.default_size;
 	strscpy(info->fpu_save_form, fpu_form_name(), sizeof(info->fpu_save_form));
 	strscpy(info->fpu_clone, fpu_clone_order_name(), sizeof(info->fpu_clone));

@@ -12,7 +12,7 @@
 
 KTEST_SUITE(fpu_layout);
 
-#define EXTENDED	(fpu_kernel_cfg.max_features & ~XFEATURE_MASK_FPSSE)
+#define EXTENDED	(fpu_kernel_cfg.default_features & ~XFEATURE_MASK_FPSSE)
 
 /* fails with: read_component() taking the offset from EAX and the size from EBX */
 KTEST(components_lie_apart_and_inside_the_image)
@@ -38,9 +38,11 @@ KTEST(the_size_is_what_the_cpu_says)
 	if (fpu_form == FORM_FXSAVE)
 		KEXPECT_EQ(fpu_kernel_cfg.max_size, sizeof(struct fxregs_state));
 	else
-		KEXPECT_EQ(fpu_kernel_cfg.max_size, cpuid(0xd, 0).ebx);
-	KEXPECT_EQ(fpu_kernel_cfg.default_size, fpu_kernel_cfg.max_size);
-	KEXPECT_EQ(fpu_user_cfg.default_size, fpu_kernel_cfg.default_size);
+		KEXPECT_EQ(fpu_user_cfg.default_size, cpuid(0xd, 0).ebx);
+	if (!init_fpstate.xfd)
+		KEXPECT_EQ(fpu_kernel_cfg.default_size, fpu_kernel_cfg.max_size);
+	if (!fpu_compacted())
+		KEXPECT_EQ(fpu_user_cfg.default_size, fpu_kernel_cfg.default_size);
 }
 
 /* fails with: fpu_choose_form() not clearing cpu_has.xsave for FXSAVE */
@@ -60,10 +62,11 @@ KTEST(feature_sets_are_nested)
 	KEXPECT_EQ(fpu_kernel_cfg.default_features & ~max, 0);
 	KEXPECT_EQ(fpu_user_cfg.max_features & ~max, 0);
 	KEXPECT_EQ(fpu_user_cfg.default_features & ~fpu_user_cfg.max_features, 0);
-	KEXPECT_EQ(fpu_kernel_cfg.default_features & XFEATURE_MASK_USER_DYNAMIC, 0);
+	KEXPECT_EQ(fpu_kernel_cfg.default_features, max & ~init_fpstate.xfd);
+	KEXPECT_EQ(fpu_user_cfg.max_features & XFEATURE_MASK_SUPERVISOR, 0);
 	KEXPECT_EQ(max & XFEATURE_MASK_FPSSE, XFEATURE_MASK_FPSSE);
 	KEXPECT_EQ(fpu_kernel_cfg.legacy_features, XFEATURE_MASK_FPSSE);
-	KEXPECT_EQ(max & ~XFEATURE_MASK_USER_SUPPORTED, 0);
+	KEXPECT_EQ(max & ~(XFEATURE_MASK_USER_SUPPORTED | XFEATURE_MASK_SUPERVISOR), 0);
 	KEXPECT_EQ(XFEATURE_MASK_FPSTATE, max & ~XFEATURE_MASK(PKRU));
 	/* XCR0 takes the three of AVX-512 together or not at all, and only with AVX. */
 	KEXPECT(!avx512 || avx512 == XFEATURE_MASK_AVX512);
@@ -71,14 +74,18 @@ KTEST(feature_sets_are_nested)
 }
 
 /* fails with: fpu_init_cpu() setting XCR0 to XFEATURE_MASK_FPSSE only */
-KTEST(xcr0_is_the_user_maximum)
+KTEST(xcr0_is_what_ring_3_may_use)
 {
-	u32 low, high;
+	u64 off = fpu_gate == GATE_XCR0 ? init_fpstate.xfd : 0;
 
 	if (!cpu_has.xsave)
 		KSKIP("no XSAVE in use, so no XCR0");
-	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-	KEXPECT_EQ((u64)high << 32 | low, fpu_user_cfg.max_features);
+	fpregs_lock();
+	restores_to_user();
+	KEXPECT_EQ(xgetbv(0), fpu_user_cfg.max_features & ~off);
+	if (fpu_form == FORM_XSAVES)
+		KEXPECT_EQ(rdmsr(MSR_IA32_XSS), fpu_kernel_cfg.max_features & XFEATURE_MASK_SUPERVISOR);
+	fpregs_unlock();
 }
 
 /* fails with: init_fpstate's MXCSR or FCW left 0 */
@@ -91,10 +98,11 @@ KTEST(initial_image)
 	KEXPECT_EQ(fx->mxcsr, MXCSR_DEFAULT);
 	KEXPECT(!memchr_inv(fx->st_space, 0, sizeof(fx->st_space) + sizeof(fx->xmm_space)));
 	KEXPECT_EQ(header->xfeatures, 0);
-	KEXPECT_EQ(header->xcomp_bv, 0);
+	KEXPECT_EQ(header->xcomp_bv,
+		   fpu_compacted() ? BIT_ULL(63) | fpu_kernel_cfg.default_features : 0);
 	KEXPECT(!memchr_inv(header->reserved, 0, sizeof(header->reserved)));
 	KEXPECT_EQ(init_fpstate.xfeatures, fpu_kernel_cfg.default_features);
-	KEXPECT_EQ(init_fpstate.xfd, fpu_user_cfg.max_features & XFEATURE_MASK_USER_DYNAMIC);
+	KEXPECT_EQ(init_fpstate.xfd & ~fpu_user_cfg.max_features, 0);
 }
 
 /* fails with: try_restore() with the mask XFEATURE_MASK_FPSSE */
@@ -168,8 +176,9 @@ KTEST(a_component_in_initial_state_has_no_address)
 	for (nr = 0; nr < XFEATURE_MAX; nr++)
 		KEXPECT_EQ(get_xsave_addr(image, nr), NULL);
 	image->header.xfeatures = -1ULL;
+	image->header.xcomp_bv = init_fpstate.regs.xsave.header.xcomp_bv;
 	for (nr = 0; nr < XFEATURE_MAX; nr++) {
-		bool exists = fpu_kernel_cfg.max_features & BIT_ULL(nr);
+		bool exists = fpu_kernel_cfg.default_features & BIT_ULL(nr);
 
 		KEXPECT_EQ(get_xsave_addr(image, nr),
 			   exists ? (u8 *)image + xstate_offset(nr) : NULL);

@@ -10,6 +10,8 @@
 
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/fpu/clone.h"
+#include "arch/x86/fpu/compact.h"
+#include "arch/x86/fpu/gate.h"
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/fpu/xstate.h"
 #include "kernel/might_sleep.h"
@@ -30,9 +32,10 @@ struct fpu_values {
 	u16 fcw;
 };
 
+/* That everybody may use: dynamic state is another suite's. */
 static inline bool has_avx(void)
 {
-	return fpu_kernel_cfg.max_features & XFEATURE_MASK(YMM);
+	return fpu_kernel_cfg.default_features & XFEATURE_MASK(YMM);
 }
 
 static inline void make_values(struct fpu_values *v, enum whose who)
@@ -62,14 +65,25 @@ static inline void legacy_values(struct fpu_values *v, const struct fxregs_state
 		memcpy(v->ymm[i], fx->xmm_space[i], 16);
 }
 
+static inline u32 xstate_offset(enum xfeature nr)
+{
+	return xstate_image_offset(&xstate_layout, init_fpstate.regs.xsave.header.xcomp_bv, nr);
+}
+
+static inline u32 xstate_size(enum xfeature nr)
+{
+	return xstate_layout.size[nr];
+}
+
 /*
  * What a restore of @image would load: components that XSTATE_BV lacks are initial, whatever bytes
- * stand in their place. MXCSR is loaded in any case (standard format).
+ * stand in their place. MXCSR is loaded in any case in the standard format, with SSE in the
+ * compacted one.
  */
 static inline void image_values(struct fpu_values *v, const union fpregs_state *image)
 {
 	u64 present = cpu_has.xsave ? image->xsave.header.xfeatures : XFEATURE_MASK_FPSSE;
-	const u8 *ymmh = image->bytes + xstate_offset(XFEATURE_YMM);
+	const u8 *ymmh = get_xsave_addr((struct xregs_state *)&image->xsave, XFEATURE_YMM);
 	struct fpu_values initial;
 
 	make_values(&initial, INIT);
@@ -79,9 +93,12 @@ static inline void image_values(struct fpu_values *v, const union fpregs_state *
 		v->fcw = initial.fcw;
 		v->st0 = 0;
 	}
-	if (!(present & XFEATURE_MASK(SSE)))
+	if (!(present & XFEATURE_MASK(SSE))) {
 		memset(v->ymm, 0, sizeof(v->ymm));
-	for (int i = 0; has_avx() && (present & XFEATURE_MASK(YMM)) && i < 16; i++)
+		if (fpu_compacted())
+			v->mxcsr = initial.mxcsr;
+	}
+	for (int i = 0; cpu_has.xsave && has_avx() && ymmh && i < 16; i++)
 		memcpy(v->ymm[i] + 16, ymmh + 16 * i, 16);
 }
 

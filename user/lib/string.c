@@ -135,7 +135,7 @@ const char *error_name(long error)
 		[EFAULT] = "EFAULT",	[EBUSY] = "EBUSY",	[ENODEV] = "ENODEV",
 		[EISDIR] = "EISDIR",	[EINVAL] = "EINVAL",	[EMFILE] = "EMFILE",
 		[ENOTTY] = "ENOTTY",	[EPIPE] = "EPIPE",	[EDEADLK] = "EDEADLK",
-		[ENOSYS] = "ENOSYS",	[ENAMETOOLONG] = "ENAMETOOLONG",
+		[EOPNOTSUPP] = "EOPNOTSUPP", [ENOSYS] = "ENOSYS",	[ENAMETOOLONG] = "ENAMETOOLONG",
 	};
 
 	if (error < 0)

@@ -40,9 +40,17 @@ void cpu_features_init(void)
 	cpu_has.smap = leaf7.ebx & BIT(20);
 	cpu_has.umip = leaf7.ecx & BIT(2);
 	cpu_has.pku = leaf7.ecx & BIT(3);
+	cpu_has.cet = leaf7.ecx & BIT(7);
+	cpu_has.amx_tile = leaf7.edx & BIT(24);
+	cpu_has.enqcmd = leaf7.ecx & BIT(29);
 	cpu_has.nx = cpuid(0x80000001, 0).edx & BIT(20);
 	if (cpu_has.xsave && max_leaf >= 0xd) {
-		cpu_has.xsaveopt = cpuid(0xd, 1).eax & BIT(0);
+		u32 forms = cpuid(0xd, 1).eax;
+
+		cpu_has.xsaveopt = forms & BIT(0);
+		cpu_has.xsavec = forms & BIT(1);
+		cpu_has.xsaves = forms & BIT(3);
+		cpu_has.xfd = forms & BIT(4);
 	} else {
 		/* No way to save what these bring. */
 		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;

@@ -7,7 +7,8 @@
 struct cpu_features {
 	bool	nx, smep, smap, umip, pge;
 	bool	fxsr, sse, xsave, avx, avx512f, pku;
-	bool	xsaveopt;
+	bool	xsaveopt, xsavec, xsaves, xfd;
+	bool	amx_tile, enqcmd, cet;
 	char	name[52];
 };
 

@@ -7,6 +7,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/unwind.h"
@@ -79,8 +80,10 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 		die(is_stack_guard(read_cr2()) ? "kernel stack overflow (double fault)" : name,
 		    regs);
 	} else if (user_mode(regs)) {
-		local_irq_enable();
-		force_fatal_exit(e->signal ? e->signal : SIGSEGV, name, regs);
+		int signal = fpu_first_use(vector, e->signal ? e->signal : SIGSEGV);
+
+		if (signal)
+			force_fatal_exit(signal, name, regs);
 	} else if (!fixup_exception(regs)) {
 		die(name, regs);
 	}

@@ -10,6 +10,7 @@
  */
 #include "arch/x86/fpu/clone.h"
 #include "arch/x86/cpu/features.h"
+#include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/fpu/regs.h"
 #include "kernel/debug/museum.h"
 #include "kernel/fork.h"
@@ -21,24 +22,9 @@
 static int clone_order;
 BOOT_CHOICE(fpu_clone, clone_order, true, "fixed", "buggy");
 
-enum { DYNAMIC_AUTO, DYNAMIC_OFF, DYNAMIC_FORCE };
-static int dynamic;
-BOOT_CHOICE(dynamic, dynamic, true, "auto", "off", "force");
-
 const char *fpu_clone_order_name(void)
 {
 	return fpu_clone_values[clone_order];
-}
-
-const char *fpu_dynamic_name(void)
-{
-	return dynamic_values[dynamic];
-}
-
-/* "force": as on the reporter's machine, where the key was on although nothing was dynamic. */
-bool fpu_state_size_dynamic(void)
-{
-	return dynamic == DYNAMIC_FORCE || (dynamic == DYNAMIC_AUTO && init_fpstate.xfd);
 }
 
 /* --- fork --- */
@@ -142,21 +128,39 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	return 0;
 }
 
-/* --- exec --- */
+/* --- exec and exit, of current --- */
 
+/*
+ * The buffer goes under fpregs_lock, so that no switch saves into it any more, and is freed
+ * outside.
+ */
 void fpu_flush_thread(void)
 {
 	struct fpu *fpu = &current->thread.fpu;
+	struct fpstate *old = fpu->fpstate;
 
-	fpstate_reset(fpu);
 	/*
 	 * The task is invalidated, not this CPU: its old registers may be live on another one, and
 	 * it may get back there. The registers themselves stay until the exit to ring 3.
 	 */
 	fpregs_lock();
+	fpstate_reset(fpu);
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
 	set_thread_flag(TIF_NEED_FPU_LOAD);
 	fpregs_unlock();
+	fpstate_free(fpu, old);
 	write_pkru(PKRU_DEFAULT);
+}
+
+void fpu_exit_thread(void)
+{
+	struct fpu *fpu = &current->thread.fpu;
+	struct fpstate *old = fpu->fpstate;
+
+	fpregs_lock();
+	fpu__drop(fpu);
+	fpstate_reset(fpu);
+	fpregs_unlock();
+	fpstate_free(fpu, old);
 }

@@ -16,15 +16,11 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 /* Default buffer, default features, default permissions. */
 void fpstate_reset(struct fpu *fpu);
 
-/* exec: current starts the new program with initial state. */
+/* exec: current starts the new program with initial state. May sleep. */
 void fpu_flush_thread(void);
 
-/*
- * Are there features that a process must ask for? Then fork has permissions to inherit. Option
- * "dynamic=".
- */
-bool fpu_state_size_dynamic(void);
+/* exit: current will not see ring 3 again. May sleep. */
+void fpu_exit_thread(void);
 
-/* The options as they stand: "fixed" or "buggy"; "auto", "off" or "force". */
+/* The option as it stands: "fixed" or "buggy". */
 const char *fpu_clone_order_name(void);
-const char *fpu_dynamic_name(void);

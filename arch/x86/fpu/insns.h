@@ -38,6 +38,20 @@ static inline void xsaveopt(struct xregs_state *xs, u64 mask)
 	__asm__ volatile("xsaveopt64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
 }
 
+/* As xsaveopt(), in the compacted format; user components only. Never skips what is unchanged. */
+static inline void xsavec(struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_saves, 1);
+	__asm__ volatile("xsavec64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
+}
+
+/* As xsaveopt(), in the compacted format, with supervisor components. */
+static inline void xsaves(struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_saves, 1);
+	__asm__ volatile("xsaves64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
+}
+
 /* An instruction that may fault: 0, or -1 with the registers in an unknown state. */
 #define FAULTABLE(insn, ...) ({							\
 	int __err;								\
@@ -70,9 +84,24 @@ static inline int xrstor(const struct xregs_state *xs, u64 mask)
 	return FAULTABLE("xrstor64 %1", "m"(*xs), SPLIT_MASK(mask));
 }
 
+/* As xrstor(), of compacted images only, with supervisor components. */
+static inline int xrstors(const struct xregs_state *xs, u64 mask)
+{
+	this_cpu_add_int(fpu_restores, 1);
+	return FAULTABLE("xrstors64 %1", "m"(*xs), SPLIT_MASK(mask));
+}
+
+static inline u64 xgetbv(u32 index)
+{
+	u32 low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+	return (u64)high << 32 | low;
+}
+
 static inline void xsetbv(u32 index, u64 value)
 {
-	__asm__ volatile("xsetbv" :: "c"(index), SPLIT_MASK(value));
+	__asm__ volatile("xsetbv" :: "c"(index), SPLIT_MASK(value) : "memory");
 }
 
 static inline u32 rdpkru_insn(void)
@@ -86,6 +115,14 @@ static inline u32 rdpkru_insn(void)
 static inline void wrpkru_insn(u32 pkru)
 {
 	__asm__ volatile("wrpkru" :: "a"(pkru), "c"(0), "d"(0) : "memory");
+}
+
+static inline u32 stmxcsr(void)
+{
+	u32 mxcsr;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	return mxcsr;
 }
 
 static inline void ldmxcsr(u32 mxcsr)

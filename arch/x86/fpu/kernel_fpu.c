@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* kernel_fpu_begin() and end (see kernel_fpu.h). Floor 1: never sleeps. */
 #include "arch/x86/fpu/kernel_fpu.h"
-#include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/gate.h"
 #include "arch/x86/fpu/regs.h"
 #include "kernel/panic.h"
 
@@ -9,7 +9,9 @@ bool irq_fpu_usable(void)
 {
 	if (in_nmi() || this_cpu_read(in_kernel_fpu))
 		return false;
-	return !in_hardirq() || !(preempt_count() & SOFTIRQ_MASK);
+	if (!in_hardirq())
+		return true;
+	return !(preempt_count() & SOFTIRQ_MASK) && !current->thread.fpregs_locked;
 }
 
 void kernel_fpu_begin(void) __no_lock_analysis
@@ -23,6 +25,7 @@ void kernel_fpu_begin(void) __no_lock_analysis
 	}
 	/* Always: from here on the registers are nobody's, even if there was nothing to save. */
 	__cpu_invalidate_fpregs_state();
+	fpu_gate_widen();
 	ldmxcsr(MXCSR_DEFAULT);
 }
 

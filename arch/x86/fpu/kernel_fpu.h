@@ -11,8 +11,9 @@
 #include "lib/types.h"
 
 /*
- * May this context begin a section? Not in NMI, not inside another; from an interrupt only if
- * softirqs are not off.
+ * May this context begin a section? Not in NMI, not inside another; from an interrupt only if what
+ * it interrupted is not inside fpregs_lock(). Linux looks at softirqs only, and with PREEMPT_RT
+ * sees no such section.
  */
 bool irq_fpu_usable(void);
 

@@ -4,12 +4,45 @@
  */
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/cpu/features.h"
+#include "arch/x86/fpu/compact.h"
+#include "arch/x86/fpu/gate.h"
 #include "arch/x86/fpu/insns.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
+#include "lib/string.h"
+
+/*
+ * A CPU need not write what is in its initial state, nor what did not change since it was loaded
+ * from here (SDM vol. 1, 13.9 and 13.11). Emulators mostly write all. With poison, who reads
+ * without a look at XSTATE_BV, edits an image whose registers are live, or saves too little, sees
+ * it everywhere.
+ */
+static int fpu_poison;
+BOOT_CHOICE(fpu_poison, fpu_poison, true, "off", "on");
+
+static void poison_image(struct fpstate *fpstate)
+{
+	u8 *bytes = fpstate->regs.bytes;
+
+	memset(bytes, FPU_POISON, XSAVE_HDR_OFFSET);
+	if (fpstate->size > XSAVE_MIN_SIZE)
+		memset(bytes + XSAVE_MIN_SIZE, FPU_POISON, fpstate->size - XSAVE_MIN_SIZE);
+}
 
 void save_fpregs_to_fpstate(struct fpstate *fpstate)
 {
+	if (unlikely(fpu_poison))
+		poison_image(fpstate);
 	switch (fpu_form) {
+	case FORM_SOFT:
+		soft_xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
+		break;
+	case FORM_XSAVES:
+		xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
+		break;
+	case FORM_XSAVEC:
+		xsavec(&fpstate->regs.xsave, fpstate->xfeatures);
+		break;
 	case FORM_XSAVEOPT:
 		xsaveopt(&fpstate->regs.xsave, fpstate->xfeatures);
 		break;
@@ -24,19 +57,35 @@ void save_fpregs_to_fpstate(struct fpstate *fpstate)
 
 static int try_restore(const struct fpstate *fpstate, u64 mask)
 {
-	if (fpu_form == FORM_FXSAVE)
+	mask &= fpu_kernel_cfg.max_features;
+	switch (fpu_form) {
+	case FORM_FXSAVE:
 		return fxrstor(&fpstate->regs.fxsave);
-	return xrstor(&fpstate->regs.xsave, fpu_kernel_cfg.max_features & mask);
+	case FORM_SOFT:
+		return soft_xrstors(&fpstate->regs.xsave, mask);
+	case FORM_XSAVES:
+		return xrstors(&fpstate->regs.xsave, mask);
+	default:
+		return xrstor(&fpstate->regs.xsave, mask);
+	}
 }
 
+/*
+ * The gate: XCR0 is at its widest while the instruction runs. IA32_XFD has the task's value before
+ * it, as a component that is off and not initial would fault.
+ */
 void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
 {
-	if (likely(!try_restore(fpstate, mask)))
-		return;
-	/* Never leave the last task's registers in place. */
-	WARN_ONCE(true, "Bad FPU state detected at %pB, reinitializing FPU registers.",
-	     (void *)_RET_IP_);
-	try_restore(&init_fpstate, mask);
+	if (fpu_gate == GATE_XFD)
+		xfd_update_state(fpstate->xfd);
+	fpu_gate_widen();
+	if (unlikely(try_restore(fpstate, mask))) {
+		/* Never leave the last task's registers in place. */
+		WARN_ONCE(true, "Bad FPU state detected at %pB, reinitializing FPU registers.",
+			  (void *)_RET_IP_);
+		try_restore(&init_fpstate, mask);
+	}
+	xfd_update_state(fpstate->xfd);
 }
 
 void fpregs_restore_userregs(void)

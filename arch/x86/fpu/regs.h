@@ -30,24 +30,29 @@
  * registers or the active fpstate, update the flag" of current, and nothing else. Preemption is off
  * inside, so nothing that may sleep may be called: neither a mutex nor a spinlock_t.
  *
- * rt=on: softirqs run in threads, so it is enough to keep preemption off (preempt_count + 1).
+ * rt=on: softirqs run in threads, so it is enough to keep preemption off (preempt_count + 1); a
+ * count of the task's tells interrupts, see irq_fpu_usable().
  * rt=off: a softirq may use the FPU on top of us, so they are held off, and preemption with them
  * (+ 0x200). A spinlock_t may be taken inside: it spins.
  */
 static __always_inline void fpregs_lock(void) __acquires(preempt_off) __no_lock_analysis
 {
-	if (preempt_rt())
+	if (preempt_rt()) {
 		preempt_disable();
-	else
+		current->thread.fpregs_locked++;
+	} else {
 		local_bh_disable();
+	}
 }
 
 static __always_inline void fpregs_unlock(void) __releases(preempt_off) __no_lock_analysis
 {
-	if (preempt_rt())
+	if (preempt_rt()) {
+		current->thread.fpregs_locked--;
 		preempt_enable();
-	else
+	} else {
 		local_bh_enable();
+	}
 }
 
 /**
@@ -74,13 +79,15 @@ static inline void __fpu_invalidate_fpregs_state(struct fpu *fpu)
 	fpu->last_cpu = -1;
 }
 
+#define FPU_POISON	0xc5		/* fpu_poison=on: in images before they are saved to */
+
 /* Registers to @fpstate, its features. Keeps the registers. Preemption off. */
 void save_fpregs_to_fpstate(struct fpstate *fpstate);
 
 /*
  * @fpstate to the registers. Components in @mask that it lacks are initialised: with the system's
  * mask, nothing of the last owner stays behind. An image that the CPU refuses is reported, and
- * replaced by init_fpstate. Preemption off.
+ * replaced by init_fpstate. The gate is then @fpstate's. Preemption off.
  */
 void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask);
 

@@ -26,6 +26,7 @@ enum xfeature {
 	XFEATURE_LBR = 15,
 	XFEATURE_XTILE_CFG = 17,
 	XFEATURE_XTILE_DATA,
+	XFEATURE_APX,
 	XFEATURE_MAX
 };
 
@@ -33,14 +34,13 @@ enum xfeature {
 #define XFEATURE_MASK_FPSSE		(XFEATURE_MASK(FP) | XFEATURE_MASK(SSE))
 #define XFEATURE_MASK_AVX512		(XFEATURE_MASK(OPMASK) | XFEATURE_MASK(ZMM_Hi256) | \
 					 XFEATURE_MASK(Hi16_ZMM))
-/*
- * What Splat saves for ring 3 today. MPX is left out on purpose, as in Linux since 5.6; tiles come
- * with XFD.
- */
+#define XFEATURE_MASK_XTILE		(XFEATURE_MASK(XTILE_CFG) | XFEATURE_MASK(XTILE_DATA))
+/* What Splat saves for ring 3. MPX is left out on purpose, as in Linux since 5.6. */
 #define XFEATURE_MASK_USER_SUPPORTED	(XFEATURE_MASK_FPSSE | XFEATURE_MASK(YMM) | \
-					 XFEATURE_MASK_AVX512 | \
-					 XFEATURE_MASK(PKRU))
-#define XFEATURE_MASK_USER_DYNAMIC	XFEATURE_MASK(XTILE_DATA)
+					 XFEATURE_MASK_AVX512 | XFEATURE_MASK(PKRU) | \
+					 XFEATURE_MASK_XTILE)
+/* What only the kernel can read and write, with XSAVES. */
+#define XFEATURE_MASK_SUPERVISOR	(XFEATURE_MASK(PASID) | XFEATURE_MASK(CET_USER))
 
 #define MXCSR_DEFAULT			0x1f80
 #define FCW_DEFAULT			0x037f
@@ -64,6 +64,8 @@ struct xstate_header {
 	u64	reserved[6];			/* must be zero */
 } __packed;
 
+#define XCOMP_BV_COMPACTED	BIT_ULL(63)
+
 #define XSAVE_HDR_OFFSET	512
 #define XSAVE_MIN_SIZE		576		/* legacy area and header */
 
@@ -85,7 +87,7 @@ struct fpstate {
 	u32			user_size;	/* bytes in the standard format */
 	u64			xfeatures;	/* that it has room for: the save mask */
 	u64			user_xfeatures;	/* that ring 3 may see */
-	u64			xfd;		/* IA32_XFD while this buffer is active */
+	u64			xfd;		/* what the gate keeps off while it is active */
 	union fpregs_state	regs __aligned(64);
 } __aligned(64);
 
@@ -107,7 +109,7 @@ struct fpu {
 	 * fpu_fpregs_owner_ctx.
 	 */
 	unsigned int		last_cpu;
-	struct fpstate		*fpstate;	/* the active buffer */
+	struct fpstate		*fpstate;	/* the active buffer: __fpstate, or a larger one */
 	struct fpu_state_perm	perm;
 	struct fpu_state_perm	guest_perm;	/* inherited alike; for virtual machines in Linux */
 

@@ -1,58 +1,119 @@
 // SPDX-License-Identifier: MIT
 /*
- * CPUID leaf 0xD to offsets and sizes (SDM vol. 1, 13.2 and 13.4).
- *
- * The standard format has a fixed offset for each component, with holes for those that are off, and
- * other offsets on other vendors' CPUs: nothing is hard-coded. A component whose sub-leaf is empty
- * is dropped, whatever XCR0's mask says.
+ * From CPUID and the command line to the configuration: form, features, sizes, and what is dynamic
+ * (see xstate.h). CPUID is not always right: what makes no sense is left out, and said.
  */
 #include "arch/x86/fpu/xstate.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/fpu/compact.h"
 #include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/regs.h"
 #include "kernel/options.h"
 #include "lib/printk.h"
 
 enum fpu_form fpu_form;
+enum fpu_gate fpu_gate;
 struct fpu_state_config fpu_kernel_cfg, fpu_user_cfg;
+struct xstate_layout xstate_layout;
 struct fpstate init_fpstate;
 
-static u32 offsets[XFEATURE_MAX], sizes[XFEATURE_MAX];
+/* --- Options --- */
 
-static const char *const form_names[] = { "FXSAVE", "XSAVE", "XSAVEOPT" };
+static int wanted_form;			/* 0: the best there is; else the form's number plus 1 */
+BOOT_CHOICE(xsave, wanted_form, false, "auto", "fxsave", "xsave", "xsaveopt", "xsavec", "xsaves",
+	    "soft");
+
+enum { DYNAMIC_AUTO, DYNAMIC_OFF, DYNAMIC_FORCE, DYNAMIC_YMM, DYNAMIC_ZMM, DYNAMIC_AMX };
+static int dynamic;
+BOOT_CHOICE(dynamic, dynamic, true, "auto", "off", "force", "ymm", "zmm", "amx");
+
+static const char *const form_names[] = {
+	"FXSAVE", "XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "soft XSAVES",
+};
 
 const char *fpu_form_name(void)
 {
 	return form_names[fpu_form];
 }
 
-/* --- Choosing --- */
-
-static int wanted_form;			/* 0: the best there is; else the form's number plus 1 */
-BOOT_CHOICE(xsave, wanted_form, false, "auto", "fxsave", "xsave", "xsaveopt");
-
-void fpu_choose_form(void)
+const char *fpu_gate_name(void)
 {
-	fpu_form = cpu_has.xsaveopt ? FORM_XSAVEOPT : cpu_has.xsave ? FORM_XSAVE : FORM_FXSAVE;
-	if (!wanted_form)
-		return;
-	if (wanted_form - 1 > (int)fpu_form)
-		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s",
-			form_names[wanted_form - 1], fpu_form_name());
-	else
-		fpu_form = wanted_form - 1;
-	/* Then ring 3 must not have state that FXSAVE cannot save. */
-	if (fpu_form == FORM_FXSAVE)
-		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
+	static const char *const names[] = { "none", "XCR0", "IA32_XFD" };
+
+	return names[fpu_gate];
 }
 
-/* --- Layout --- */
+const char *fpu_dynamic_name(void)
+{
+	return dynamic_values[dynamic];
+}
+
+/* "force": as on the reporter's machine, where the key was on although nothing was dynamic. */
+bool fpu_state_size_dynamic(void)
+{
+	return dynamic == DYNAMIC_FORCE || (dynamic != DYNAMIC_OFF && init_fpstate.xfd);
+}
+
+/* --- Form and features --- */
+
+static bool has_form(enum fpu_form form)
+{
+	switch (form) {
+	case FORM_FXSAVE:
+		return true;
+	case FORM_XSAVEOPT:
+		return cpu_has.xsaveopt;
+	case FORM_XSAVEC:
+		return cpu_has.xsavec;
+	case FORM_XSAVES:
+		return cpu_has.xsaves;
+	default:
+		return cpu_has.xsave;
+	}
+}
+
+static void choose_form(void)
+{
+	fpu_form = FORM_XSAVES;
+	while (!has_form(fpu_form))
+		fpu_form--;
+	/* PKRU lies behind YMM: without it the standard format gets no smaller. */
+	if (!wanted_form && dynamic == DYNAMIC_YMM && cpu_has.xsave && !fpu_compacted())
+		fpu_form = FORM_SOFT;
+	if (!wanted_form)
+		return;
+	if (has_form(wanted_form - 1))
+		fpu_form = wanted_form - 1;
+	else
+		pr_warn("x86/fpu: xsave=: this CPU has no %s; using %s",
+			form_names[wanted_form - 1], fpu_form_name());
+}
+
+/*
+ * The group that the gate keeps off until a process asks for it. XCR0 can gate these groups only:
+ * AVX takes AVX-512 with it, and tiles go in pairs.
+ */
+static u64 dynamic_group(void)
+{
+	switch (dynamic) {
+	case DYNAMIC_YMM:
+		return XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512;
+	case DYNAMIC_ZMM:
+		return XFEATURE_MASK_AVX512;
+	case DYNAMIC_AMX:
+		return cpu_has.xfd ? XFEATURE_MASK(XTILE_DATA) : XFEATURE_MASK_XTILE;
+	case DYNAMIC_OFF:
+		return 0;
+	default:
+		return cpu_has.xfd ? XFEATURE_MASK(XTILE_DATA) : 0;
+	}
+}
 
 /* Features whose ordinary CPUID flag is off are not for us, whatever leaf 0xD lists. */
-static u64 features_by_cpuid(void)
+static u64 wanted_features(void)
 {
-	struct cpuid_regs r = cpuid(0xd, 0);
-	u64 mask = ((u64)r.edx << 32 | r.eax) & XFEATURE_MASK_USER_SUPPORTED;
+	u64 mask = XFEATURE_MASK_USER_SUPPORTED;
 
 	if (!cpu_has.avx)
 		mask &= ~(XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512);
@@ -60,79 +121,171 @@ static u64 features_by_cpuid(void)
 		mask &= ~XFEATURE_MASK_AVX512;
 	if (!cpu_has.pku)
 		mask &= ~XFEATURE_MASK(PKRU);
+	/* Tiles are large: only for those that ask. */
+	if (!cpu_has.amx_tile || !(dynamic_group() & XFEATURE_MASK(XTILE_DATA)))
+		mask &= ~XFEATURE_MASK_XTILE;
+	if (fpu_form == FORM_XSAVES)
+		mask |= (cpu_has.enqcmd ? XFEATURE_MASK(PASID) : 0) |
+			(cpu_has.cet ? XFEATURE_MASK(CET_USER) : 0);
 	return mask;
 }
 
-/* Sub-leaf @nr: EAX = size, EBX = offset in the standard format. */
-static bool read_component(enum xfeature nr)
+static void read_cpuid(struct xstate_cpuid *c)
 {
-	struct cpuid_regs r = cpuid(0xd, nr);
-
-	if (!r.eax || r.ebx < XSAVE_MIN_SIZE || r.ebx + r.eax > PAGE_SIZE)
-		return false;
-	offsets[nr] = r.ebx;
-	sizes[nr] = r.eax;
-	return true;
-}
-
-static void read_layout(void)
-{
-	u64 features = features_by_cpuid();
-	u32 size = XSAVE_MIN_SIZE;
+	struct cpuid_regs user = cpuid(0xd, 0), supervisor = cpuid(0xd, 1);
 	unsigned int nr;
 
-	/* The legacy area, together. */
-	sizes[XFEATURE_FP] = sizes[XFEATURE_SSE] = XSAVE_HDR_OFFSET;
-	for_each_xfeature(nr, features & ~XFEATURE_MASK_FPSSE) {
-		if (read_component(nr)) {
-			size = max(size, offsets[nr] + sizes[nr]);
-		} else {
-			pr_warn("x86/fpu: component %u: no usable sub-leaf; left out", nr);
-			features &= ~BIT_ULL(nr);
-		}
+	c->user = (u64)user.edx << 32 | user.eax;
+	c->supervisor = (u64)supervisor.edx << 32 | supervisor.ecx;
+	for (nr = 2; nr < XFEATURE_MAX; nr++) {
+		struct cpuid_regs r = cpuid(0xd, nr);
+
+		c->sub[nr].size = r.eax;
+		c->sub[nr].offset = r.ebx;
+		c->sub[nr].flags = r.ecx;
 	}
-	/* XCR0 takes AVX-512's three only together, and only with AVX (SDM vol. 1, 13.3). */
-	if ((features & XFEATURE_MASK_AVX512) != XFEATURE_MASK_AVX512 ||
-	    !(features & XFEATURE_MASK(YMM)))
-		features &= ~XFEATURE_MASK_AVX512;
-	fpu_kernel_cfg.max_features = features;
-	fpu_kernel_cfg.max_size = size;
+	if (fpu_form == FORM_SOFT)
+		soft_add_components(c);
+}
+
+static const char *lay_out(void)
+{
+	struct xstate_cpuid c = {};
+	u64 wanted = wanted_features() | (fpu_form == FORM_SOFT ? XFEATURE_MASK(PASID) : 0);
+	const char *wrong;
+
+	read_cpuid(&c);
+	wrong = xstate_layout_init(&xstate_layout, &c, wanted);
+	if (!wrong && fpu_image_size(xstate_layout.features & ~dynamic_group()) > PAGE_SIZE)
+		wrong = "an image is larger than a page";
+	return wrong;
+}
+
+void fpu_choose_form(void)
+{
+	const char *wrong = NULL;
+
+	choose_form();
+	if (fpu_form != FORM_FXSAVE)
+		wrong = lay_out();
+	if (wrong)
+		pr_warn("x86/fpu: CPUID leaf 0xD makes no sense (%s); using FXSAVE", wrong);
+	if (!wrong && fpu_form != FORM_FXSAVE)
+		return;
+	/* Then ring 3 must not have state that FXSAVE cannot save. */
+	fpu_form = FORM_FXSAVE;
+	cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
+	xstate_layout = (struct xstate_layout){
+		.features = XFEATURE_MASK_FPSSE, .size = { XSAVE_HDR_OFFSET, XSAVE_HDR_OFFSET },
+	};
+}
+
+/* --- Sizes --- */
+
+u32 fpu_image_size(u64 features)
+{
+	if (fpu_form == FORM_FXSAVE)
+		return sizeof(struct fxregs_state);
+	return xstate_image_size(&xstate_layout, features, fpu_compacted());
+}
+
+u64 fpu_xcomp_bv(u64 features)
+{
+	return fpu_compacted() ? XCOMP_BV_COMPACTED | features : 0;
+}
+
+static void configure(struct fpu_state_config *cfg, u64 features)
+{
+	cfg->legacy_features = XFEATURE_MASK_FPSSE;
+	cfg->max_features = features;
+	cfg->default_features = features & ~init_fpstate.xfd;
+	cfg->max_size = fpu_image_size(cfg->max_features);
+	cfg->default_size = fpu_image_size(cfg->default_features);
+	if (cfg == &fpu_user_cfg && fpu_compacted()) {
+		cfg->max_size = xstate_image_size(&xstate_layout, cfg->max_features, false);
+		cfg->default_size = xstate_image_size(&xstate_layout, cfg->default_features, false);
+	}
+}
+
+/*
+ * What XCR0 and XSS hold now takes so many bytes, says CPUID (sub-leaf 0: standard, 1: compacted).
+ * Emulators err: the larger size is used, and the disagreement said.
+ */
+static void check_total(const char *format, u32 *size, u32 cpuid_size)
+{
+	if (*size == cpuid_size)
+		return;
+	pr_warn("x86/fpu: quirk: CPUID says %u bytes in the %s format, its components take %u",
+		cpuid_size, format, *size);
+	if (cpuid_size <= PAGE_SIZE)
+		*size = max(*size, cpuid_size);
 }
 
 static void print_layout(void)
 {
 	static const char *const names[XFEATURE_MAX] = {
-		"x87", "SSE", "AVX", NULL, NULL, "AVX-512 opmask", "AVX-512 ZMM_Hi256",
-		"AVX-512 Hi16_ZMM", NULL, "PKRU",
+		[XFEATURE_FP] = "x87", [XFEATURE_SSE] = "SSE", [XFEATURE_YMM] = "AVX",
+		[XFEATURE_OPMASK] = "AVX-512 opmask", [XFEATURE_ZMM_Hi256] = "AVX-512 ZMM_Hi256",
+		[XFEATURE_Hi16_ZMM] = "AVX-512 Hi16_ZMM", [XFEATURE_PKRU] = "PKRU",
+		[XFEATURE_PASID] = "PASID", [XFEATURE_CET_USER] = "CET user",
+		[XFEATURE_XTILE_CFG] = "AMX tile config", [XFEATURE_XTILE_DATA] = "AMX tile data",
 	};
+	u64 max = fpu_kernel_cfg.max_features, xfd = init_fpstate.xfd;
 	unsigned int nr;
 
-	for_each_xfeature(nr, fpu_kernel_cfg.max_features)
-		pr_info("x86/fpu: component %u: %-18s %4u bytes at %u", nr, names[nr], sizes[nr],
-			offsets[nr]);
-	pr_info("x86/fpu: features %#llx, state size %u bytes, saved by %s",
-		fpu_kernel_cfg.max_features, fpu_kernel_cfg.default_size, fpu_form_name());
+	for_each_xfeature(nr, xstate_layout.dropped)
+		pr_warn("x86/fpu: component %u: no usable sub-leaf; left out", nr);
+	for_each_xfeature(nr, max)
+		pr_info("x86/fpu: component %u: %-18s %4u bytes at %u%s", nr, names[nr],
+			xstate_layout.size[nr],
+			xstate_image_offset(&xstate_layout, fpu_xcomp_bv(max), nr),
+			xfd & BIT_ULL(nr) ? ", when asked for" : "");
+	if (xfd)
+		pr_info("x86/fpu: dynamic features %#llx, gated by %s, image then %u bytes", xfd,
+			fpu_gate_name(), fpu_kernel_cfg.max_size);
+	else if (dynamic >= DYNAMIC_YMM)
+		pr_warn("x86/fpu: dynamic=%s: this CPU has no such state; nothing is dynamic",
+			fpu_dynamic_name());
+	pr_info("x86/fpu: features %#llx, state size %u bytes, saved by %s", max,
+		fpu_kernel_cfg.default_size, fpu_form_name());
+}
+
+/* XCR0 and XSS as wide as they ever get. */
+static void set_feature_masks(void)
+{
+	if (cpu_has.xsave)
+		xsetbv(0, fpu_user_cfg.max_features);
+	if (fpu_form == FORM_XSAVES)
+		wrmsr(MSR_IA32_XSS, xstate_layout.supervisor);
 }
 
 void fpu_init_system(void)
 {
-	fpu_kernel_cfg.legacy_features = XFEATURE_MASK_FPSSE;
-	if (cpu_has.xsave) {
-		read_layout();
-	} else {
-		fpu_kernel_cfg.max_features = XFEATURE_MASK_FPSSE;
-		fpu_kernel_cfg.max_size = sizeof(struct fxregs_state);
+	u64 features = xstate_layout.features;
+
+	init_fpstate.xfd = dynamic_group() & features;
+	if (init_fpstate.xfd)
+		fpu_gate = cpu_has.xfd && dynamic != DYNAMIC_YMM && dynamic != DYNAMIC_ZMM ?
+			   GATE_XFD : GATE_XCR0;
+	configure(&fpu_kernel_cfg, features);
+	configure(&fpu_user_cfg, features & ~xstate_layout.supervisor);
+	set_feature_masks();
+	if (cpu_has.xsave)
+		check_total("standard", &fpu_user_cfg.max_size, cpuid(0xd, 0).ebx);
+	if (!fpu_compacted())
+		fpu_kernel_cfg.max_size = fpu_user_cfg.max_size;
+	else if (fpu_form != FORM_SOFT)
+		check_total("compacted", &fpu_kernel_cfg.max_size, cpuid(0xd, 1).ebx);
+	if (!init_fpstate.xfd) {
+		fpu_kernel_cfg.default_size = fpu_kernel_cfg.max_size;
+		fpu_user_cfg.default_size = fpu_user_cfg.max_size;
 	}
-	fpu_kernel_cfg.default_features = fpu_kernel_cfg.max_features & ~XFEATURE_MASK_USER_DYNAMIC;
-	fpu_kernel_cfg.default_size = fpu_kernel_cfg.max_size;
-	/* No supervisor state yet, and both in the standard format. */
-	fpu_user_cfg = fpu_kernel_cfg;
 
 	init_fpstate.size = fpu_kernel_cfg.default_size;
 	init_fpstate.user_size = fpu_user_cfg.default_size;
 	init_fpstate.xfeatures = fpu_kernel_cfg.default_features;
 	init_fpstate.user_xfeatures = fpu_user_cfg.default_features;
-	init_fpstate.xfd = fpu_user_cfg.max_features & XFEATURE_MASK_USER_DYNAMIC;
+	init_fpstate.regs.xsave.header.xcomp_bv = fpu_xcomp_bv(init_fpstate.xfeatures);
 	/*
 	 * XSTATE_BV = 0 says "initial" to XRSTOR; FXRSTOR, and MXCSR in the standard format, take
 	 * the bytes.
@@ -144,27 +297,20 @@ void fpu_init_system(void)
 
 void fpu_init_cpu(void)
 {
-	if (cpu_has.xsave) {
-		xsetbv(0, fpu_user_cfg.max_features);
-		xrstor(&init_fpstate.regs.xsave, fpu_kernel_cfg.max_features);
-	} else {
-		fxrstor(&init_fpstate.regs.fxsave);
-	}
-}
-
-u32 xstate_offset(enum xfeature nr)
-{
-	return offsets[nr];
-}
-
-u32 xstate_size(enum xfeature nr)
-{
-	return sizes[nr];
+	set_feature_masks();
+	if (fpu_form == FORM_SOFT)
+		soft_init_cpu();
+	preempt_disable();
+	restore_fpregs_from_fpstate(&init_fpstate, fpu_kernel_cfg.max_features);
+	preempt_enable();
 }
 
 void *get_xsave_addr(struct xregs_state *xsave, enum xfeature nr)
 {
-	if (!(xsave->header.xfeatures & fpu_kernel_cfg.max_features & BIT_ULL(nr)))
+	u32 offset = xstate_image_offset(&xstate_layout, xsave->header.xcomp_bv, nr);
+
+	/* 0 is the legacy area's offset, and says that others are not there. */
+	if (!(xsave->header.xfeatures & BIT_ULL(nr)) || (!offset && nr > XFEATURE_SSE))
 		return NULL;
-	return (u8 *)xsave + offsets[nr];
+	return (u8 *)xsave + offset;
 }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Permission and first use (see dynamic.h). siglock and fpregs_lock are never nested, and nothing is
+ * allocated under either: look at the record under siglock, allocate, swap under fpregs_lock.
+ */
+#include "arch/x86/fpu/dynamic.h"
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/gate.h"
+#include "arch/x86/fpu/regs.h"
+#include "arch/x86/irqflags.h"
+#include "arch/x86/mm/uaccess.h"
+#include "kernel/exit.h"
+#include "kernel/fork.h"
+#include "kernel/mm/kmalloc.h"
+#include "kernel/panic.h"
+#include "lib/errno.h"
+
+#define ARCH_GET_XCOMP_SUPP	0x1021
+#define ARCH_GET_XCOMP_PERM	0x1022
+#define ARCH_REQ_XCOMP_PERM	0x1023
+
+/* --- Permission --- */
+
+static struct fpu_state_perm *group_perm(void)
+{
+	return &current->group_leader->thread.fpu.perm;
+}
+
+/* The number under which the gated group is asked for: 2 AVX, 7 AVX-512, 18 tiles; -1: none is. */
+static int request_number(void)
+{
+	u64 group = init_fpstate.xfd;
+
+	return !group ? -1 : group & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
+	       group & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA : XFEATURE_Hi16_ZMM;
+}
+
+/*
+ * The three fields change together, for whoever reads sizes under siglock; the bitmap alone may be
+ * looked at without it.
+ */
+static long xstate_request_perm(unsigned long nr)
+{
+	struct fpu_state_perm *perm;
+	u64 group = init_fpstate.xfd, permitted;
+
+	if (nr >= XFEATURE_MAX)
+		return -EINVAL;
+	if ((int)nr != request_number())
+		return -EOPNOTSUPP;
+	if ((READ_ONCE(group_perm()->__state_perm) & group) == group)
+		return 0;
+	spin_lock_irq(&current->sighand->siglock);
+	perm = group_perm();
+	permitted = perm->__state_perm | group;
+	WRITE_ONCE(perm->__state_perm, permitted);
+	WRITE_ONCE(perm->__state_size, fpu_image_size(permitted));
+	WRITE_ONCE(perm->__user_state_size, xstate_image_size(&xstate_layout, permitted, false));
+	spin_unlock_irq(&current->sighand->siglock);
+	return 0;
+}
+
+long fpu_xstate_prctl(int option, unsigned long arg2)
+{
+	u64 *user_mask = (u64 *)arg2;
+
+	switch (option) {
+	case ARCH_GET_XCOMP_SUPP:
+		return put_user(fpu_user_cfg.max_features, user_mask);
+	case ARCH_GET_XCOMP_PERM:
+		return put_user(READ_ONCE(group_perm()->__state_perm) & fpu_user_cfg.max_features,
+				user_mask);
+	case ARCH_REQ_XCOMP_PERM:
+		return xstate_request_perm(arg2);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* --- Memory --- */
+
+void fpstate_free(struct fpu *fpu, struct fpstate *fpstate)
+{
+	if (fpstate != &fpu->__fpstate)
+		kfree(fpstate);
+}
+
+/*
+ * A buffer with room for @features more takes the place of the old one. The registers hold the
+ * truth while that happens, as the layouts differ; the next save fills the new buffer.
+ */
+static int fpstate_realloc(u64 features, u32 size, u32 user_size)
+{
+	struct fpu *fpu = &current->thread.fpu;
+	struct fpstate *new, *old;
+
+	new = kzalloc(offsetof(struct fpstate, regs) + size, GFP_KERNEL);
+	if (!new)
+		return -EFAULT;
+	fpregs_lock();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		fpregs_restore_userregs();
+	old = fpu->fpstate;
+	new->size = size;
+	new->user_size = user_size;
+	new->xfeatures = old->xfeatures | features;
+	new->user_xfeatures = old->user_xfeatures | features;
+	new->xfd = old->xfd & ~features;
+	new->regs.xsave.header.xcomp_bv = fpu_xcomp_bv(new->xfeatures);
+	fpu->fpstate = new;
+	xfd_update_state(new->xfd);
+	fpregs_unlock();
+	fpstate_free(fpu, old);
+	return 0;
+}
+
+/* --- First use --- */
+
+int xfd_enable_feature(u64 features)
+{
+	struct fpu_state_perm perm;
+	u64 group = init_fpstate.xfd;
+
+	spin_lock_irq(&current->sighand->siglock);
+	perm = *group_perm();
+	spin_unlock_irq(&current->sighand->siglock);
+	if (!(features & group) || (perm.__state_perm & group) != group)
+		return -EPERM;
+	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size);
+}
+
+/* What the fault asks for: 0 if the gate did not cause it. Interrupts off. */
+static u64 faulting_features(unsigned long vector)
+{
+	u64 features;
+
+	/* XCR0 does not say which; with the gate open this is an ordinary #UD. */
+	if (fpu_gate == GATE_XCR0 && vector == X86_TRAP_UD)
+		return current->thread.fpu.fpstate->xfd;
+	if (fpu_gate != GATE_XFD || vector != X86_TRAP_NM)
+		return 0;
+	if (!cpu_has.xfd) {
+		features = this_cpu_read(xfd_err_model);
+		this_cpu_write(xfd_err_model, 0);
+	} else {
+		features = rdmsr(MSR_IA32_XFD_ERR);
+		if (features)
+			wrmsr(MSR_IA32_XFD_ERR, 0);
+	}
+	return features;
+}
+
+int fpu_first_use(unsigned long vector, int signal)
+{
+	u64 features = faulting_features(vector);
+
+	local_irq_enable();
+	if (!features)
+		return signal;
+	switch (xfd_enable_feature(features)) {
+	case 0:
+		return 0;
+	case -EPERM:
+		return SIGILL;
+	default:
+		return SIGSEGV;
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate: what keeps dynamic features off on this CPU, so that their first use faults.
+ *
+ * IA32_XFD: the bits of a feature make its instructions raise #NM, with the bit in IA32_XFD_ERR
+ * (SDM vol. 1, 13.14). No emulator has it.
+ * XCR0: bits that are 0 there make the instructions raise #UD. It hides the component from XSAVE
+ * and XRSTOR as well, hence one more rule: whoever restores or computes for the kernel does so with
+ * XCR0 at its widest. A narrow one neither clears the component (the last owner's values would come
+ * back when it widens) nor accepts an image that has it.
+ *
+ * Both are a mask of what is off, fpstate->xfd, and a copy of what this CPU has now, so that the
+ * register is written only when it changes. On a CPU without IA32_XFD a test may choose that gate:
+ * it then writes a model of the MSR.
+ */
+#pragma once
+
+#include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
+#include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/xstate.h"
+
+/* @xfd is off on this CPU from here on. Preemption off. */
+static inline void xfd_update_state(u64 xfd)
+{
+	if (likely(fpu_gate == GATE_NONE) || this_cpu_read(xfd_state) == xfd)
+		return;
+	this_cpu_add_int(fpu_gate_writes, 1);
+	if (fpu_gate == GATE_XCR0)
+		xsetbv(0, fpu_user_cfg.max_features & ~xfd);
+	else if (cpu_has.xfd)
+		wrmsr(MSR_IA32_XFD, xfd);
+	else
+		this_cpu_write(xfd_model, xfd);
+	this_cpu_write(xfd_state, xfd);
+}
+
+/* Before a restore or kernel_fpu_begin()'s user: nothing may be hidden. Preemption off. */
+static inline void fpu_gate_widen(void)
+{
+	if (fpu_gate == GATE_XCR0)
+		xfd_update_state(0);
+}
