@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State on demand, as a program sees it: asking, the first use, and what fork, threads and exec make
+ * of the permission and of the state. All that touches the state does so in children: a test
+ * without permission ends its process, and the others start as they were born.
+ */
+#include "user/lib/dynstate.h"
+#include "user/lib/ktap.h"
+
+#define SIGILL		4
+#define STACK_SIZE	65536
+#define SEED		0x5eed
+#define NEEDS_DYNAMIC								\
+	do {									\
+		if (!dyn_number())						\
+			SKIP("nothing is dynamic here");			\
+	} while (0)
+
+static u64 permitted(void)
+{
+	u64 mask = 0;
+
+	EXPECT_EQ(dyn_permitted(&mask), 0);
+	return mask;
+}
+
+static bool is_permitted(void)
+{
+	return permitted() & BIT(dyn_number());
+}
+
+static void use(void *seed)
+{
+	EXPECT(dyn_holds(0));
+	dyn_put((long)seed);
+	EXPECT(dyn_holds((long)seed));
+}
+
+static void just_use(void *seed)
+{
+	dyn_put((long)seed);
+}
+
+static void ask_and_use(void *seed)
+{
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	EXPECT(is_permitted());
+	use(seed);
+}
+
+/* "--use": what a program may do after exec. Exit status 9: the state was not initial. */
+int test_reexec(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "--use"))
+		return -1;
+	if (is_permitted())
+		return 8;
+	dyn_put(SEED);
+	return dyn_holds(SEED) ? 0 : 9;
+}
+
+/* ---- asking ---- */
+
+/* fails with: fault/request-any-number */
+TEST(errors_are_linuxs)
+{
+	unsigned long number;
+	u64 mask = 0;
+
+	EXPECT_EQ(dyn_supported(&mask), 0);
+	EXPECT((mask & 3) == 3);
+	EXPECT_EQ(permitted() & ~mask, 0);
+	EXPECT_EQ(dyn_supported((u64 *)8), -EFAULT);
+	EXPECT_EQ(dyn_permitted((u64 *)-4096), -EFAULT);
+	for (number = 0; number < 19; number++)
+		if ((int)number != dyn_number())
+			EXPECT_EQ(dyn_request(number), -EOPNOTSUPP);
+	EXPECT_EQ(dyn_request(64), -EINVAL);
+	EXPECT_EQ(dyn_request(-1UL), -EINVAL);
+	EXPECT_EQ(syscall(SYS_arch_prctl, 0x10ff, 0), -EINVAL);
+}
+
+static void ask_twice(void *arg __unused)
+{
+	u64 before = permitted(), after;
+
+	EXPECT(!is_permitted());
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	after = permitted();
+	EXPECT((after & ~before) & BIT(dyn_number()));
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	EXPECT_EQ(permitted(), after);
+}
+
+TEST(asking_gives_permission_and_twice_is_no_error)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(ask_twice, NULL), EXITED(0));
+	EXPECT(!is_permitted());		/* the child's, not ours */
+}
+
+/* ---- first use ---- */
+
+/* fails with: fault/first-use-without-permission */
+TEST(without_permission_it_is_an_illegal_instruction)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(just_use, (void *)SEED), KILLED(SIGILL));
+}
+
+TEST(with_permission_it_works_and_starts_initial)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(ask_and_use, (void *)SEED), EXITED(0));
+}
+
+static void illegal(void *arg __unused)
+{
+	ask_and_use((void *)SEED);
+	__asm__ volatile("ud2");
+}
+
+static void illegal_before_use(void *arg __unused)
+{
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	__asm__ volatile("ud2");
+}
+
+/* fails with: fault/gate-open-ud-is-ours (it would run again for ever) */
+TEST(an_illegal_instruction_stays_one)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(illegal, NULL), KILLED(SIGILL));
+	EXPECT_EQ(run_child(illegal_before_use, NULL), KILLED(SIGILL));
+}
+
+/* A kernel with the XCR0 gate says in XCR0 what may be used now; with XFD there is nothing to see. */
+static void look_at_xcr0(void *arg __unused)
+{
+	u32 before, after, high;
+
+	__asm__ volatile("xgetbv" : "=a"(before), "=d"(high) : "c"(0));
+	ask_and_use((void *)SEED);
+	__asm__ volatile("xgetbv" : "=a"(after), "=d"(high) : "c"(0));
+	EXPECT(!(before & BIT(dyn_number())));
+	EXPECT(after & BIT(dyn_number()));
+}
+
+TEST(xcr0_shows_the_gate)
+{
+	struct splat_info info;
+
+	NEEDS_DYNAMIC;
+	if (!on_splat(&info) || strcmp(info.fpu_gate, "XCR0"))
+		SKIP("the gate is not XCR0");
+	EXPECT_EQ(run_child(look_at_xcr0, NULL), EXITED(0));
+}
+
+/* ---- fork ---- */
+
+static void fork_before_use(void *arg __unused)
+{
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	EXPECT_EQ(run_child(use, (void *)(SEED + 1)), EXITED(0));
+	use((void *)SEED);
+}
+
+/* fails with: fault/perms-not-inherited */
+TEST(a_child_inherits_the_permission)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(fork_before_use, NULL), EXITED(0));
+}
+
+static void fork_after_use(void *arg __unused)
+{
+	ask_and_use((void *)SEED);
+	/* The state is the caller's to save: a child starts with it initial. */
+	EXPECT_EQ(run_child(use, (void *)(SEED + 1)), EXITED(0));
+	EXPECT(dyn_holds(SEED));
+}
+
+TEST(a_child_inherits_no_state_and_takes_none_away)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(fork_after_use, NULL), EXITED(0));
+}
+
+static void vfork_after_use(void *arg __unused)
+{
+	int status = -1;
+	pid_t pid;
+
+	ask_and_use((void *)SEED);
+	pid = vfork();
+	if (!pid) {
+		bool initial = dyn_holds(0);
+
+		dyn_put(SEED + 1);
+		_exit(!initial || !dyn_holds(SEED + 1));
+	}
+	EXPECT_EQ(wait4(pid, &status, 0, NULL), pid);
+	EXPECT_EQ(status, EXITED(0));
+	EXPECT(dyn_holds(SEED));
+}
+
+TEST(a_child_of_vfork_has_its_own_state)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(vfork_after_use, NULL), EXITED(0));
+}
+
+/* ---- threads ---- */
+
+static int thread_ok;
+
+static void thread_asks(void *arg __unused)
+{
+	thread_ok = dyn_request(dyn_number()) == 0 && dyn_holds(0);
+	dyn_put(SEED + 1);
+	for (int i = 0; i < 20; i++) {
+		thread_ok &= dyn_holds(SEED + 1);
+		sched_yield();
+	}
+}
+
+static void ask_in_a_thread(void *arg __unused)
+{
+	struct thread t;
+
+	ASSERT_EQ(thread_create(&t, thread_asks, NULL, STACK_SIZE), 0);
+	while (!is_permitted())
+		sched_yield();
+	use((void *)SEED);
+	thread_join(&t);
+	EXPECT(thread_ok);
+	EXPECT(dyn_holds(SEED));
+}
+
+/* fails with: fault/perms-in-the-thread */
+TEST(threads_share_the_permission_not_the_state)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(ask_in_a_thread, NULL), EXITED(0));
+}
+
+#define THREADS 8
+static int ready, went_well;
+
+static void use_at_once(void *number)
+{
+	u64 seed = SEED + (long)number;
+	u64 cpu = BIT(nth_cpu((long)number));
+	bool ok;
+
+	sched_setaffinity(0, cpu);
+	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < THREADS)
+		sched_yield();
+	ok = dyn_holds(0);
+	dyn_put(seed);
+	for (int i = 0; i < 50; i++) {
+		sched_yield();
+		ok &= dyn_holds(seed);
+		/* From CPU to CPU, also where others of us have been. */
+		sched_setaffinity(0, BIT(nth_cpu((long)number + i)));
+	}
+	if (ok)
+		__atomic_add_fetch(&went_well, 1, __ATOMIC_SEQ_CST);
+}
+
+static void many_at_once(void *arg __unused)
+{
+	struct thread t[THREADS];
+	long i;
+
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(thread_create(&t[i], use_at_once, (void *)i, STACK_SIZE), 0);
+	for (i = 0; i < THREADS; i++)
+		thread_join(&t[i]);
+	EXPECT_EQ(went_well, THREADS);
+}
+
+/* fails with: fault/gate-not-switched */
+TEST(first_use_on_all_cpus_at_once)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(many_at_once, NULL), EXITED(0));
+}
+
+static void ask_later(void *arg __unused)
+{
+	for (int i = 0; i < 10; i++)
+		sched_yield();
+	dyn_request(dyn_number());
+}
+
+static void look(void *arg __unused)
+{
+	/* All or nothing: what may be asked for can be used. */
+	if (is_permitted())
+		use((void *)SEED);
+}
+
+static void fork_while_asking(void *arg __unused)
+{
+	struct thread t;
+
+	ASSERT_EQ(thread_create(&t, ask_later, NULL, STACK_SIZE), 0);
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(run_child(look, NULL), EXITED(0));
+	thread_join(&t);
+	EXPECT(is_permitted());
+}
+
+TEST(one_thread_asks_while_another_forks)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(fork_while_asking, NULL), EXITED(0));
+}
+
+/* ---- exec ---- */
+
+static void exec_self(void *arg __unused)
+{
+	char *argv[] = { (char *)ktap_self, "--use", NULL }, *envp[] = { NULL };
+
+	ask_and_use((void *)SEED);
+	EXPECT_EQ(execve(ktap_self, argv, envp), 0);
+}
+
+/* fails with: fault/exec-keeps-perms */
+TEST(exec_takes_the_permission_away)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(exec_self, NULL), KILLED(SIGILL));
+}
+
+/* ---- cost ---- */
+
+static void live_once(void)
+{
+	EXPECT_EQ(run_child(ask_and_use, (void *)SEED), EXITED(0));
+	EXPECT_EQ(run_child(exec_self, NULL), KILLED(SIGILL));
+	EXPECT_EQ(run_child(ask_in_a_thread, NULL), EXITED(0));
+}
+
+/* fails with: fault/exit-keeps-buffer, fault/exec-keeps-buffer */
+TEST(exit_and_exec_give_the_buffer_back)
+{
+	struct splat_info info;
+
+	NEEDS_DYNAMIC;
+	if (!on_splat(&info))
+		SKIP("Linux does not tell");
+	EXPECT(costs_no_page(live_once));
+}
+
+static void no_gate_writes(void *arg __unused)
+{
+	struct splat_info before, after;
+
+	ask_and_use((void *)SEED);
+	sched_yield();
+	on_splat(&before);
+	for (int i = 0; i < 100; i++)
+		getpid();
+	on_splat(&after);
+	EXPECT_EQ(after.fpu_gate_writes - before.fpu_gate_writes, 0);
+	EXPECT(after.fpu_restores - before.fpu_restores <= 1);
+}
+
+/* fails with: fault/gate-always-written */
+TEST(a_system_call_does_not_touch_the_gate)
+{
+	struct splat_info info;
+
+	NEEDS_DYNAMIC;
+	if (!on_splat(&info) || info.cpus > 1)
+		SKIP("the counters are Splat's, and of all CPUs");
+	EXPECT_EQ(run_child(no_gate_writes, NULL), EXITED(0));
+}

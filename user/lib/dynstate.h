@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State that a process must ask for: asking, and known values in it. Which state that is depends on
+ * the machine and on Splat's option "dynamic="; the tests are the same for all.
+ *
+ * The compiler uses none of these registers, so that values stay over C code: not the low 128 bits
+ * of the vector registers, but what lies above them.
+ */
+#ifndef USER_LIB_DYNSTATE_H
+#define USER_LIB_DYNSTATE_H
+
+#include "user/lib/libc.h"
+
+#define ARCH_GET_XCOMP_SUPP	0x1021
+#define ARCH_GET_XCOMP_PERM	0x1022
+#define ARCH_REQ_XCOMP_PERM	0x1023
+
+/* Component numbers, by which state is asked for. */
+#define DYN_YMM			2
+#define DYN_ZMM			7
+#define DYN_TILES		18
+#define DYN_NUMBERS		20		/* more than there are */
+
+/* The number of what is dynamic here; 0: nothing is. */
+int dyn_number(void);
+
+long dyn_supported(u64 *mask);
+long dyn_permitted(u64 *mask);
+long dyn_request(unsigned long number);
+
+/* Values made from @seed to all of the dynamic state; seed 0: the initial state. A first use. */
+void dyn_put(u64 seed);
+/* Does it hold these values? A first use, too. */
+bool dyn_holds(u64 seed);
+
+#endif
