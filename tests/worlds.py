@@ -10,6 +10,7 @@ import fnmatch
 import glob
 import json
 import os
+import random
 import re
 
 import builds
@@ -18,6 +19,8 @@ import machine
 
 # The kernel takes this many words for init.
 INIT_ARGS_MAX = 16
+# Random values differ from run to run; a failure's .cmd file has the seed.
+SEED = os.environ.get("SEED") or f"{random.SystemRandom().getrandbits(32):08x}"
 LONG_TIMEOUT_S, RACE_TIMEOUT_S = 900, 300
 WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all", "build",
               "long"}
@@ -118,7 +121,8 @@ def run(world, chosen, everything, name=None, cwd="."):
         args = []
     if world.get("long"):
         args = [*args, "LONG=1"]
-    words = ["init=/tests/testrun watchdog=panic", world.get("append"), "--" if args else "", *args]
+    words = ["init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={SEED}",
+             world.get("append"), "--" if args else "", *args]
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,

@@ -5,12 +5,24 @@
  */
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
+#include "kernel/options.h"
 #include "kernel/sched/sched.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
 /* From the linker script; equal if there are no tests. */
 extern const struct ktest __start_ktests[], __stop_ktests[];
+
+u64 ktest_seed = 1;
+
+/* Any word will do. */
+static int set_seed(const char *value)
+{
+	for (ktest_seed = 1; *value; value++)
+		ktest_seed = (ktest_seed ^ (u8)*value) * 0x100000001b3;	/* FNV-1a */
+	return 0;
+}
+BOOT_OPTION(seed, set_seed, false, "any word");
 
 static const struct ktest *suite_end(const struct ktest *test)
 {

@@ -20,6 +20,9 @@
 
 #include "lib/types.h"
 
+/* Option "seed=": tests that try random values start from here. */
+extern u64 ktest_seed;
+
 /* One test that is running. */
 struct ktest_run {
 	bool failed;

@@ -156,11 +156,11 @@ void fpu_flush_thread(void)
 void fpu_exit_thread(void)
 {
 	struct fpu *fpu = &current->thread.fpu;
-	struct fpstate *old = fpu->fpstate;
+	struct fpstate *last = fpu->fpstate;
 
 	fpregs_lock();
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
 	fpregs_unlock();
-	fpstate_free(fpu, old);
+	fpstate_free(fpu, last);
 }

@@ -76,16 +76,14 @@ static int try_restore(const struct fpstate *fpstate, u64 mask)
  */
 void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
 {
-	if (fpu_gate == GATE_XFD)
-		xfd_update_state(fpstate->xfd);
-	fpu_gate_widen();
+	xfd_update_state(fpu_gate == GATE_XCR0 ? 0 : fpstate->xfd);
 	if (unlikely(try_restore(fpstate, mask))) {
 		/* Never leave the last task's registers in place. */
 		WARN_ONCE(true, "Bad FPU state detected at %pB, reinitializing FPU registers.",
 			  (void *)_RET_IP_);
 		try_restore(&init_fpstate, mask);
 	}
-	xfd_update_state(fpstate->xfd);
+	xfd_update_state(fpstate->xfd);		/* XCR0: as narrow as the task's */
 }
 
 void fpregs_restore_userregs(void)

@@ -10,7 +10,9 @@
 #include "arch/x86/fpu/insns.h"
 #include "arch/x86/fpu/regs.h"
 #include "kernel/options.h"
+#include "lib/errno.h"
 #include "lib/printk.h"
+#include "lib/string.h"
 
 enum fpu_form fpu_form;
 enum fpu_gate fpu_gate;
@@ -25,8 +27,23 @@ BOOT_CHOICE(xsave, wanted_form, false, "auto", "fxsave", "xsave", "xsaveopt", "x
 	    "soft");
 
 enum { DYNAMIC_AUTO, DYNAMIC_OFF, DYNAMIC_FORCE, DYNAMIC_YMM, DYNAMIC_ZMM, DYNAMIC_AMX };
-static int dynamic;
-BOOT_CHOICE(dynamic, dynamic, true, "auto", "off", "force", "ymm", "zmm", "amx");
+static const char *const dynamic_names[] = { "auto", "off", "force", "ymm", "zmm", "amx" };
+static int dynamic, boot_dynamic;
+
+/* What there is room for is fixed at boot; whether it counts as dynamic may change later. */
+static int set_dynamic(const char *value)
+{
+	for (int i = 0; i < (int)ARRAY_SIZE(dynamic_names); i++) {
+		if (strcmp(value, dynamic_names[i]))
+			continue;
+		if (i >= DYNAMIC_YMM && i != boot_dynamic && init_fpstate.size)
+			break;
+		dynamic = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+BOOT_OPTION(dynamic, set_dynamic, true, "auto, off, force; at boot also: ymm, zmm, amx");
 
 static const char *const form_names[] = {
 	"FXSAVE", "XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "soft XSAVES",
@@ -46,7 +63,7 @@ const char *fpu_gate_name(void)
 
 const char *fpu_dynamic_name(void)
 {
-	return dynamic_values[dynamic];
+	return dynamic_names[dynamic];
 }
 
 /* "force": as on the reporter's machine, where the key was on although nothing was dynamic. */
@@ -165,6 +182,7 @@ void fpu_choose_form(void)
 {
 	const char *wrong = NULL;
 
+	boot_dynamic = dynamic;
 	choose_form();
 	if (fpu_form != FORM_FXSAVE)
 		wrong = lay_out();

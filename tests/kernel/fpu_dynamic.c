@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State on demand from the inside: permission, the first use, memory that is not there, the gate in
+ * the switch. All tests run with the gate that the machine has, and again with IA32_XFD's, whose
+ * MSRs are a model on a CPU without them. What programs see is in tests/user/dynamic.c.
+ */
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/dynamic.h"
+#include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/exit.h"
+#include "lib/errno.h"
+#include "tests/kernel/fpu_worlds.h"
+
+KTEST_SUITE(fpu_dynamic);
+
+#define GROUP		(init_fpstate.xfd)
+#define REQ_PERM	0x1023
+
+/* --- Both gates --- */
+
+static void set_gate(enum fpu_gate gate)
+{
+	fpregs_lock();
+	xfd_update_state(0);		/* the old one is open, ... */
+	fpu_gate = gate;		/* ... and the new one counts as open */
+	this_cpu_write(xfd_model, 0);
+	__cpu_invalidate_fpregs_state();
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	fpregs_unlock();
+}
+
+/* Back to what it was: default buffer, permission and gate. */
+static void end_gate(enum fpu_gate *gate)
+{
+	struct fpstate *large = own_fpu()->fpstate;
+
+	fpregs_lock();
+	fpstate_reset(own_fpu());
+	fpregs_unlock();
+	fpstate_free(own_fpu(), large);
+	set_gate(*gate);
+}
+
+static void grant(bool permitted)
+{
+	fpstate_reset(own_fpu());
+	if (permitted)
+		BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
+					GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
+					XFEATURE_Hi16_ZMM));
+}
+
+/* The leader is current for this time: the test may be a thread of anything. */
+#define WITH_GATE(gate)									\
+	KEEP_USER_FPU;									\
+	enum fpu_gate __gate __attribute__((cleanup(end_gate))) = fpu_gate;		\
+	set_gate(gate)
+
+#define FOR_BOTH_GATES(body)								\
+	do {										\
+		if (!GROUP)								\
+			KSKIP("nothing is dynamic here");				\
+		body(kt, fpu_gate);							\
+		body(kt, GATE_XFD);							\
+	} while (0)
+
+static bool gate_is(u64 off)
+{
+	u64 user = fpu_user_cfg.max_features;
+
+	if (this_cpu_read(xfd_state) != off)
+		return false;
+	return fpu_gate == GATE_XCR0 ? xgetbv(0) == (user & ~off) :
+	       (cpu_has.xfd ? rdmsr(MSR_IA32_XFD) : this_cpu_read(xfd_model)) == off;
+}
+
+/* The exception that a first use raises. */
+static int first_use(void)
+{
+	unsigned long vector = X86_TRAP_UD;
+	int signal;
+
+	if (fpu_gate == GATE_XFD) {
+		vector = X86_TRAP_NM;
+		this_cpu_write(xfd_err_model, GROUP);
+	}
+	local_irq_disable();
+	signal = fpu_first_use(vector, SIGBUS);
+	return signal;
+}
+
+/* --- Values in the dynamic components, by way of the image --- */
+
+static void fill_bytes(u8 *to, size_t size, u8 seed)
+{
+	for (size_t i = 0; i < size; i++)
+		to[i] = seed + 7 * i;
+}
+
+static void component_bytes(unsigned int nr, u8 *bytes, u8 seed)
+{
+	static const u8 tile_config[64] = {	/* palette 1, eight tiles of 16 rows of 64 bytes */
+		[0] = 1, [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64,
+		[28] = 64, [30] = 64, [48] = 16, 16, 16, 16, 16, 16, 16, 16,
+	};
+
+	if (nr == XFEATURE_XTILE_CFG)
+		memcpy(bytes, tile_config, sizeof(tile_config));
+	else
+		fill_bytes(bytes, xstate_layout.size[nr], seed);
+}
+
+/* Edits the image as the rules demand: saved first, loaded again afterwards. */
+static void put_dynamic(struct ktest_run *kt, u8 seed)
+{
+	struct xregs_state *xsave = &own_fpu()->fpstate->regs.xsave;
+	unsigned int nr;
+
+	fpregs_lock();
+	restores_to_user();
+	save_fpregs_to_fpstate(own_fpu()->fpstate);
+	xsave->header.xfeatures |= GROUP;
+	for_each_xfeature(nr, GROUP) {
+		u8 *at = get_xsave_addr(xsave, nr);
+
+		if (at)
+			component_bytes(nr, at, seed);
+		else
+			KFAIL("component %u has no room", nr);
+	}
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	__fpu_invalidate_fpregs_state(own_fpu());
+	restores_to_user();
+	fpregs_unlock();
+}
+
+/* @seed 0: initial. */
+static void expect_dynamic(struct ktest_run *kt, u8 seed)
+{
+	static u8 want[XSTATE_SIZE_MAX];
+	struct xregs_state *xsave = &own_fpu()->fpstate->regs.xsave;
+	unsigned int nr;
+
+	fpregs_lock();
+	restores_to_user();
+	save_fpregs_to_fpstate(own_fpu()->fpstate);
+	for_each_xfeature(nr, GROUP) {
+		const u8 *at = get_xsave_addr(xsave, nr);
+
+		memset(want, 0, xstate_layout.size[nr]);
+		if (seed)
+			component_bytes(nr, want, seed);
+		if (at ? memcmp(at, want, xstate_layout.size[nr]) : seed)
+			KFAIL("component %u does not hold values of seed %u", nr, seed);
+	}
+	fpregs_unlock();
+}
+
+/* --- Tests --- */
+
+static void closed_until_permitted(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct fpstate *large;
+
+	own_in_registers();
+	grant(false);
+	restores_to_user();
+	KEXPECT_EQ(first_use(), SIGILL);
+	KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);
+
+	grant(true);
+	KEXPECT_EQ(own_fpu()->perm.__state_perm & GROUP, GROUP);
+	KEXPECT_EQ(own_fpu()->perm.__state_size, fpu_image_size(fpu_kernel_cfg.max_features));
+	KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);	/* it allocates nothing */
+	own_in_registers();
+	restores_to_user();
+	fpregs_lock();
+	KEXPECT(gate_is(GROUP));
+	fpregs_unlock();
+	KEXPECT_EQ(first_use(), 0);
+	large = own_fpu()->fpstate;
+	KEXPECT_NE(large, &own_fpu()->__fpstate);
+	KEXPECT_EQ(large->xfeatures, fpu_kernel_cfg.max_features);
+	KEXPECT_EQ(large->user_xfeatures, fpu_user_cfg.max_features);
+	KEXPECT_EQ(large->size, own_fpu()->perm.__state_size);
+	KEXPECT_EQ(large->user_size, own_fpu()->perm.__user_state_size);
+	KEXPECT_EQ(large->xfd, 0);
+	KEXPECT_EQ(large->regs.xsave.header.xcomp_bv, fpu_xcomp_bv(large->xfeatures));
+	KEXPECT(gate_is(0));
+	EXPECT_REGS(OWN);		/* the others came along */
+	expect_dynamic(kt, 0);
+	put_dynamic(kt, 0x31);
+	expect_dynamic(kt, 0x31);
+}
+
+/* fails with: fpstate_realloc() not writing xcomp_bv, not calling xfd_update_state() */
+KTEST(first_use_needs_permission_and_gives_room)
+{
+	FOR_BOTH_GATES(closed_until_permitted);
+}
+
+static void without_memory(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+
+	grant(true);
+	own_in_registers();
+	restores_to_user();
+	fail_nth_alloc(1);
+	KEXPECT_EQ(first_use(), SIGSEGV);
+	fail_nth_alloc(0);
+	KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);
+	fpregs_lock();
+	KEXPECT(gate_is(GROUP));
+	fpregs_unlock();
+	EXPECT_REGS(OWN);
+	KEXPECT_EQ(first_use(), 0);	/* the next one finds memory */
+}
+
+/* fails with: fpstate_realloc() without the check of kzalloc() */
+KTEST(first_use_without_memory_changes_nothing)
+{
+	FOR_BOTH_GATES(without_memory);
+}
+
+static void preempted_first_use(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct task_struct *intruder = fake_task();
+
+	grant(true);
+	own_in_memory(intruder);
+	KEXPECT_EQ(first_use(), 0);
+	KEXPECT(fpu_valid());
+	EXPECT_REGS(OWN);
+	kfree(intruder);
+}
+
+/* fails with: fpstate_realloc() without fpregs_restore_userregs() */
+KTEST(registers_are_loaded_before_the_layout_changes)
+{
+	FOR_BOTH_GATES(preempted_first_use);
+}
+
+static void another_tasks(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct task_struct *other = fake_task();
+
+	grant(true);
+	KEXPECT_EQ(first_use(), 0);
+	put_dynamic(kt, 0x55);
+	fpregs_lock();
+	KEXPECT(gate_is(0));
+	/* Another task, without the state, has its turn; then it gets it. */
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	save_fpregs_to_fpstate(own_fpu()->fpstate);
+	restore_fpregs_from_fpstate(other->thread.fpu.fpstate, XFEATURE_MASK_FPSTATE);
+	__cpu_invalidate_fpregs_state();
+	KEXPECT(gate_is(GROUP));
+	xfd_update_state(0);
+	fpregs_unlock();
+	expect_dynamic(kt, 0x55);
+	fpregs_lock();
+	KEXPECT(gate_is(0));
+	fpregs_unlock();
+	kfree(other);
+}
+
+/* fails with: restore_fpregs_from_fpstate() without the last xfd_update_state() */
+KTEST(the_gate_goes_with_the_task)
+{
+	FOR_BOTH_GATES(another_tasks);
+}
+
+/* What is left of the last owner when a task that had the gate closed opens it: nothing. */
+static void no_leftovers(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct task_struct *other = fake_task();
+	struct fpstate *large;
+
+	grant(true);
+	KEXPECT_EQ(first_use(), 0);
+	put_dynamic(kt, 0x77);
+	large = own_fpu()->fpstate;
+	fpregs_lock();
+	restore_fpregs_from_fpstate(other->thread.fpu.fpstate, XFEATURE_MASK_FPSTATE);
+	xfd_update_state(0);
+	save_fpregs_to_fpstate(large);
+	fpregs_unlock();
+	/* The registers now are what they were for the other task. */
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	__fpu_invalidate_fpregs_state(own_fpu());
+	expect_dynamic(kt, 0);
+	kfree(other);
+}
+
+/* fails with: restore_fpregs_from_fpstate() without fpu_gate_widen() */
+KTEST(a_closed_gate_hides_nothing_from_a_restore)
+{
+	FOR_BOTH_GATES(no_leftovers);
+}
+
+static void kernel_computes(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+
+	own_in_registers();
+	grant(false);
+	kernel_fpu_begin();
+	if (gate == GATE_XCR0)
+		KEXPECT_EQ(xgetbv(0), fpu_user_cfg.max_features);
+	kernel_fpu_end();
+	restores_to_user();
+	fpregs_lock();
+	KEXPECT(gate_is(GROUP));
+	fpregs_unlock();
+	EXPECT_REGS(OWN);
+}
+
+/* fails with: kernel_fpu_begin() without fpu_gate_widen() */
+KTEST(the_kernel_computes_with_all_there_is)
+{
+	FOR_BOTH_GATES(kernel_computes);
+}
+
+static unsigned int writes_to_load(const struct fpstate *fpstate)
+{
+	unsigned int before = this_cpu_read(fpu_gate_writes);
+
+	restore_fpregs_from_fpstate(fpstate, XFEATURE_MASK_FPSTATE);
+	return this_cpu_read(fpu_gate_writes) - before;
+}
+
+static void counted_writes(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct task_struct *closed = fake_task();
+	const struct fpstate *open;
+	unsigned int wide = gate == GATE_XCR0;		/* XCR0 is opened for the restore itself */
+
+	grant(true);
+	KEXPECT_EQ(first_use(), 0);
+	open = own_fpu()->fpstate;
+	fpregs_lock();
+	writes_to_load(open);
+	KEXPECT_EQ(writes_to_load(open), 0);
+	KEXPECT_EQ(writes_to_load(closed->thread.fpu.fpstate), 1);
+	KEXPECT_EQ(writes_to_load(closed->thread.fpu.fpstate), 2 * wide);
+	KEXPECT_EQ(writes_to_load(open), 1);
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	__cpu_invalidate_fpregs_state();
+	fpregs_unlock();
+	kfree(closed);
+}
+
+/* fails with: xfd_update_state() without the comparison */
+KTEST(the_gate_is_written_only_when_it_changes)
+{
+	FOR_BOTH_GATES(counted_writes);
+}
+
+static void child_of_a_user(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	KEEP_WORLD;
+	struct task_struct *child;
+	struct fpstate *large;
+
+	set_world("fixed", "auto");
+	grant(true);
+	own_in_registers();
+	KEXPECT_EQ(first_use(), 0);
+	put_dynamic(kt, 0x99);
+	large = own_fpu()->fpstate;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		bool inherits = !(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal;
+
+		child = clone_child(&kinds[i]);
+		KEXPECT_EQ(child->thread.fpu.fpstate, &child->thread.fpu.__fpstate);
+		KEXPECT_EQ(child->thread.fpu.fpstate->xfd, GROUP);
+		KEXPECT_EQ(child->thread.fpu.fpstate->regs.xsave.header.xfeatures & GROUP, 0);
+		KEXPECT_EQ(child->thread.fpu.perm.__state_perm & GROUP, inherits ? GROUP : 0);
+		kfree(child);		/* as a fork that failed: the parent keeps what it has */
+	}
+	KEXPECT_EQ(own_fpu()->fpstate, large);
+	expect_dynamic(kt, 0x99);
+}
+
+/* fails with: fpu_clone() without fpstate_reset() */
+KTEST(a_child_gets_permission_and_nothing_else)
+{
+	FOR_BOTH_GATES(child_of_a_user);
+}
+
+static void exec_of_a_user(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	u64 pages;
+
+	for (int i = 0; i < 3; i++) {
+		pages = nr_free_pages();
+		grant(true);
+		KEXPECT_EQ(first_use(), 0);
+		fpu_flush_thread();
+		KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);
+		KEXPECT_EQ(own_fpu()->perm.__state_perm & GROUP, 0);
+		KEXPECT_EQ(own_fpu()->fpstate->xfd, GROUP);
+	}
+	KEXPECT_EQ(nr_free_pages(), pages);
+	restores_to_user();
+	fpregs_lock();
+	KEXPECT(gate_is(GROUP));
+	fpregs_unlock();
+}
+
+KTEST(exec_gives_all_back)
+{
+	FOR_BOTH_GATES(exec_of_a_user);
+}
+
+/* Not every #UD or #NM is a first use. */
+KTEST(other_faults_are_what_they_were)
+{
+	WITH_GATE(fpu_gate);
+
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_GP, SIGSEGV)), SIGSEGV);
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_NM, SIGSEGV)), SIGSEGV);
+	if (!GROUP || fpu_gate == GATE_XFD)
+		KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
+	if (!GROUP)
+		return;
+	set_gate(GATE_XFD);
+	this_cpu_write(xfd_err_model, 0);
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_NM, SIGSEGV)), SIGSEGV);
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
+	grant(true);
+	KEXPECT_EQ(first_use(), 0);
+	KEXPECT_EQ(this_cpu_read(xfd_err_model), 0);
+	set_gate(__gate);
+	if (fpu_gate == GATE_XCR0)	/* open: an ordinary one */
+		KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every component that the CPU has, through everything that can happen to a task: it survives, or
+ * is initial, exactly as it must. What survives is compared as an image, so that a component needs
+ * no instructions of its own here; the values come from the option "seed=".
+ *
+ * Each event runs once with all components in use, and once for each with only that one: then
+ * nothing may appear in the others.
+ */
+#include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/sched/wait.h"
+#include "kernel/time.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "tests/kernel/fpu_worlds.h"
+
+KTEST_SUITE(fpu_matrix);
+
+/* PKRU is not switched with the rest: its tests are in fpu_restore. */
+#define COMPONENTS	(fpu_kernel_cfg.default_features & ~XFEATURE_MASK(PKRU))
+#define NEVER_INHERITED	XFEATURE_MASK(PASID)
+
+/* --- Values --- */
+
+static u64 random_state, digest;
+
+static u64 random(void)
+{
+	u64 z = random_state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static void fill_random(void *to, size_t size)
+{
+	u8 *bytes = to;
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = random();
+}
+
+/* Legal values, none of them initial. */
+static void fill_component(union fpregs_state *image, unsigned int nr)
+{
+	struct fxregs_state *fx = &image->fxsave;
+	u64 *at = nr > XFEATURE_SSE ? get_xsave_addr(&image->xsave, nr) : NULL;
+
+	switch (nr) {
+	case XFEATURE_FP:
+		fx->cwd = FCW_DEFAULT | (random() & 0x0c00);
+		fx->swd = random() & 0x7f7f;		/* flags, top of stack; all masked */
+		fx->twd = 0xff;
+		for (int i = 0; i < 8; i++)
+			fill_random(fx->st_space[i], 10);
+		break;
+	case XFEATURE_SSE:
+		fx->mxcsr = MXCSR_DEFAULT | (random() & 0xe07f);
+		fill_random(fx->xmm_space, sizeof(fx->xmm_space));
+		break;
+	case XFEATURE_CET_USER:
+		at[0] = BIT(0);				/* SH_STK_EN; CR4.CET is off */
+		at[1] = random() & 0x7ffffffffff8;	/* PL3_SSP */
+		break;
+	default:
+		fill_random(at, xstate_layout.size[nr]);
+	}
+}
+
+/* An image in which the components in @mask are in use, and the others initial. */
+static union fpregs_state *random_image(u64 mask)
+{
+	static union fpregs_state image;
+	unsigned int nr;
+
+	memset(&image, 0, sizeof(image));
+	image.fxsave.cwd = FCW_DEFAULT;
+	image.fxsave.mxcsr = MXCSR_DEFAULT;
+	if (cpu_has.xsave) {
+		image.xsave.header.xcomp_bv = init_fpstate.regs.xsave.header.xcomp_bv;
+		image.xsave.header.xfeatures = mask;
+	}
+	for_each_xfeature(nr, mask)
+		fill_component(&image, nr);
+	for (size_t i = 0; i < fpu_kernel_cfg.default_size; i++)
+		digest = (digest ^ image.bytes[i]) * 0x100000001b3;
+	return &image;
+}
+
+/* --- Comparing, with initial values for what XSTATE_BV lacks --- */
+
+static const void *component(const union fpregs_state *image, unsigned int nr)
+{
+	static const u8 zeros[PAGE_SIZE];
+	const void *at = get_xsave_addr((struct xregs_state *)&image->xsave, nr);
+
+	return at ? at : zeros;
+}
+
+static bool same_legacy(const union fpregs_state *got, const union fpregs_state *want)
+{
+	struct fpu_values a, b;
+
+	image_values(&a, got);
+	image_values(&b, want);
+	if (a.fcw != b.fcw || a.mxcsr != b.mxcsr || memcmp(a.ymm, b.ymm, sizeof(a.ymm)))
+		return false;
+	/* Beyond what image_values() looks at: all eight registers of x87, 10 bytes of 16 each. */
+	if (cpu_has.xsave && !(want->xsave.header.xfeatures & XFEATURE_MASK(FP)))
+		return true;
+	for (int i = 0; i < 8; i++)
+		if (memcmp(got->fxsave.st_space[i], want->fxsave.st_space[i], 10))
+			return false;
+	return got->fxsave.swd == want->fxsave.swd && got->fxsave.twd == want->fxsave.twd;
+}
+
+static void expect_image(struct ktest_run *kt, const union fpregs_state *got,
+			 const union fpregs_state *want, const char *what, u64 mask)
+{
+	unsigned int nr;
+
+	if (!same_legacy(got, want))
+		KFAIL("%s, in use %#llx: x87, SSE or AVX differs", what, mask);
+	for_each_xfeature(nr, COMPONENTS & ~XFEATURE_MASK_FPSSE)
+		if (memcmp(component(got, nr), component(want, nr), xstate_layout.size[nr]))
+			KFAIL("%s, in use %#llx: component %u differs", what, mask, nr);
+}
+
+/* --- Into the registers and out --- */
+
+static void make_live(const union fpregs_state *image)
+{
+	fpregs_lock();
+	memcpy(&own_fpu()->fpstate->regs, image, fpu_kernel_cfg.default_size);
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	__fpu_invalidate_fpregs_state(own_fpu());
+	restores_to_user();
+	fpregs_unlock();
+}
+
+static void take_live(union fpregs_state *image)
+{
+	fpregs_lock();
+	restores_to_user();
+	save_fpregs_to_fpstate(own_fpu()->fpstate);
+	memcpy(image, &own_fpu()->fpstate->regs, fpu_kernel_cfg.default_size);
+	fpregs_unlock();
+}
+
+/* Whoever has the CPU next leaves other values in every component. */
+static void scramble(void)
+{
+	static struct fpstate other;
+
+	kernel_fpu_begin();
+	memcpy(&other, &init_fpstate, offsetof(struct fpstate, regs));
+	other.xfd = own_fpu()->fpstate->xfd;
+	memcpy(&other.regs, random_image(COMPONENTS), fpu_kernel_cfg.default_size);
+	restore_fpregs_from_fpstate(&other, fpu_kernel_cfg.max_features & ~XFEATURE_MASK(PKRU));
+	kernel_fpu_end();
+}
+
+static int scrambler(void *done)
+{
+	scramble();
+	complete(done);
+	return 0;
+}
+
+/* Another thread does so while we sleep; @cpu: where. */
+static void scramble_elsewhere(struct ktest_run *kt, unsigned int cpu)
+{
+	struct task_struct *thread;
+	struct completion done;
+
+	init_completion(&done);
+	thread = kthread_create(scrambler, &done, "fpu_scrambler");
+	if (IS_ERR(thread)) {
+		KFAIL("no thread: %ld", PTR_ERR(thread));
+		return;
+	}
+	set_cpus_allowed(thread, BIT(cpu));
+	wait_for_completion(&done);
+	put_task_struct(thread);
+}
+
+/* --- What can happen --- */
+
+static void nothing(struct ktest_run *kt)
+{
+}
+
+static void kernel_section(struct ktest_run *kt)
+{
+	scramble();
+}
+
+static void switched(struct ktest_run *kt)
+{
+	scramble_elsewhere(kt, smp_processor_id());
+}
+
+/* Away and back, with another state in the registers here, and there. */
+static void migrated(struct ktest_run *kt)
+{
+	unsigned int here = smp_processor_id(), there = (here + 1) % nr_cpus;
+
+	set_cpus_allowed(current, BIT(there));
+	restores_to_user();
+	scramble_elsewhere(kt, here);
+	scramble_elsewhere(kt, there);
+	set_cpus_allowed(current, BIT(here));
+}
+
+static void executed(struct ktest_run *kt)
+{
+	u32 pkru = read_pkru();
+
+	fpu_flush_thread();
+	write_pkru(pkru);
+}
+
+static void cloned(struct ktest_run *kt, const struct kind *kind)
+{
+	const union fpregs_state *parent = &own_fpu()->fpstate->regs;
+	struct task_struct *child = clone_child(kind);
+	union fpregs_state want, *got = &child->thread.fpu.fpstate->regs;
+
+	take_live(&want);
+	if (kind->minimal)
+		memcpy(&want, &init_fpstate.regs, XSAVE_MIN_SIZE);
+	else if (cpu_has.xsave)
+		want.xsave.header.xfeatures &= ~NEVER_INHERITED;
+	if (cpu_has.xsave)
+		KEXPECT_EQ(got->xsave.header.xcomp_bv, parent->xsave.header.xcomp_bv);
+	expect_image(kt, got, &want, kind->name, COMPONENTS);
+	kfree(child);
+}
+
+static void cloned_as_each(struct ktest_run *kt)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		cloned(kt, &kinds[i]);
+}
+
+/* Preempted between the system call's entry and fpu_clone(): the registers are another's. */
+static void preempted_in_clone(struct ktest_run *kt)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		scramble_elsewhere(kt, smp_processor_id());
+		cloned(kt, &kinds[i]);
+	}
+}
+
+static void through(struct ktest_run *kt, const char *what, void (*event)(struct ktest_run *kt),
+		    u64 mask, bool survives)
+{
+	static union fpregs_state want, got;
+
+	memcpy(&want, random_image(mask), sizeof(want));
+	make_live(&want);
+	event(kt);
+	take_live(&got);
+	expect_image(kt, &got, survives ? &want : &init_fpstate.regs, what, mask);
+}
+
+static void through_with_each(struct ktest_run *kt, const char *what,
+			      void (*event)(struct ktest_run *kt), bool survives)
+{
+	u64 components = COMPONENTS;
+	unsigned int nr;
+	KEEP_WORLD;
+	KEEP_USER_FPU;
+
+	random_state = digest = ktest_seed;
+	through(kt, what, event, components, survives);
+	for_each_xfeature(nr, components)
+		through(kt, what, event, cpu_has.xsave ? BIT_ULL(nr) : components, survives);
+	pr_plain("  # %s: components %#llx by %s, seed %llx, digest %llx", what, components,
+	       fpu_form_name(), ktest_seed, digest);
+}
+
+KTEST(nothing_changes_them_by_itself)
+{
+	through_with_each(kt, "nothing", nothing, true);
+}
+
+/* fails with: switch_fpu_prepare() never saving */
+KTEST(they_survive_a_switch)
+{
+	through_with_each(kt, "a switch", switched, true);
+}
+
+KTEST(they_survive_a_migration)
+{
+	if (nr_cpus < 2)
+		KSKIP("there is one CPU");
+	through_with_each(kt, "a migration", migrated, true);
+}
+
+/* fails with: kernel_fpu_begin() saving nothing */
+KTEST(they_survive_the_kernels_own_use)
+{
+	through_with_each(kt, "a kernel_fpu section", kernel_section, true);
+}
+
+/* fails with: fpu_flush_thread() without fpstate_init_minimal() */
+KTEST(exec_resets_them)
+{
+	through_with_each(kt, "exec", executed, false);
+}
+
+/* fails with: fpu_clone() leaving PASID in XSTATE_BV */
+KTEST(a_child_has_what_it_inherits)
+{
+	through_with_each(kt, "clone", cloned_as_each, true);
+}
+
+/* fails with: save_parent_regs() not asking for TIF_NEED_FPU_LOAD */
+KTEST(a_child_of_a_preempted_parent_has_it_too)
+{
+	through_with_each(kt, "clone after preemption", preempted_in_clone, true);
+}
