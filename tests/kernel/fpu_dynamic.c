@@ -398,10 +398,12 @@ KTEST(a_child_gets_permission_and_nothing_else)
 static void exec_of_a_user(struct ktest_run *kt, enum fpu_gate gate)
 {
 	WITH_GATE(gate);
-	u64 pages;
+	u64 pages = 0;
 
-	for (int i = 0; i < 3; i++) {
-		pages = nr_free_pages();
+	/* Four small buffers share a page: a leak shows after a few. */
+	for (int i = 0; i < 16; i++) {
+		if (i == 1)
+			pages = nr_free_pages();
 		grant(true);
 		KEXPECT_EQ(first_use(), 0);
 		fpu_flush_thread();
@@ -416,6 +418,7 @@ static void exec_of_a_user(struct ktest_run *kt, enum fpu_gate gate)
 	fpregs_unlock();
 }
 
+/* fails with: fault/exec-keeps-the-buffer */
 KTEST(exec_gives_all_back)
 {
 	FOR_BOTH_GATES(exec_of_a_user);
