@@ -28,6 +28,7 @@ def demo_golden(name, append, path):
 
 demo_golden("demo", "rt=on", "tests/golden/demo.txt")
 demo_golden("demo-rt-off", "rt=off", "tests/golden/demo-rt-off.txt")
+demo_golden("demo-dynamic", "rt=on dynamic=ymm", "tests/golden/demo-dynamic.txt")
 
 
 @test("demo-one-cpu")

@@ -8,7 +8,11 @@
  *
  * With rt=off the same six worlds show why nobody had noticed: the lock spins, so it may be taken
  * where preemption is off.
+ *
+ * Booted with dynamic=ymm, zmm or amx, nothing is forced: this process asks for that state and uses
+ * it, so fork has a permission to inherit, and the child proves that it did.
  */
+#include "user/lib/dynstate.h"
 #include "user/lib/libc.h"
 #include "user/lib/vec.h"
 
@@ -32,7 +36,7 @@ struct world {
 
 static struct splat_info machine;
 
-static struct world worlds[] = {
+static struct world plain_worlds[] = {
 	{ .order = "buggy", .dynamic = "off" },
 	{ .order = "buggy", .dynamic = "force", .might_sleep = 1 },
 	{ .order = "fixed", .dynamic = "off" },
@@ -50,12 +54,46 @@ static struct world worlds[] = {
 	{ .order = "fixed", .dynamic = "force", .contended = true },
 };
 
+/* What is dynamic is the machine's, by its boot option: filled in by main(). */
+static struct world dynamic_worlds[] = {
+	{ .order = "buggy", .might_sleep = 1 },
+	{ .order = "fixed" },
+	{ .order = "buggy",
+	  .contended = true,
+	  .might_sleep = 1,
+	  .atomic_sched = 1,
+	  .underflow = 1 },
+	{ .order = "fixed", .contended = true },
+};
+
+static struct world *worlds = plain_worlds;
+static size_t nr_worlds = ARRAY_SIZE(plain_worlds);
+
+#define PARENTS_SEED	0xd1a
+#define CHILDS_SEED	0xc1d
+
 static int set_option(const char *name, const char *value)
 {
 	char assignment[40];
 
 	snprintf(assignment, sizeof(assignment), "%s=%s", name, value);
 	return splat_setopt(assignment);
+}
+
+/*
+ * The child of a process with dynamic state: the permission was inherited, the state was not, and a
+ * first use works.
+ */
+static int dynamic_state_is_wrong(void)
+{
+	u64 permitted = 0;
+
+	if (!dyn_number())
+		return 0;
+	if (dyn_permitted(&permitted) || !(permitted & BIT(dyn_number())) || !dyn_holds(0))
+		return 1;
+	dyn_put(CHILDS_SEED);
+	return !dyn_holds(CHILDS_SEED);
 }
 
 /* Fork with all registers known; both sides compare. The child's verdict is its exit status. */
@@ -69,7 +107,7 @@ static void fork_and_verify(struct world *w, u64 seed)
 	vec_fill(&want, seed);
 	pid = vec_syscall(&want, &got, &args);
 	if (pid == 0)
-		_exit(vec_compare(&want, &got, w->where));
+		_exit(vec_compare(&want, &got, w->where) || dynamic_state_is_wrong());
 	if (pid < 0) {
 		w->error = pid;
 		return;
@@ -77,6 +115,10 @@ static void fork_and_verify(struct world *w, u64 seed)
 	sched_setscheduler(0, SCHED_OTHER, 0);	/* see fork_contended() */
 	if (vec_compare(&want, &got, w->where))
 		return;
+	if (dyn_number() && !dyn_holds(PARENTS_SEED)) {
+		snprintf(w->where, sizeof(w->where), "the parent's dynamic state is gone");
+		return;
+	}
 	if (wait4(pid, &status, 0, NULL) != pid || status)
 		snprintf(w->where, sizeof(w->where), "in the child");
 	else
@@ -153,7 +195,7 @@ static u64 boosts(const struct world *w)
 /* Did fork take the siglock? */
 static bool took_siglock(const struct world *w)
 {
-	return !strcmp(w->dynamic, "force");
+	return strcmp(w->dynamic, "off");
 }
 
 /* The preempt_count at which it must have been taken: fpregs_lock()'s, or none. */
@@ -197,13 +239,16 @@ static void print_machine(void)
 	       (unsigned long long)machine.xfeatures);
 	printf("  saved by    %s, %u bytes a task\n", machine.fpu_save_form,
 	       machine.fpu_kernel_size);
+	if (machine.xfd)
+		printf("  dynamic     %s (0x%llx), kept off by %s until a process asks\n",
+		       machine.dynamic, (unsigned long long)machine.xfd, machine.fpu_gate);
 }
 
 static void print_table(void)
 {
 	printf("\n  order  dynamic  siglock    taken at  might_sleep  atomic  underflow  boosts  "
 	       "registers  as it must\n");
-	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+	for (size_t i = 0; i < nr_worlds; i++) {
 		struct world *w = &worlds[i];
 
 		char count[12] = "-", loans[12] = "-";
@@ -228,6 +273,23 @@ static void print_table(void)
 	       "harmless here, even if another CPU holds the lock. Nobody could notice.");
 }
 
+/* Ask, use, and choose the worlds with a real permission to inherit. */
+static bool use_dynamic_state(void)
+{
+	long error = dyn_request(dyn_number());
+
+	worlds = dynamic_worlds;
+	nr_worlds = ARRAY_SIZE(dynamic_worlds);
+	for (size_t i = 0; i < nr_worlds; i++)
+		worlds[i].dynamic = machine.dynamic;
+	if (error) {
+		printf("demo: asking for dynamic=%s: %s\n", machine.dynamic, error_name(error));
+		return false;
+	}
+	dyn_put(PARENTS_SEED);
+	return dyn_holds(PARENTS_SEED);
+}
+
 int main(void)
 {
 	bool all_well = true;
@@ -236,13 +298,15 @@ int main(void)
 	if (machine.cpus > 1)
 		sched_setaffinity(0, BIT(0));
 	print_machine();
-	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++)
+	if (dyn_number())
+		all_well = use_dynamic_state();
+	for (size_t i = 0; i < nr_worlds; i++)
 		run_world(&worlds[i], i + 1);
 	set_option("fpu_clone", "fixed");
-	set_option("dynamic", "auto");
+	set_option("dynamic", machine.dynamic);
 
 	print_table();
-	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+	for (size_t i = 0; i < nr_worlds; i++) {
 		struct world *w = &worlds[i];
 
 		if (w->skipped)

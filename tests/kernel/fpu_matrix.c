@@ -281,6 +281,50 @@ static void through_with_each(struct ktest_run *kt, const char *what,
 	       fpu_form_name(), ktest_seed, digest);
 }
 
+/*
+ * Images are one thing, registers another: supervisor state has MSRs, or a model of them.
+ * fails with: soft_xrstors() not writing the model, soft_xsaves() not reading it
+ */
+KTEST(supervisor_state_is_where_the_cpu_looks)
+{
+	u64 mask = fpu_kernel_cfg.default_features & XFEATURE_MASK_SUPERVISOR;
+	static union fpregs_state image, got;
+	u64 pasid, *cet;
+	KEEP_USER_FPU;
+
+	if (!mask)
+		KSKIP("this form saves no supervisor state");
+	random_state = ktest_seed;
+	memcpy(&image, random_image(mask), sizeof(image));
+	make_live(&image);
+	fpregs_lock();
+	if (mask & XFEATURE_MASK(PASID)) {
+		pasid = *(u64 *)component(&image, XFEATURE_PASID);
+		KEXPECT_EQ(read_pasid(), pasid);
+		write_pasid(pasid + 1);		/* as ENQCMD's driver would */
+	}
+	if (mask & XFEATURE_MASK(CET_USER)) {
+		cet = (u64 *)component(&image, XFEATURE_CET_USER);
+		KEXPECT_EQ(rdmsr(MSR_IA32_U_CET), cet[0]);
+		KEXPECT_EQ(rdmsr(MSR_IA32_PL3_SSP), cet[1]);
+		wrmsr(MSR_IA32_PL3_SSP, cet[1] + 8);
+	}
+	fpregs_unlock();
+	scramble();
+	take_live(&got);
+	if (mask & XFEATURE_MASK(PASID))
+		KEXPECT_EQ(*(u64 *)component(&got, XFEATURE_PASID), pasid + 1);
+	if (mask & XFEATURE_MASK(CET_USER))
+		KEXPECT_EQ(((u64 *)component(&got, XFEATURE_CET_USER))[1], cet[1] + 8);
+	make_live(&init_fpstate.regs);
+	fpregs_lock();
+	if (mask & XFEATURE_MASK(PASID))
+		KEXPECT_EQ(read_pasid(), 0);
+	if (mask & XFEATURE_MASK(CET_USER))
+		KEXPECT_EQ(rdmsr(MSR_IA32_PL3_SSP), 0);
+	fpregs_unlock();
+}
+
 KTEST(nothing_changes_them_by_itself)
 {
 	through_with_each(kt, "nothing", nothing, true);

@@ -35,6 +35,7 @@ void cpu_features_init(void)
 	cpu_has.sse = leaf1.edx & BIT(25);
 	cpu_has.xsave = leaf1.ecx & BIT(26);
 	cpu_has.avx = leaf1.ecx & BIT(28);
+	cpu_has.avx2 = leaf7.ebx & BIT(5);
 	cpu_has.smep = leaf7.ebx & BIT(7);
 	cpu_has.avx512f = leaf7.ebx & BIT(16);
 	cpu_has.smap = leaf7.ebx & BIT(20);

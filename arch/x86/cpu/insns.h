@@ -25,8 +25,10 @@ DEFINE_PORT_IO(w, u16)
 #define MSR_APIC_BASE		0x1b
 #define MSR_IA32_XFD		0x1c4
 #define MSR_IA32_XFD_ERR	0x1c5
-#define MSR_IA32_XSS		0xda0
+#define MSR_IA32_U_CET		0x6a0
+#define MSR_IA32_PL3_SSP	0x6a7
 #define MSR_IA32_PASID		0xd93
+#define MSR_IA32_XSS		0xda0
 #define MSR_EFER		0xc0000080
 #define MSR_STAR		0xc0000081
 #define MSR_LSTAR		0xc0000082
