@@ -14,7 +14,8 @@
 #define UART_MCR	(COM1 + 4)
 #define UART_LSR	(COM1 + 5)
 #define LSR_RX_READY	0x01
-#define LSR_TX_EMPTY	0x20
+#define LSR_TX_EMPTY	0x20		/* takes another byte; ... */
+#define LSR_TX_IDLE	0x40		/* ... the last one is out, too */
 
 static bool mid_line;
 
@@ -32,10 +33,20 @@ void console_init(void)
 	vga_init();
 }
 
+static void await_uart(u8 bit)
+{
+	for (int i = 0; i < 100000 && !(inb(UART_LSR) & bit); i++)
+		cpu_relax();
+}
+
+void console_drain(void)
+{
+	await_uart(LSR_TX_IDLE);
+}
+
 static void put_byte(char c)
 {
-	for (int i = 0; i < 100000 && !(inb(UART_LSR) & LSR_TX_EMPTY); i++)
-		cpu_relax();
+	await_uart(LSR_TX_EMPTY);
 	outb(UART_DATA, c);
 }
 

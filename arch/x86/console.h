@@ -15,6 +15,9 @@ void console_write(const char *text, size_t len);
 /* End the line that ring 3 has begun, if any, so that a kernel message starts in column 0. */
 void console_fresh_line(void);
 
+/* Wait until all is out: a machine that is switched off loses what is still on its way. */
+void console_drain(void);
+
 /* One byte that has arrived, or -1. Does not sleep. */
 int console_getc(void);
 

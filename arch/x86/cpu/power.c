@@ -7,11 +7,14 @@
  * Nothing here waits for ever, and a table that makes no sense counts as none.
  */
 #include "arch/x86/cpu/power.h"
+#include "arch/x86/console.h"
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/irqflags.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
+#include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -40,6 +43,13 @@ struct fadt {
 static struct fadt fadt;			/* what it is too short for stays 0 */
 static u8 slp_typ[2];
 static bool has_s5;
+static char nonce[24];
+
+static int set_nonce(const char *value)
+{
+	return strscpy(nonce, value, sizeof(nonce)) > 0 ? 0 : -EINVAL;
+}
+BOOT_OPTION(nonce, set_nonce, false, "a word of less than 24 characters");
 
 bool aml_find_s5(const u8 *aml, size_t len, u8 typ[2])
 {
@@ -108,7 +118,11 @@ static void acpi_power_off(void)
 void machine_exit(u8 byte)
 {
 	stop_machine();
-	outb(DEBUG_EXIT_PORT, byte);		/* first, as it hands over a verdict */
+	/* For who has no debug-exit device: only this run of the machine can have printed it. */
+	if (*nonce)
+		pr_emerg("verdict %#x, nonce %s", byte, nonce);
+	console_drain();
+	outb(DEBUG_EXIT_PORT, byte);		/* before the others, as it hands over a verdict */
 	for (const char *s = "Shutdown"; *s; s++)
 		outb(BOCHS_EXIT_PORT, *s);
 	/* A panic stays on the screen. */
