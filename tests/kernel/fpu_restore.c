@@ -187,6 +187,8 @@ KTEST(pkru_is_saved_but_not_lazily_restored)
 
 	if (!cpu_has.pku)
 		KSKIP("no protection keys");
+	if (!(fpu_kernel_cfg.max_features & XFEATURE_MASK(PKRU)))
+		KSKIP("CPUID has no place for PKRU in an image");
 	fpregs_lock();
 	write_pkru(PKRU_OTHER);
 	own_in_both(OWN);
