@@ -28,6 +28,7 @@ struct tss {
 
 #define IST_DF		1		/* as the IDT counts: 1..7 */
 #define IST_NMI		2
+#define IST_DB		3
 #define IST_STACK_SIZE	8192
 
 struct cpu {
@@ -68,7 +69,7 @@ struct ist_stack {
 	u8			bytes[IST_STACK_SIZE];
 } __aligned(PAGE_SIZE);
 
-#define NR_IST			2
+#define NR_IST			3
 extern struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 extern struct cpu cpus[NR_CPUS];
 extern unsigned int nr_cpus;			/* that run */

@@ -35,7 +35,7 @@ struct unwind {
  */
 static bool find_stack(unsigned long sp, struct stack_range *range)
 {
-	static const char *const names[NR_IST] = { "#DF", "NMI" };
+	static const char *const names[NR_IST] = { "#DF", "NMI", "#DB" };
 	extern u8 boot_stack[];
 	unsigned long low = (unsigned long)boot_stack;
 

@@ -142,7 +142,9 @@ entry_stubs:
 	.endif
 	pushq	$vec
 	.cfi_adjust_cfa_offset 8
-	.if (vec == 2) || (vec == 8) || (vec == 18)
+	.if vec == 1
+	jmp	debug_entry
+	.elseif (vec == 2) || (vec == 8) || (vec == 18)
 	jmp	paranoid_entry
 	.else
 	jmp	common_entry
@@ -176,6 +178,30 @@ common_entry:
 	jmp	return_to_user_iret
 3:	POP_REGS_BUT_DI
 	POP_DI_AND_IRET
+	.cfi_endproc
+
+/*
+ * #DB may come with the first instruction after SYSCALL, which ring 3 stepped into, while RSP still
+ * is ring 3's: hence a stack of its own. What comes from ring 3 itself may sleep, so it goes on on
+ * the task's stack, as if it had come there.
+ */
+debug_entry:
+	CFI_FRAME 16
+	testb	$3, 24(%rsp)			/* the saved CS */
+	jz	paranoid_entry
+	swapgs
+	PUSH	rax
+	movq	%rsp, %rax
+	.cfi_def_cfa_register rax
+	movq	%gs:CPU_KERNEL_SP, %rsp
+	.irp	offset, 56, 48, 40, 32, 24, 16, 8	/* ss, sp, flags, cs, ip, error, vector */
+	pushq	\offset(%rax)
+	.endr
+	movq	(%rax), %rax
+	.cfi_def_cfa rsp, 40 + 16
+	.cfi_restore rax
+	swapgs
+	jmp	common_entry
 	.cfi_endproc
 
 /*

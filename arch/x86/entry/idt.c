@@ -35,6 +35,7 @@ void idt_init(void)
 	idt[X86_TRAP_DF].ist = IST_DF;
 	idt[X86_TRAP_MC].ist = IST_DF;
 	idt[X86_TRAP_NMI].ist = IST_NMI;
+	idt[X86_TRAP_DB].ist = IST_DB;
 }
 
 void idt_load(void)
