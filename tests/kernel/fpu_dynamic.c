@@ -53,7 +53,7 @@ static void grant(bool permitted)
 /* The leader is current for this time: the test may be a thread of anything. */
 #define WITH_GATE(gate)									\
 	KEEP_USER_FPU;									\
-	enum fpu_gate __gate __attribute__((cleanup(end_gate))) = fpu_gate;		\
+	enum fpu_gate __gate __unused __attribute__((cleanup(end_gate))) = fpu_gate;	\
 	set_gate(gate)
 
 #define FOR_BOTH_GATES(body)								\
