@@ -82,8 +82,24 @@ EXPECT_DEATH(undefined_instruction, SIGILL, "ud2")
 EXPECT_DEATH(breakpoint, SIGTRAP, "int3")
 EXPECT_DEATH(breakpoint_by_number, SIGTRAP, ".byte 0xcd, 3")
 EXPECT_DEATH(single_step, SIGTRAP, SET_TF "nop; nop")
-/* TF is off inside the kernel and back on the way out: the trap comes in ring 3. */
-EXPECT_DEATH(single_step_over_syscall, SIGTRAP, "mov $39, %%eax;" SET_TF "syscall; nop; nop")
+/*
+ * TF is off inside the kernel and back on the way out: the trap comes in ring 3. In Bochs 2.7 and
+ * 3.0 it comes with the kernel's first instruction, when the stack pointer is still ring 3's: no
+ * kernel that has no separate stack for this exception lives through that.
+ */
+static void step_into_syscall(void *arg __unused)
+{
+	__asm__ volatile("mov $39, %%eax;" SET_TF "syscall; nop; nop" ::: "rax", "rcx", "r11",
+			 "memory");
+}
+
+TEST(single_step_over_syscall)
+{
+	if (ktap_bochs)
+		SKIP("Bochs steps into SYSCALL although IA32_FMASK clears TF");
+	EXPECT_EQ(run_child(step_into_syscall, NULL), KILLED(SIGTRAP));
+}
+
 EXPECT_DEATH(division_by_zero, SIGFPE, "xor %%edx, %%edx; xor %%ecx, %%ecx; div %%ecx")
 EXPECT_DEATH(division_overflow, SIGFPE, "mov $0x80000000, %%eax; cdq; mov $-1, %%ecx; idiv %%ecx")
 /* Division by zero is unmasked in this control word. */

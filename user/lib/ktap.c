@@ -9,7 +9,7 @@ extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
 
 const char *ktap_self;
 int ktap_failures;
-bool ktap_long;
+bool ktap_long, ktap_bochs;
 int ktap_cpus;
 static char skip_reason[128];
 
@@ -186,8 +186,10 @@ int main(int argc, char **argv, char **envp)
 	int number = 0, count = 0, failed = 0, ret;
 
 	ktap_self = argv[0];
-	for (; *envp; envp++)
+	for (; *envp; envp++) {
 		ktap_long |= !strcmp(*envp, "LONG=1");
+		ktap_bochs |= !strncmp(*envp, "EMU=bochs", 9);
+	}
 	ret = test_reexec(argc, argv);
 	if (ret >= 0)
 		return ret;

@@ -36,6 +36,9 @@ extern const bool ktap_one_cpu;
 /* "LONG=1" in the environment: as many rounds as `make test-all` has time for. */
 extern bool ktap_long;
 
+/* "EMU=bochs" or "EMU=bochs3" in the environment, for what that emulator does not do right. */
+extern bool ktap_bochs;
+
 /* The path of this program, for such an exec. */
 extern const char *ktap_self;
 
