@@ -4,9 +4,10 @@
 # bochs.sh: the one place that knows how Splat is run in Bochs.
 #
 # The environment says what: CPU=model MEM=128M SMP=1 APPEND="kernel options", KERNEL, INITRD as for
-# qemu.sh; BOCHS3=1 (the 3.x that `make bochs3` brings; BOCHS is the program itself), TIMEOUT=600
+# qemu.sh; EMU=bochs, or bochs3 (what `make bochs3` brings); BOCHS, the program itself; TIMEOUT=600
 # seconds. V=1 prints the configuration before the run; DRYRUN=1, instead of a run, what repeats it.
-# The way in is GRUB's CD. The serial port goes to standard output; nothing can be typed.
+# The way in is GRUB's CD. The serial port goes to standard output. Nothing can be typed, so init is
+# the demonstration if APPEND does not say init=.
 #
 # Bochs has no exit code for the guest to choose. So the exit status is QEMU's (33, 35, 37: see
 # kernel/panic.h) only if Bochs says that the guest shut it down, and the kernel has printed, once,
@@ -20,7 +21,7 @@ INITRD=${INITRD:-build/initramfs.cpio}
 SMP=${SMP:-1}
 MEM=${MEM:-128M}
 TIMEOUT=${TIMEOUT:-600}
-BOCHS3=${BOCHS3:-}
+EMU=${EMU:-bochs}
 here=$(dirname "$0")
 run='' pid=''
 
@@ -61,22 +62,34 @@ read_display() {
 	exec cat "$display" >/dev/null 2>&1
 }
 
+# How often the machine has begun; to begin once more is its end, as with QEMU's -no-reboot.
+starts() { cat "$run/log" 2>/dev/null | grep -c 'Reset(HARDWARE) called'; }
+end_at_reset() {
+	while kill -0 $pid; do
+		sleep 0.3
+		[ "$(starts)" -le 1 ] || kill $pid
+	done 2>/dev/null
+}
+
 # Says why the run is not to be trusted.
 untrusted() {
 	echo "splat: Bochs: $*: no verdict" >&2
 	exit 1
 }
 
+OFF='^[0-9]*p\[UNMAP *\] >>PANIC<< Shutdown port: shutdown requested'
+
 # The exit status that this run deserves. $1: how `timeout` ended.
 judge() {
+	[ "$(starts)" -le 1 ] || untrusted "the machine was reset"
 	case $1 in
 	124 | 137) untrusted "still running after $TIMEOUT s" ;;
 	esac
-	if ! grep -qs '^[0-9]*p\[UNMAP *\] >>PANIC<< Shutdown port: shutdown req' "$run/log"; then
-		why=$(cat "$run/log" "$run/screen" | tr -d '\r' | grep -a -m 1 '>>PANIC<<')
+	if [ "$(starts)" != 1 ] || ! grep -qs "$OFF" "$run/log"; then
+		why=$(cat "$run/log" "$run/screen" 2>/dev/null | tr -d '\r' |
+			grep -am 1 '>>PANIC<<')
 		untrusted "${why:-it ended by itself}"
 	fi
-	[ "$(grep -c 'Reset(HARDWARE) called' "$run/log")" = 1 ] || untrusted "the machine was reset"
 	verdict=$(tr -d '\r' <"$run/serial" |
 		sed -n "s/^\[ *[0-9]*\.[0-9]*\] verdict \(0x[0-9a-f]*\), nonce $nonce\$/\1/p")
 	case $verdict in
@@ -85,14 +98,18 @@ judge() {
 	esac
 }
 
-if [ -n "$BOCHS3" ]; then
-	bochs=${BOCHS:-build/bochs3/bochs} CPU=${CPU:-sapphire_rapids}
-	bios=build/bochs3/root/usr/share/bochs
-	has "$bochs" "make bochs3"
-else
+case $EMU in
+bochs)
 	bochs=${BOCHS:-bochs} CPU=${CPU:-tigerlake} bios=/usr/share/bochs
 	has "$bochs" "$here/deps.sh bochs"
-fi
+	;;
+bochs3)
+	bochs=${BOCHS:-build/bochs3/bochs} CPU=${CPU:-sapphire_rapids}
+	bios=$(dirname "$bochs")/root/usr/share/bochs
+	has "$bochs" "make bochs3"
+	;;
+*) die "EMU=$EMU is unknown; here it is bochs or bochs3" ;;
+esac
 has script "$here/deps.sh bochs"
 case ${BOOT:-grub} in
 grub) ;;
@@ -108,7 +125,7 @@ for file in "$KERNEL" "$INITRD"; do
 done
 
 if [ -n "${DRYRUN:-}" ]; then
-	for name in BOCHS3 CPU MEM SMP KERNEL INITRD APPEND; do
+	for name in EMU CPU MEM SMP KERNEL INITRD APPEND; do
 		eval "word $name \"\$$name\""
 	done
 	echo "$0"
@@ -119,17 +136,20 @@ trap finish EXIT
 trap 'exit 130' HUP INT TERM
 run=$(mktemp -d) || exit 1
 nonce=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$run/splat.iso" "nonce=$nonce $APPEND" || exit 1
+KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$run/splat.iso" \
+	"nonce=$nonce init=/bin/demo $APPEND" || exit 1
 configuration >"$run/bochsrc"
 [ "${V:-0}" != 1 ] || cat "$run/bochsrc" >&2
 echo c >"$run/go"			# where Bochs starts in its debugger: continue
 : >"$run/serial"
 
 # The display wants a terminal, which script(1) makes. It dies with script.
-TERM=xterm timeout --foreground -k 5 "$TIMEOUT" script -qfec \
-	"exec '$bochs' -q -f '$run/bochsrc' -rc '$run/go'" "$run/screen" </dev/null >/dev/null 2>&1 &
+TERM=xterm timeout --foreground -k 5 "$TIMEOUT" script -qfc \
+	"exec '$bochs' -q -f '$run/bochsrc' -rc '$run/go'" "$run/screen" \
+	</dev/null >/dev/null 2>&1 &
 pid=$!
 read_display 2>/dev/null &
+end_at_reset &
 tail -n +1 -s 0.2 -f --pid=$pid "$run/serial" &
 wait $pid
 code=$?

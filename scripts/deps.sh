@@ -4,8 +4,8 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu iso uefi cpio python3 gdb. Needs nothing but a POSIX shell: it has to
-# run on a machine that has only git, make and gcc. Exit status 0: all are here now.
+# TOOL is one of cc llvm qemu bochs iso uefi cpio python3 gdb. Needs nothing but a POSIX shell: it
+# has to run on a machine that has only git, make and gcc. Exit status 0: all are here now.
 set -u
 
 qemu=${QEMU:-qemu-system-x86_64}
@@ -49,6 +49,12 @@ need_uefi() {
 	"${0%/*}/ovmf.sh" || missing="$missing ovmf" packages="$packages ovmf"
 }
 
+# The display needs a module, and a terminal, which script makes.
+need_bochs() {
+	need bochs bochs bochs-term bochsbios vgabios
+	need script bsdutils
+}
+
 # The oldest QEMU that is known to do is 7.2.
 check_qemu_version() {
 	have "$qemu" || return
@@ -68,6 +74,7 @@ for tool; do
 	cc) need_cc ;;
 	llvm) need clang clang; need ld.lld lld; need llvm-objcopy llvm ;;
 	qemu) need "$qemu" qemu-system-x86; check_qemu_version ;;
+	bochs) need_bochs ;;
 	iso) need_iso ;;
 	uefi) need_uefi ;;
 	cpio | python3 | gdb) need "$tool" "$tool" ;;

@@ -5,11 +5,17 @@
 # What QEMU boots; scripts/qemu.sh has the defaults. INITRD= (empty) boots without an initramfs.
 INITRAMFS := $B/initramfs.cpio
 INITRD ?= $(INITRAMFS)
-export BOOT CPU MEM SMP APPEND QEMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
+export BOOT CPU MEM SMP APPEND QEMU EMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
 WITH_ISO = $(filter grub uefi,$(BOOT))
+
+# What it runs in.
+IN_BOCHS = $(filter bochs bochs3,$(EMU))
+EMULATOR = $(or $(IN_BOCHS:3=),$(filter qemu,$(or $(EMU),qemu)),$(error EMU=$(EMU) is unknown; it \
+	is qemu, bochs or bochs3))
+MENU_ISO = $(if $(IN_BOCHS),,$(if $(WITH_ISO),$B/splat.iso))
 
 # --- Ring 3: every program is one file, linked with crt0 and all of user/lib. user/lib/ktap.c is
 # the tests' main().
@@ -58,22 +64,24 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo debug test test-all check stat
+.PHONY: help iso run demo debug test test-all check stat bochs3
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
 run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end: Ctrl-A X
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
-	@$(SUBMAKE) all $(if $(WITH_ISO),$B/splat.iso) </dev/null
-	@$(if $(WITH_ISO),$(if $(APPEND),,ISO=$B/splat.iso)) \
-		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/qemu.sh; scripts/verdict.sh $$?
+	@$(DEPS) $(CC_DEPS) cpio python3 $(EMULATOR) $(if $(IN_BOCHS)$(WITH_ISO),iso) \
+		$(filter uefi,$(BOOT))
+	@$(SUBMAKE) all $(MENU_ISO) </dev/null
+	@$(if $(APPEND),,$(MENU_ISO:%=ISO=%)) \
+		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/$(EMULATOR).sh; scripts/verdict.sh $$?
 
-demo:	## the demonstration through GRUB, with rt=on and rt=off; APPEND="more options"
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
+demo:	## the demonstration through GRUB, with rt=on and rt=off; EMU=qemu|bochs|bochs3
+	@$(DEPS) $(CC_DEPS) cpio python3 $(EMULATOR) iso
 	@$(SUBMAKE) all
 	@for rt in on off; do \
 		BOOT=$${BOOT:-grub} SMP=$${SMP:-2} ICOUNT=1 \
-			APPEND="rt=$$rt init=/bin/demo $$APPEND" scripts/qemu.sh </dev/null; \
+			APPEND="rt=$$rt init=/bin/demo $$APPEND" \
+			scripts/$(EMULATOR).sh </dev/null; \
 		scripts/verdict.sh $$? || exit 1; \
 	done
 
@@ -85,7 +93,7 @@ debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex '
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
 test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu iso uefi gdb
+	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 
@@ -99,6 +107,10 @@ iso:	## build/splat.iso: a bootable CD with one menu entry a world
 	@$(SUBMAKE) $B/splat.iso
 	@echo "$B/splat.iso"
 
+bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
+	@$(DEPS) bochs
+	@scripts/bochs3.sh
+
 stat:	## sizes and times against their budgets, and calls between the floors of the house
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
 	@$(SUBMAKE) all LLVM= RELEASE= UBSAN=
@@ -107,7 +119,7 @@ stat:	## sizes and times against their budgets, and calls between the floors of 
 clean:	## remove all that was built
 
 help:	## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	while IFS='|' read -r name text; do \
 		printf 'make %-8s %s\n' "$$name" "$$text"; done
 	@echo 'Each takes LLVM=1 (clang), RELEASE=1 (no poison), UBSAN=1 (reports undefined steps).'

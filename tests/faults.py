@@ -22,7 +22,7 @@ import worlds
 
 OPTIONAL = {"world", "also"}
 KEYS = {"name", "file", "old", "new", "test"} | OPTIONAL
-NOT_COPIED = {".git", "build/test", "build/faults", "build/iso"}
+NOT_COPIED = {".git", "build/test", "build/faults", "build/iso", "build/bochs3"}
 OTHER_BUILD = re.compile("build/(" + "|".join(builds.WORDS) + ")[^/]*$")
 
 
@@ -80,7 +80,7 @@ def run(fault):
     if test not in known.get(suite, []):
         return f"{fault['test']}: world {world['name']} has no such test"
     build = world.get("build")
-    if reason := builds.missing(build):
+    if reason := worlds.missing(world):
         raise host.Skip(reason)
     if wrong := builds.ready(build):
         return wrong

@@ -18,8 +18,11 @@ def parameters(world):
 
 @test("pairs")
 def pairs():
-    """Most bugs of combinations need two values: every pair of them stands in one world."""
-    table = [parameters(world) for world in worlds.load()]
+    """
+    Most bugs of combinations need two values: every pair of them stands in one world. In QEMU:
+    Bochs is there for its CPUs, and has one way to boot.
+    """
+    table = [parameters(world) for world in worlds.load() if "emu" not in world]
     values = {**VALUES, "cpu": sorted({row["cpu"] for row in table})}
     missing = [f"{a}={x} {b}={y}" for a, b in itertools.combinations(values, 2)
                for x, y in itertools.product(values[a], values[b])

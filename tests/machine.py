@@ -2,10 +2,11 @@
 """
 Boots and other commands, with their output in a log and a limit on their time.
 
-scripts/qemu.sh knows how Splat is run; this file only tells it the world. A time-out is the last
-resort, and a failure: no test waits for one.
+scripts/qemu.sh and bochs.sh know how Splat is run; this file only tells them the world. A time-out
+is the last resort, and a failure: no test waits for one.
 """
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -20,7 +21,9 @@ running_lock = threading.Lock()
 
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
-                 "APPEND", "MTTCG", "ICOUNT")
+                 "APPEND", "MTTCG", "ICOUNT", "EMU", "TIMEOUT")
+
+BOCHS3 = os.path.abspath("build/bochs3/bochs")
 
 
 def environment(extra=None):
@@ -78,17 +81,28 @@ def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S):
         return code, file.read()
 
 
-def boot(name, append="", boot="pvh", cpu="max", cwd=".", timeout=TIMEOUT_S, **more):
+def missing(emu):
+    """Why the emulator @emu cannot be had here, or "". Without QEMU there are no tests at all."""
+    if emu == "bochs3" and not os.path.exists(BOCHS3):
+        return "no Bochs 3 in build/bochs3; 'make bochs3' brings it"
+    if emu != "qemu" and not (shutil.which("bochs") and shutil.which("script")):
+        return "no Bochs, or no script(1); 'scripts/deps.sh bochs' installs them"
+    return ""
+
+
+def boot(name, append="", boot="pvh", cpu="max", cwd=".", timeout=TIMEOUT_S, emu="qemu", **more):
     """
-    Boots one world under icount. @more: other variables of scripts/qemu.sh.
+    Boots one world, in QEMU under icount. @more: other variables of scripts/qemu.sh or bochs.sh.
 
     Returns (exit code, console output). The log is build/test/NAME.log; NAME.cmd beside it has the
     command that repeats the boot.
     """
-    world = {"BOOT": boot, "CPU": cpu, "APPEND": append, "ICOUNT": "1", **more}
+    world = {"BOOT": boot, "CPU": cpu, "APPEND": append, "ICOUNT": "1", "EMU": emu,
+             **({"BOCHS": BOCHS3} if emu == "bochs3" else {}), **more}
     base = os.path.join(LOGS, name)
-    result = run(["scripts/qemu.sh"], base + ".log", world, cwd, timeout)
-    command = subprocess.run(["scripts/qemu.sh"], env=environment({**world, "DRYRUN": "1"}),
+    script = ["scripts/qemu.sh" if emu == "qemu" else "scripts/bochs.sh"]
+    result = run(script, base + ".log", world, cwd, timeout)
+    command = subprocess.run(script, env=environment({**world, "DRYRUN": "1"}),
                              cwd=cwd, capture_output=True, text=True, check=False)
     with open(base + ".cmd", "w", encoding="utf-8") as file:
         file.write(command.stdout)
@@ -103,4 +117,4 @@ def why(code):
         PANIC: "the kernel panicked",
         0: "the machine was reset (a triple fault?)",
         TIMED_OUT: "still running when its time was over",
-    }.get(code, "QEMU failed") + ("" if code == TIMED_OUT else f" (exit code {code})")
+    }.get(code, "the emulator failed") + ("" if code == TIMED_OUT else f" (exit code {code})")

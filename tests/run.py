@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 
 import faults                           # noqa: E402
 import host                             # noqa: E402
+import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_reports                     # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)

@@ -22,8 +22,8 @@ INIT_ARGS_MAX = 16
 # Random values differ from run to run; a failure's .cmd file has the seed.
 SEED = os.environ.get("SEED") or f"{random.SystemRandom().getrandbits(32):08x}"
 LONG_TIMEOUT_S, RACE_TIMEOUT_S = 900, 300
-WORLD_KEYS = {"name", "boot", "cpu", "smp", "race", "append", "suites", "check", "all", "build",
-              "long"}
+WORLD_KEYS = {"name", "emu", "boot", "cpu", "smp", "race", "append", "suites", "check", "all",
+              "build", "long"}
 
 
 def load():
@@ -104,29 +104,32 @@ def last_words(output):
 
 
 def timeout_of(world):
-    """A busy host makes CPUs wait for each other, where they race."""
+    """A busy host makes CPUs wait for each other, where they race. Bochs only interprets."""
     return (LONG_TIMEOUT_S if world.get("long") else
-            RACE_TIMEOUT_S if world.get("race") else machine.TIMEOUT_S)
+            RACE_TIMEOUT_S if world.get("race") or "emu" in world else machine.TIMEOUT_S)
+
+
+def missing(world):
+    """Why @world cannot be had here, or ""."""
+    return machine.missing(world.get("emu", "qemu")) or builds.missing(world.get("build"))
 
 
 def run(world, chosen, everything, name=None, cwd="."):
     """Boots @world with the suites @chosen; @everything: these are all. Returns the results."""
-    build = world.get("build")
-    if reason := builds.missing(build):
+    build, emu = world.get("build"), world.get("emu", "qemu")
+    if reason := missing(world):
         return [ktap.Result(f"{world['name']}/build", ktap.SKIPPED, reason)]
     if wrong := builds.ready(build):
         return [ktap.Result(world["name"], ktap.FAILED, wrong)]
     args = world.get("suites", []) if everything else chosen
-    if len(args) > INIT_ARGS_MAX:
-        args = []
-    if world.get("long"):
-        args = [*args, "LONG=1"]
+    variables = ["LONG=1"] * bool(world.get("long"))
+    args = [*(args if len(args) + len(variables) <= INIT_ARGS_MAX else []), *variables]
     words = ["init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={SEED}",
              world.get("append"), "--" if args else "", *args]
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
-                                timeout_of(world),
+                                timeout_of(world), emu,
                                 SMP=str(world.get("smp", 1)), **race,
                                 **builds.environment(build))
     return judge(world, code, output, chosen)

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# bochs3.sh: bring Bochs 3.x into build/bochs3, beside whatever Bochs the system has.
+#
+# For a Debian whose own Bochs is older. The packages are those of a newer release, from where the
+# system gets its own, and are unpacked, not installed: nothing outside build/bochs3 changes, and
+# root is not needed. They bring their C library, and a dynamic linker that is called by its name.
+# The libraries of Bochs' sound come from the system's own package bochs.
+set -euf
+
+suite=trixie
+to=build/bochs3
+packages='bochs bochs-term bochsbios vgabios seabios libc6 libstdc++6 libgcc-s1 libreadline8t64
+	libtinfo6 libncurses6 libltdl7'
+
+die() { echo "splat: $*" >&2; exit 1; }
+
+# The system's own source of packages, of the newer release. One line a source, or paragraphs; the
+# first that names a Debian release is enough, without its updates.
+newer_source() {
+	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	[ -n "$release" ] || return
+	if [ -r /etc/apt/sources.list.d/debian.sources ]; then
+		awk -v RS= -v name="$release" '$0 ~ "(^|\n)Suites:[ \t]*" name "([ \t\n]|$)"' \
+			/etc/apt/sources.list.d/debian.sources |
+			sed "s/^Suites:.*/Suites: $suite/" >"$work/sources/newer.sources"
+	elif [ -r /etc/apt/sources.list ]; then
+		sed -n "s/^\(deb .* \)$release main.*/\1$suite main/p" /etc/apt/sources.list |
+			head -n 1 >"$work/sources/newer.list"
+	fi
+	find "$work/sources" -type f -size +0 | grep -q .
+}
+
+private_apt() {
+	tool=$1
+	shift
+	"$tool" -q -o APT::Update::Error-Mode=any -o Dir::Etc::SourceList=/dev/null \
+		-o Dir::Etc::SourceParts="$work/sources" \
+		-o Dir::State::Lists="$work/lists" -o Dir::State::Status="$work/status" \
+		-o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
+		"$@" >>"$work/log" 2>&1
+}
+
+[ ! -x $to/bochs ] || { echo "splat: Bochs 3 is in $to"; exit 0; }
+[ "$(uname -m)" = x86_64 ] ||
+	die "Bochs 3 comes as Debian's packages for x86-64, and this is $(uname -m)"
+for tool in apt-get dpkg; do
+	command -v $tool >/dev/null ||
+		die "Bochs 3 comes as Debian's packages, and here is no $tool"
+done
+
+mkdir -p build
+work=$(mktemp -d "$PWD/build/bochs3.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/new/root"
+: >"$work/status"
+newer_source || die "Bochs 3 comes from Debian, and no source of Debian's packages is known here"
+echo "splat: bringing Bochs 3 from Debian's $suite into $to"
+private_apt apt-get update || die "the list of $suite's packages cannot be had (no network?)"
+# The words of $packages are meant to be split.
+# shellcheck disable=SC2086
+(cd "$work/cache" && private_apt apt-get download $packages) ||
+	die "the packages cannot be had: $(grep '^E:' "$work/log" | head -n 1)"
+find "$work/cache" -name '*.deb' -exec dpkg -x {} "$work/new/root" \;
+
+cat >"$work/new/bochs" <<'END'
+#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+lib=$root/usr/lib/x86_64-linux-gnu
+export LTDL_LIBRARY_PATH="$lib/bochs/plugins"
+exec "$root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" "$root/usr/bin/bochs-bin" "$@"
+END
+chmod +x "$work/new/bochs"
+"$work/new/bochs" --help cpu </dev/null >"$work/cpus" 2>&1 || true
+grep -q sapphire_rapids "$work/cpus" ||
+	die "Bochs 3 does not run here: $(grep -im 1 error "$work/cpus" || tail -n 1 "$work/cpus")"
+rm -rf $to
+mv "$work/new" $to
