@@ -97,18 +97,11 @@ static void fill_bytes(u8 *to, size_t size, u8 seed)
 		to[i] = seed + 7 * i;
 }
 
-static void component_bytes(unsigned int nr, u8 *bytes, u8 seed)
-{
-	static const u8 tile_config[64] = {	/* palette 1, eight tiles of 16 rows of 64 bytes */
-		[0] = 1, [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64,
-		[28] = 64, [30] = 64, [48] = 16, 16, 16, 16, 16, 16, 16, 16,
-	};
-
-	if (nr == XFEATURE_XTILE_CFG)
-		memcpy(bytes, tile_config, sizeof(tile_config));
-	else
-		fill_bytes(bytes, xstate_layout.size[nr], seed);
-}
+/*
+ * Not tiles: their values are tests/user/dynamic.c's. The images of Bochs 3.0 are its own (columns
+ * in units of four bytes, and not all of the data), and in ring 0 it takes no notice of XSETBV.
+ */
+#define WITH_VALUES	(GROUP & ~XFEATURE_MASK_XTILE)
 
 /* Edits the image as the rules demand: saved first, loaded again afterwards. */
 static void put_dynamic(struct ktest_run *kt, u8 seed)
@@ -119,12 +112,12 @@ static void put_dynamic(struct ktest_run *kt, u8 seed)
 	fpregs_lock();
 	restores_to_user();
 	save_fpregs_to_fpstate(own_fpu()->fpstate);
-	xsave->header.xfeatures |= GROUP;
-	for_each_xfeature(nr, GROUP) {
+	xsave->header.xfeatures |= WITH_VALUES;
+	for_each_xfeature(nr, WITH_VALUES) {
 		u8 *at = get_xsave_addr(xsave, nr);
 
 		if (at)
-			component_bytes(nr, at, seed);
+			fill_bytes(at, xstate_layout.size[nr], seed);
 		else
 			KFAIL("component %u has no room", nr);
 	}
@@ -137,21 +130,26 @@ static void put_dynamic(struct ktest_run *kt, u8 seed)
 /* @seed 0: initial. */
 static void expect_dynamic(struct ktest_run *kt, u8 seed)
 {
-	static u8 want[XSTATE_SIZE_MAX];
+	static u8 want[PAGE_SIZE];
 	struct xregs_state *xsave = &own_fpu()->fpstate->regs.xsave;
 	unsigned int nr;
 
 	fpregs_lock();
 	restores_to_user();
 	save_fpregs_to_fpstate(own_fpu()->fpstate);
-	for_each_xfeature(nr, GROUP) {
+	for_each_xfeature(nr, WITH_VALUES) {
 		const u8 *at = get_xsave_addr(xsave, nr);
 
 		memset(want, 0, xstate_layout.size[nr]);
 		if (seed)
-			component_bytes(nr, want, seed);
-		if (at ? memcmp(at, want, xstate_layout.size[nr]) : seed)
-			KFAIL("component %u does not hold values of seed %u", nr, seed);
+			fill_bytes(want, xstate_layout.size[nr], seed);
+		for (u32 i = 0; i < xstate_layout.size[nr]; i++) {
+			if ((at ? at[i] : 0) == want[i])
+				continue;
+			KFAIL("component %u, byte %u: %#x, not %#x (seed %u)", nr, i,
+			      at ? at[i] : 0, want[i], seed);
+			break;
+		}
 	}
 	fpregs_unlock();
 }

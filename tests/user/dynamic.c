@@ -16,6 +16,20 @@
 			SKIP("nothing is dynamic here");			\
 	} while (0)
 
+/* Values over a switch: for a CPU that can save and load them. */
+#define NEEDS_SAVING								\
+	do {									\
+		NEEDS_DYNAMIC;							\
+		if (run_child(check_saving, NULL) != EXITED(0))			\
+			SKIP("this CPU's XSAVE and XRSTOR lose the state");	\
+	} while (0)
+
+static void check_saving(void *arg __unused)
+{
+	if (dyn_request(dyn_number()) || !dyn_can_be_saved())
+		_exit(9);
+}
+
 static u64 permitted(void)
 {
 	u64 mask = 0;
@@ -187,7 +201,7 @@ static void fork_after_use(void *arg __unused)
 
 TEST(a_child_inherits_no_state_and_takes_none_away)
 {
-	NEEDS_DYNAMIC;
+	NEEDS_SAVING;
 	EXPECT_EQ(run_child(fork_after_use, NULL), EXITED(0));
 }
 
@@ -211,7 +225,7 @@ static void vfork_after_use(void *arg __unused)
 
 TEST(a_child_of_vfork_has_its_own_state)
 {
-	NEEDS_DYNAMIC;
+	NEEDS_SAVING;
 	EXPECT_EQ(run_child(vfork_after_use, NULL), EXITED(0));
 }
 
@@ -247,7 +261,7 @@ static void ask_in_a_thread(void *arg __unused)
 /* fails with: fault/permission-of-the-thread */
 TEST(threads_share_the_permission_not_the_state)
 {
-	NEEDS_DYNAMIC;
+	NEEDS_SAVING;
 	EXPECT_EQ(run_child(ask_in_a_thread, NULL), EXITED(0));
 }
 
@@ -292,7 +306,7 @@ static void many_at_once(void *arg __unused)
 /* fails with: fault/gate-stays-wide */
 TEST(first_use_on_all_cpus_at_once)
 {
-	NEEDS_DYNAMIC;
+	NEEDS_SAVING;
 	EXPECT_EQ(run_child(many_at_once, NULL), EXITED(0));
 }
 
@@ -361,7 +375,7 @@ TEST(exit_and_exec_give_the_buffer_back)
 {
 	struct splat_info info;
 
-	NEEDS_DYNAMIC;
+	NEEDS_SAVING;
 	if (!on_splat(&info))
 		SKIP("Linux does not tell");
 	EXPECT(costs_no_page(live_and_die));

@@ -30,7 +30,13 @@ long dyn_request(unsigned long number);
 
 /* Values made from @seed to all of the dynamic state; seed 0: the initial state. A first use. */
 void dyn_put(u64 seed);
-/* Does it hold these values? A first use, too. */
+/* Does it hold these values? A first use, too, but for tiles. */
 bool dyn_holds(u64 seed);
+
+/*
+ * Do XSAVE and XRSTOR, used by ring 3 itself, bring the state back? Bochs 3.0 saves half of each
+ * tile. A first use; permission is needed.
+ */
+bool dyn_can_be_saved(void);
 
 #endif
