@@ -75,12 +75,15 @@ run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end
 	@$(if $(APPEND),,$(MENU_ISO:%=ISO=%)) \
 		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/$(EMULATOR).sh; scripts/verdict.sh $$?
 
-demo:	## the demonstration through GRUB, with rt=on and rt=off; EMU=qemu|bochs|bochs3
+# State that is really dynamic: what the emulator's CPU has.
+DEMO_DYNAMIC = $(if $(filter qemu,$(EMULATOR)),ymm,zmm)
+
+demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|bochs|bochs3
 	@$(DEPS) $(CC_DEPS) cpio python3 $(EMULATOR) iso
 	@$(SUBMAKE) all
-	@for rt in on off; do \
+	@for world in rt=on rt=off "rt=on dynamic=$(DEMO_DYNAMIC)"; do \
 		BOOT=$${BOOT:-grub} SMP=$${SMP:-2} ICOUNT=1 \
-			APPEND="rt=$$rt init=/bin/demo $$APPEND" \
+			APPEND="$$world init=/bin/demo $$APPEND" \
 			scripts/$(EMULATOR).sh </dev/null; \
 		scripts/verdict.sh $$? || exit 1; \
 	done

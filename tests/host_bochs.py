@@ -173,8 +173,8 @@ def boot_in_bochs(name, append, **world):
 @test("bochs-demo", check=False)
 def bochs_demo():
     """The demonstration comes out as it does in QEMU."""
-    for rt, path in (("on", "demo"), ("off", "demo-rt-off")):
-        code, output = boot_in_bochs(f"bochs-demo-{rt}", f"rt={rt}", SMP="2")
+    for world, path in (("rt=on", "demo"), ("rt=off", "demo-rt-off")):
+        code, output = boot_in_bochs(f"bochs-demo-{world}", world, SMP="2")
         expect_code(code, machine.PASS, output)
         wrong = golden.compare(golden.read(f"tests/golden/{path}.txt"),
                                host_reports.demo_lines(output))
