@@ -5,6 +5,7 @@
  */
 #include "kernel/debug/ktap.h"
 #include "lib/rbtree.h"
+#include "tests/kernel/random.h"
 
 KTEST_SUITE(rbtree);
 
@@ -22,14 +23,6 @@ static struct item items[ITEMS];
 static bool key_less(const struct rb_node *a, const struct rb_node *b)
 {
 	return rb_entry(a, struct item, node)->key < rb_entry(b, struct item, node)->key;
-}
-
-static u32 next_random(u64 *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed >> 32;
 }
 
 /* How many black nodes are on each way down from @node; -1 if something is wrong below it. */

@@ -38,11 +38,6 @@ void write_pasid(u64 pasid)
 		wrmsr(MSR_IA32_PASID, pasid);
 }
 
-static u64 soft_user_features(u64 mask)
-{
-	return mask & xstate_layout.features & ~xstate_layout.supervisor;
-}
-
 /* The part of the legacy area that belongs to x87, or to SSE (SDM vol. 1, 13.4.1). */
 static void copy_legacy(struct fxregs_state *to, const struct fxregs_state *from, u64 features)
 {
@@ -71,8 +66,12 @@ static void copy_extended(struct xregs_state *to, const struct xregs_state *from
 void soft_xsaves(struct xregs_state *xs, u64 mask)
 {
 	struct xregs_state *scratch = this_cpu_read(xsave_scratch);
-	u64 user = soft_user_features(mask), in_use, pasid = read_pasid();
+	u64 user, in_use, pasid = 0;
 
+	mask &= xstate_layout.features;		/* for XSAVES: of what XCR0 and XSS hold */
+	user = mask & ~xstate_layout.supervisor;
+	if (mask & XFEATURE_MASK(PASID))
+		pasid = read_pasid();
 	scratch->header = (struct xstate_header){};
 	xsave(scratch, user);
 	in_use = scratch->header.xfeatures & user;
@@ -82,7 +81,7 @@ void soft_xsaves(struct xregs_state *xs, u64 mask)
 	xs->header.xcomp_bv = XCOMP_BV_COMPACTED | mask;
 	copy_legacy(&xs->i387, &scratch->i387, in_use);
 	copy_extended(xs, scratch, in_use);
-	if ((mask & XFEATURE_MASK(PASID)) && pasid) {
+	if (pasid) {
 		in_use |= XFEATURE_MASK(PASID);
 		memcpy((u8 *)xs + xstate_image_offset(&xstate_layout, xs->header.xcomp_bv,
 						      XFEATURE_PASID), &pasid, sizeof(pasid));
@@ -103,10 +102,13 @@ static bool bad_header(const struct xstate_header *header)
 int soft_xrstors(const struct xregs_state *xs, u64 mask)
 {
 	struct xregs_state *scratch = this_cpu_read(xsave_scratch);
-	u64 user = soft_user_features(mask), present = xs->header.xfeatures & mask, pasid = 0;
+	u64 user, present, pasid = 0;
 
 	if (bad_header(&xs->header))
 		return -1;
+	mask &= xstate_layout.features;
+	user = mask & ~xstate_layout.supervisor;
+	present = xs->header.xfeatures & mask;
 	scratch->header = (struct xstate_header){ .xfeatures = present & user };
 	copy_legacy(&scratch->i387, &xs->i387, present);
 	copy_extended(scratch, xs, present & user);

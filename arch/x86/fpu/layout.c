@@ -50,10 +50,15 @@ static void drop_incomplete(struct xstate_layout *l)
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(groups); i++) {
+		u64 rest = l->features & groups[i][1];
+		unsigned int nr;
+
 		if ((l->features & groups[i][0]) == groups[i][0])
 			continue;
-		l->dropped |= l->features & groups[i][1];
-		l->features &= ~groups[i][1];
+		l->dropped |= rest;
+		l->features &= ~rest;
+		for_each_xfeature(nr, rest)
+			l->size[nr] = l->offset[nr] = 0;
 	}
 }
 

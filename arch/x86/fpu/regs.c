@@ -7,6 +7,7 @@
 #include "arch/x86/fpu/compact.h"
 #include "arch/x86/fpu/gate.h"
 #include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/quirks.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "lib/string.h"
@@ -58,6 +59,8 @@ void save_fpregs_to_fpstate(struct fpstate *fpstate)
 static int try_restore(const struct fpstate *fpstate, u64 mask)
 {
 	mask &= fpu_kernel_cfg.max_features;
+	if (unlikely(xrstors_by_mask_only))
+		return xrstors_by_mask(&fpstate->regs.xsave, mask);
 	switch (fpu_form) {
 	case FORM_FXSAVE:
 		return fxrstor(&fpstate->regs.fxsave);

@@ -8,6 +8,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/compact.h"
 #include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/quirks.h"
 #include "arch/x86/fpu/regs.h"
 #include "kernel/options.h"
 #include "lib/errno.h"
@@ -277,31 +278,26 @@ static void set_feature_masks(void)
 		wrmsr(MSR_IA32_XSS, xstate_layout.supervisor);
 }
 
-/*
- * Does YMM, saved alone, come to lie behind the header? Bochs 2.7 puts it over the legacy area and
- * the header. init_fpstate serves as the image, before it is what it is for.
- */
-static bool compacts_as_documented(void)
+/* Try the compacted format before trusting it; XCR0 is set up for what was chosen. */
+static void try_compacted_form(void)
 {
-	struct xregs_state *image = &init_fpstate.regs.xsave;
-	u64 mask = XFEATURE_MASK(YMM);
-	u32 size = xstate_layout.size[XFEATURE_YMM];
-	bool right;
-
-	if (fpu_form == FORM_SOFT || !(xstate_layout.features & mask))
-		return true;
-	image->header.xfeatures = mask;
-	memset((u8 *)image + xstate_layout.offset[XFEATURE_YMM], FPU_POISON, size);
-	xrstor(image, mask);
-	memset(&init_fpstate.regs, 0, sizeof(init_fpstate.regs));
-	if (fpu_form == FORM_XSAVES)
-		xsaves(image, mask);
-	else
-		xsavec(image, mask);
-	right = !memchr_inv(image->extended_state_area, FPU_POISON, size) &&
-		!memchr_inv(&image->i387, 0, sizeof(image->i387));
-	memset(&init_fpstate.regs, 0, sizeof(init_fpstate.regs));
-	return right;
+	if (fpu_form != FORM_XSAVEC && fpu_form != FORM_XSAVES)
+		return;
+	if (!compacts_as_documented()) {
+		pr_warn("x86/fpu: quirk: %s puts components over the header; not used",
+			fpu_form_name());
+		if (fpu_form == FORM_XSAVES)
+			wrmsr(MSR_IA32_XSS, 0);
+		cpu_has.xsavec = cpu_has.xsaves = false;
+		fpu_choose_form();
+	} else if (restores_go_by_mask()) {
+		pr_warn("x86/fpu: quirk: XRSTOR goes by its mask, not by XCOMP_BV; worked around");
+		xrstors_by_mask_only = true;
+		/* What is gated has no room at first: nothing may come behind it. */
+		if (dynamic_group() & (XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512))
+			cpu_has.cet = cpu_has.enqcmd = false;
+		fpu_choose_form();
+	}
 }
 
 void fpu_init_system(void)
@@ -310,14 +306,7 @@ void fpu_init_system(void)
 
 	configure(&fpu_user_cfg, xstate_layout.features & ~xstate_layout.supervisor);
 	set_feature_masks();
-	if (fpu_compacted() && !compacts_as_documented()) {
-		pr_warn("x86/fpu: quirk: %s puts components over the header; not used",
-			fpu_form_name());
-		if (fpu_form == FORM_XSAVES)
-			wrmsr(MSR_IA32_XSS, 0);
-		cpu_has.xsavec = cpu_has.xsaves = false;
-		fpu_choose_form();
-	}
+	try_compacted_form();
 	features = xstate_layout.features;
 	init_fpstate.xfd = dynamic_group() & features;
 	if (init_fpstate.xfd)

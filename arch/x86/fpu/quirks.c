@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/* The trials, and the way around (see quirks.h). Floor 1: never sleeps. */
+#include "arch/x86/fpu/quirks.h"
+#include "arch/x86/fpu/insns.h"
+#include "arch/x86/fpu/regs.h"
+#include "lib/string.h"
+
+#define OLD_VALUE	0x11
+#define VALUE		0x66
+
+bool xrstors_by_mask_only;
+
+static union fpregs_state trial;
+
+static u8 *place(unsigned int nr)
+{
+	return trial.bytes + xstate_image_offset(&xstate_layout, trial.xsave.header.xcomp_bv, nr);
+}
+
+/* Load @value to component @nr by a standard image. */
+static void load(unsigned int nr, u8 value)
+{
+	memset(&trial, 0, sizeof(trial));
+	trial.xsave.header.xfeatures = BIT_ULL(nr);
+	memset(place(nr), value, xstate_layout.size[nr]);
+	xrstor(&trial.xsave, BIT_ULL(nr));
+}
+
+bool compacts_as_documented(void)
+{
+	bool right;
+
+	if (!(xstate_layout.features & XFEATURE_MASK(YMM)))
+		return true;
+	load(XFEATURE_YMM, VALUE);
+	memset(&trial, 0, sizeof(trial));
+	if (fpu_form == FORM_XSAVES)
+		xsaves(&trial.xsave, XFEATURE_MASK(YMM));
+	else
+		xsavec(&trial.xsave, XFEATURE_MASK(YMM));
+	right = !memchr_inv(trial.xsave.extended_state_area, VALUE, xstate_layout.size[XFEATURE_YMM]);
+	load(XFEATURE_YMM, 0);
+	return right;
+}
+
+/* An image with room for YMM and the opmasks; the mask names the opmasks only. */
+bool restores_go_by_mask(void)
+{
+	u64 mask = XFEATURE_MASK(OPMASK);
+	bool right;
+
+	if (!(xstate_layout.features & mask))
+		return false;
+	load(XFEATURE_OPMASK, OLD_VALUE);
+	memset(&trial, 0, sizeof(trial));
+	trial.xsave.header.xcomp_bv = XCOMP_BV_COMPACTED | XFEATURE_MASK(YMM) | mask;
+	trial.xsave.header.xfeatures = mask;
+	memset(place(XFEATURE_OPMASK), VALUE, xstate_layout.size[XFEATURE_OPMASK]);
+	xrstor(&trial.xsave, mask);
+	memset(&trial, 0, sizeof(trial));
+	xsave(&trial.xsave, mask);
+	right = *place(XFEATURE_OPMASK) == VALUE;
+	load(XFEATURE_OPMASK, 0);
+	return !right;
+}
+
+/*
+ * The mask names all that the image has room for, PKRU too, so that both count alike. PKRU is not
+ * to change: see regs.h.
+ */
+int xrstors_by_mask(const struct xregs_state *xs, u64 mask)
+{
+	u32 pkru = read_pkru();
+	int err;
+
+	mask |= fpu_kernel_cfg.max_features & XFEATURE_MASK(PKRU);
+	ldmxcsr(MXCSR_DEFAULT);
+	err = fpu_form == FORM_XSAVES ? xrstors(xs, mask) : xrstor(xs, mask);
+	write_pkru(pkru);
+	return err;
+}
