@@ -178,7 +178,7 @@ def bochs_demo():
         expect_code(code, machine.PASS, output)
         wrong = golden.compare(golden.read(f"tests/golden/{path}.txt"),
                                host_reports.demo_lines(output))
-        expect(not wrong, f"rt={rt}: lines differ from tests/golden/{path}.txt: {wrong}")
+        expect(not wrong, f"{world}: lines differ from tests/golden/{path}.txt: {wrong}")
 
 
 @test("bochs-old-nonce", check=False)

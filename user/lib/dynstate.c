@@ -6,14 +6,16 @@
 				op(10) op(11) op(12) op(13) op(14) op(15)
 #define EACH_UPPER_16(op)	op(16) op(17) op(18) op(19) op(20) op(21) op(22) op(23) op(24)	\
 				op(25) op(26) op(27) op(28) op(29) op(30) op(31)
-#define EACH_OF_8_TILES(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
+#define EACH_OF_8(op)	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
 
 #define TILE_ROWS	16
 #define TILE_COLUMNS	64		/* bytes */
 
 /* All the state there may be, as one image. */
 struct dyn_image {
-	u8 ymmh[16][16], zmmh[16][32], hi16[16 + 16][64];	/* hi16[16..31] is used */
+	u8 ymmh[16][16];
+	/* Not the upper halves of zmm0-15: any AVX instruction clears them, those of vec.h too. */
+	u8 hi16[16 + 16][64];			/* from 16 on */
 	u16 k[8];
 	u8 tiles[8][TILE_ROWS * TILE_COLUMNS];
 } __aligned(64);
@@ -71,27 +73,21 @@ static void get_avx(struct dyn_image *image)
 
 static void put_avx512(const struct dyn_image *image)
 {
-#define PUT(n) __asm__ volatile("vinsertf64x4 $1, %0, %%zmm" #n ", %%zmm" #n :: "m"(image->zmmh[n]));
-	EACH_OF_16(PUT)
-#undef PUT
 #define PUT(n) __asm__ volatile("vmovdqu64 %0, %%zmm" #n :: "m"(image->hi16[n]));
 	EACH_UPPER_16(PUT)
 #undef PUT
 #define PUT(n) __asm__ volatile("kmovw %0, %%k" #n :: "m"(image->k[n]));
-	EACH_OF_8_TILES(PUT)
+	EACH_OF_8(PUT)
 #undef PUT
 }
 
 static void get_avx512(struct dyn_image *image)
 {
-#define GET(n) __asm__ volatile("vextractf64x4 $1, %%zmm" #n ", %0" : "=m"(image->zmmh[n]));
-	EACH_OF_16(GET)
-#undef GET
 #define GET(n) __asm__ volatile("vmovdqu64 %%zmm" #n ", %0" : "=m"(image->hi16[n]));
 	EACH_UPPER_16(GET)
 #undef GET
 #define GET(n) __asm__ volatile("kmovw %%k" #n ", %0" : "=m"(image->k[n]));
-	EACH_OF_8_TILES(GET)
+	EACH_OF_8(GET)
 #undef GET
 }
 
@@ -116,7 +112,7 @@ static void put_tiles(const struct dyn_image *image)
 	configure_tiles();
 #define PUT(n) __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #n					\
 				:: "r"(image->tiles[n]), "r"((long)TILE_COLUMNS) : "memory");
-	EACH_OF_8_TILES(PUT)
+	EACH_OF_8(PUT)
 #undef PUT
 }
 
@@ -124,7 +120,7 @@ static void get_tiles(struct dyn_image *image)
 {
 #define GET(n) __asm__ volatile("tilestored %%tmm" #n ", (%0,%1,1)"				\
 				:: "r"(image->tiles[n]), "r"((long)TILE_COLUMNS) : "memory");
-	EACH_OF_8_TILES(GET)
+	EACH_OF_8(GET)
 #undef GET
 }
 
