@@ -13,6 +13,7 @@
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "tests/kernel/fpu_worlds.h"
+#include "tests/kernel/random.h"
 
 KTEST_SUITE(fpu_matrix);
 
@@ -26,11 +27,7 @@ static u64 random_state, digest;
 
 static u64 random(void)
 {
-	u64 z = random_state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
+	return next_random64(&random_state);
 }
 
 static void fill_random(void *to, size_t size)

@@ -246,12 +246,11 @@ TEST(fifo_tasks_spread_over_all_cpus)
  */
 static volatile int low_cpu;
 
-/* These begin with the test's own priority, so that it can wait for them. */
 static void keep_cpu_busy(void *number)
 {
 	sched_setaffinity(0, BIT(nth_cpu((long)number)));
-	__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
 	sched_setscheduler(0, SCHED_OTHER, 0);
+	__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
 	while (!stop)
 		__builtin_ia32_pause();
 }
@@ -291,6 +290,9 @@ static void push_it(void *arg __unused)
 	sched_setscheduler(0, SCHED_FIFO, 20);
 	for (i = 0; i < ktap_cpus; i++)
 		ASSERT_EQ(thread_create(&busy[i], keep_cpu_busy, (void *)i, STACK_SIZE), 0);
+	/* Asleep: one that still is as urgent as we would otherwise never get to be less. */
+	while (arrived < ktap_cpus)
+		sleep_ms(1);
 	ASSERT_EQ(thread_create(&low, low_goes_on, NULL, STACK_SIZE), 0);
 	while (arrived < ktap_cpus + 1)
 		sched_yield();

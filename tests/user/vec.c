@@ -244,6 +244,21 @@ TEST(registers_survive_preemption)
 		EXPECT_EQ(wait_child(pid[i]), EXITED(0));
 }
 
+/* fails with: exit_to_user_mode() calling fpregs_restore_userregs() in any case */
+TEST(system_calls_move_no_registers)
+{
+	struct splat_info before, after;
+
+	if (!on_splat(&before) || before.cpus > 1)
+		SKIP("the counters are Splat's, and of all CPUs");
+	for (int i = 0; i < 1000; i++)
+		getpid();
+	on_splat(&after);
+	/* A tick or two may switch to a kernel thread and back: saved, but not loaded again. */
+	EXPECT(after.fpu_saves - before.fpu_saves <= 10);
+	EXPECT(after.fpu_restores - before.fpu_restores <= 10);
+}
+
 static void exec_with_full_registers(void *arg __unused)
 {
 	static char option[] = "--check-clean";
