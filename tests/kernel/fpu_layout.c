@@ -84,7 +84,8 @@ KTEST(xcr0_is_what_ring_3_may_use)
 	restores_to_user();
 	KEXPECT_EQ(xgetbv(0), fpu_user_cfg.max_features & ~off);
 	if (fpu_form == FORM_XSAVES)
-		KEXPECT_EQ(rdmsr(MSR_IA32_XSS), fpu_kernel_cfg.max_features & XFEATURE_MASK_SUPERVISOR);
+		KEXPECT_EQ(rdmsr(MSR_IA32_XSS),
+			   fpu_kernel_cfg.max_features & XFEATURE_MASK_SUPERVISOR);
 	fpregs_unlock();
 }
 
@@ -170,7 +171,7 @@ KTEST(a_fresh_kthread_has_an_aligned_initial_image)
 KTEST(a_component_in_initial_state_has_no_address)
 {
 	struct xregs_state *image = kzalloc(PAGE_SIZE, GFP_KERNEL);
-	/* In the standard format there is a place for each, in the compacted one for the defaults. */
+	/* The standard format has a place for each, the compacted one for the defaults. */
 	u64 room = fpu_compacted() ? fpu_kernel_cfg.default_features : fpu_kernel_cfg.max_features;
 	unsigned int nr;
 

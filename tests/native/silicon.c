@@ -2,8 +2,8 @@
 /*
  * xsave=soft against silicon: the kernel's layout.c and compact.c, built as a Linux program, beside
  * the XSAVEC and XRSTOR of the CPU that it runs on. Ring 3 may use both, so no emulator stands
- * between. Supervisor state is not seen here. lib/string.c comes along, for the C library's memset()
- * uses the registers that are looked at.
+ * between. Supervisor state is not seen here. lib/string.c comes along, for the C library's
+ * memset() uses the registers that are looked at.
  *
  * Exit status 0: equal; 1: not, and a line says where; 77: this CPU has no XSAVEC.
  */
@@ -129,7 +129,8 @@ static void compare(struct xregs_state *got, struct xregs_state *want, u64 mask,
 	if (mask & XFEATURE_MASK(SSE)) {
 		g = has_got & XFEATURE_MASK(SSE) ? &got->i387 : &initial;
 		w = has_want & XFEATURE_MASK(SSE) ? &want->i387 : &initial;
-		if (g->mxcsr != w->mxcsr || memcmp(g->xmm_space, w->xmm_space, sizeof(g->xmm_space)))
+		if (g->mxcsr != w->mxcsr ||
+		    memcmp(g->xmm_space, w->xmm_space, sizeof(g->xmm_space)))
 			differs("SSE", n, g->mxcsr, w->mxcsr);
 	}
 	for_each_xfeature(nr, mask & ~XFEATURE_MASK_FPSSE)
@@ -198,6 +199,7 @@ int main(int argc, char **argv)
 	soft_init_cpu();
 	for (unsigned int n = 0; n < STATES; n++)
 		try_state(n);
-	printf("%u states of features %#llx, digest %llx\n", STATES, xstate_layout.features, digest);
+	printf("%u states of features %#llx, digest %llx\n", STATES, xstate_layout.features,
+	       digest);
 	return 0;
 }

@@ -311,7 +311,7 @@ static void push_it(void *arg __unused)
 		thread_join(&busy[i]);
 }
 
-/* fails with: fault/fifo-not-pushed */
+/* fails with: fault/no-push */
 TEST(a_fifo_task_that_must_give_way_goes_on_elsewhere)
 {
 	NEED_TWO_CPUS;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State on demand, as a program sees it: asking, the first use, and what fork, threads and exec make
- * of the permission and of the state. All that touches the state does so in children: a test
+ * State on demand, as a program sees it: asking, the first use, and what fork, threads and exec
+ * make of the permission and of the state. All that touches the state does so in children: a test
  * without permission ends its process, and the others start as they were born.
  */
 #include "user/lib/dynstate.h"
@@ -145,7 +145,7 @@ static void illegal_before_use(void *arg __unused)
 	__asm__ volatile("ud2");
 }
 
-/* fails with: faulting_features() saying the group with the gate open, too: it would run for ever */
+/* fails with: faulting_features() saying the group with the gate open, too: runs for ever */
 TEST(an_illegal_instruction_stays_one)
 {
 	NEEDS_DYNAMIC;
@@ -153,7 +153,7 @@ TEST(an_illegal_instruction_stays_one)
 	EXPECT_EQ(run_child(illegal_before_use, NULL), KILLED(SIGILL));
 }
 
-/* A kernel with the XCR0 gate says in XCR0 what may be used now; with XFD there is nothing to see. */
+/* By the XCR0 gate a program sees in XCR0 what it may use now; with XFD there is nothing to see. */
 static void look_at_xcr0(void *arg __unused)
 {
 	u32 before, after, high;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Permission and first use (see dynamic.h). siglock and fpregs_lock are never nested, and nothing is
- * allocated under either: look at the record under siglock, allocate, swap under fpregs_lock.
+ * Permission and first use (see dynamic.h). siglock and fpregs_lock are never nested, and nothing
+ * is allocated under either: look at the record under siglock, allocate, swap under fpregs_lock.
  */
 #include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/entry/entry.h"

@@ -38,7 +38,8 @@ bool compacts_as_documented(void)
 		xsaves(&trial.xsave, XFEATURE_MASK(YMM));
 	else
 		xsavec(&trial.xsave, XFEATURE_MASK(YMM));
-	right = !memchr_inv(trial.xsave.extended_state_area, VALUE, xstate_layout.size[XFEATURE_YMM]);
+	right = !memchr_inv(trial.xsave.extended_state_area, VALUE,
+			    xstate_layout.size[XFEATURE_YMM]);
 	load(XFEATURE_YMM, 0);
 	return right;
 }
