@@ -14,22 +14,29 @@
 /* Looking at the clock costs more than a look at the lock. */
 #define SPINS_BETWEEN_CHECKS	65536
 
-static void lock_spinning(raw_spinlock_t *lock)
+static noinline void await_turn(raw_spinlock_t *lock, u16 mine)
 {
-	u16 mine = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-	unsigned int me = smp_processor_id() + 1;
 	u64 spins = 0, since = 0;
 
+	BUG_ON(raw_spin_is_held(lock));			/* it would never end */
 	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != mine) {
-		BUG_ON(READ_ONCE(lock->holder) == me);	/* it would never end */
 		if (unlikely(!(++spins % SPINS_BETWEEN_CHECKS)))
 			watchdog_spinning(lock, &since);
 		cpu_relax();
 	}
-	WRITE_ONCE(lock->holder, me);
 }
 
-static void unlock_checked(raw_spinlock_t *lock)
+/* Mostly nobody else is there. */
+static __always_inline void lock_spinning(raw_spinlock_t *lock)
+{
+	u16 mine = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+
+	if (unlikely(__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != mine))
+		await_turn(lock, mine);
+	WRITE_ONCE(lock->holder, smp_processor_id() + 1);
+}
+
+static __always_inline void unlock_checked(raw_spinlock_t *lock)
 {
 	WARN_ON(READ_ONCE(lock->holder) != smp_processor_id() + 1);
 	WRITE_ONCE(lock->holder, 0);

@@ -35,6 +35,7 @@ struct page {
 	u16			object_size;	/* kmalloc: 0 if the block is not a slab */
 	bool			poisoned;	/* this page: filled with PAGE_POISON */
 	void			*freelist;	/* kmalloc: first free object */
+	/* Of the buddy's lists; or of the page tables of one address space. */
 	struct list_head	node;
 };
 

@@ -128,7 +128,7 @@ static void end_other(void)
 	thread_end(&other);
 }
 
-/* fails with: lock_spinning() that does not call watchdog_spinning(); one that tells again */
+/* fails with: await_turn() that does not call watchdog_spinning(); one that tells again */
 KTEST(waiting_for_a_raw_lock_is_reported_once)
 {
 	SHORT_LIMITS;

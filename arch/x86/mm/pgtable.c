@@ -31,9 +31,16 @@ static pte_t *new_table(void)
 	return buddy_is_up ? get_free_page(GFP_ATOMIC | __GFP_ZERO) : early_alloc(PAGE_SIZE);
 }
 
-/* The entry for @addr at @level (0: last). */
-static pte_t *walk(pte_t *table, unsigned long addr, int to_level, bool create)
+static struct page *page_of_table(const pte_t *table)
 {
+	return phys_to_page(virt_to_phys(table));
+}
+
+/* The entry for @addr at @to_level (0: last). */
+static pte_t *walk(pte_t *pml4, unsigned long addr, int to_level, bool create)
+{
+	pte_t *table = pml4;
+
 	for (int level = 3; level > to_level; level--) {
 		pte_t *entry = &table[index_at(addr, level)];
 
@@ -48,6 +55,8 @@ static pte_t *walk(pte_t *table, unsigned long addr, int to_level, bool create)
 			 */
 			*entry = virt_to_phys(next) | PTE_P | PTE_RW |
 				 (addr < TASK_SIZE_MAX ? PTE_US : 0);
+			if (addr < TASK_SIZE_MAX)
+				list_add(&page_of_table(next)->node, &page_of_table(pml4)->node);
 		} else if (*entry & PTE_PS) {
 			return NULL;
 		}
@@ -126,39 +135,41 @@ pte_t *pgtable_new_user(void)
 {
 	pte_t *pml4 = new_table();
 
-	if (pml4)
-		memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES,
-		       (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
+	if (!pml4)
+		return NULL;
+	INIT_LIST_HEAD(&page_of_table(pml4)->node);
+	memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES,
+	       (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
 	return pml4;
-}
-
-static void free_table(pte_t *table, int level)
-{
-	unsigned int entries = level == 3 ? USER_ENTRIES : ENTRIES;
-
-	for (unsigned int i = 0; level && i < entries; i++)
-		if (table[i] & PTE_P)
-			free_table(table_of(table[i]), level - 1);
-	free_page(table);
 }
 
 void pgtable_free_user(pte_t *pml4)
 {
+	struct page *head = page_of_table(pml4), *page, *next;
+
 	BUG_ON(read_cr3() == virt_to_phys(pml4));
-	free_table(pml4, 3);
+	/* By the list: to search the tables for each other would be most of exit's time. */
+	list_for_each_entry_safe(page, next, &head->node, node)
+		free_pages(page, 0);
+	free_pages(head, 0);
 }
 
 pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
 {
 	/* Table by table: to walk down from the top for each page would be most of fork's time. */
-	while (*addr < end) {
-		unsigned long table_end = min(ALIGN_DOWN(*addr, LARGE_PAGE) + LARGE_PAGE, end);
-		pte_t *pte = pgtable_pte(pml4, *addr, false);
+	for (unsigned long at = *addr; at < end; ) {
+		unsigned long table_end = min(ALIGN_DOWN(at, LARGE_PAGE) + LARGE_PAGE, end);
+		pte_t *pte = pgtable_pte(pml4, at, false);
+		pte_t *last = pte ? pte + (table_end - at) / PAGE_SIZE : NULL;
 
-		for (; pte && *addr < table_end; *addr += PAGE_SIZE, pte++)
-			if (*pte)
-				return pte;
-		*addr = table_end;
+		for (pte_t *p = pte; p < last; p++) {
+			if (!*p)
+				continue;
+			*addr = at + (p - pte) * PAGE_SIZE;
+			return p;
+		}
+		at = table_end;
 	}
+	*addr = end;
 	return NULL;
 }
