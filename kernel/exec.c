@@ -242,7 +242,8 @@ static void set_comm(const char *path)
 /* The point of no return: from here on there is only the new program. */
 static int begin_new_exec(struct program *p, const char *path)
 {
-	int ret = de_thread() ?: unshare_files();
+	/* In this order: what can fail must do so before the threads are gone. */
+	int ret = unshare_files() ?: de_thread();
 
 	if (ret)
 		return ret;

@@ -6,6 +6,7 @@
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
 #include "kernel/options.h"
+#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -76,8 +77,12 @@ void ktest_fail(struct ktest_run *kt, const char *file, int line, const char *fm
 
 static void run_test(const struct ktest *test, unsigned int number, struct ktest_run *kt)
 {
+	u64 warnings = READ_ONCE(splat_counts[SPLAT_WARN]);
+
 	*kt = (struct ktest_run) { .failed = false };
 	test->fn(kt);
+	if (READ_ONCE(splat_counts[SPLAT_WARN]) != warnings && !kt->may_warn)
+		KFAIL("the kernel warned, and this test does not say that it may (KMAY_WARN)");
 
 	if (kt->complaints > KTEST_COMPLAINTS_MAX)
 		pr_plain("  # and %u more", kt->complaints - KTEST_COMPLAINTS_MAX);

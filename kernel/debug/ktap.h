@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "kernel/options.h"
 #include "lib/types.h"
 
 /* Option "seed=": tests that try random values start from here. */
@@ -28,7 +29,9 @@ struct ktest_run {
 	bool failed;
 	unsigned int complaints;	/* of which the first KTEST_COMPLAINTS_MAX are printed */
 	const char *skip_reason;
+	bool may_warn;
 };
+
 
 #define KTEST_COMPLAINTS_MAX 5
 
@@ -63,6 +66,14 @@ struct ktest {
 #define KEXPECT_NE(a, b)	__KEXPECT(u64, a, !=, b, #a " != " #b)
 #define KEXPECT_GE(a, b)	__KEXPECT(s64, a, >=, b, #a " >= " #b)
 #define KFAIL(fmt, ...)		ktest_fail(kt, __FILE__, __LINE__, fmt, ##__VA_ARGS__)
+
+/* This test makes the kernel WARN. From others a warning is a failure. */
+#define KMAY_WARN										\
+	do {											\
+		if (panic_on_warn)								\
+			KSKIP("panic_on_warn: this test makes the kernel warn");		\
+		kt->may_warn = true;								\
+	} while (0)
 
 /* Ends the test: there is something (a CPU feature, a second CPU) that it can't do without. */
 #define KSKIP(reason)		do { kt->skip_reason = (reason); return; } while (0)

@@ -3,6 +3,7 @@
 #include "kernel/debug/scrub.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/xstate.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -53,13 +54,13 @@ static struct sums sum_vector(const u64 *page)
 			 "	paddq	%%xmm6, %%xmm2\n"
 			 "	paddq	%%xmm7, %%xmm3\n"
 			 "	addq	$64, %0\n"
-			 "	cmpq	%1, %0\n"
+			 "	cmpq	%2, %0\n"
 			 "	jb	1b\n"
 			 "	paddq	%%xmm1, %%xmm0\n"
 			 "	paddq	%%xmm3, %%xmm2\n"
 			 "	paddq	%%xmm2, %%xmm0\n"
-			 "	movdqa	%%xmm0, %2"
-			 : "+r"(page) : "r"((const void *)page + PAGE_SIZE), "m"(s)
+			 "	movdqa	%%xmm0, %1"
+			 : "+r"(page), "=m"(s) : "r"((const void *)page + PAGE_SIZE)
 			 : "memory", "cc");
 	return s;
 }
@@ -78,17 +79,22 @@ static struct sums sum_avx2(const u64 *page)
 			 "	vpaddq	64(%0), %%ymm2, %%ymm2\n"
 			 "	vpaddq	96(%0), %%ymm3, %%ymm3\n"
 			 "	addq	$128, %0\n"
-			 "	cmpq	%1, %0\n"
+			 "	cmpq	%2, %0\n"
 			 "	jb	1b\n"
 			 "	vpaddq	%%ymm1, %%ymm0, %%ymm0\n"
 			 "	vpaddq	%%ymm3, %%ymm2, %%ymm2\n"
 			 "	vpaddq	%%ymm2, %%ymm0, %%ymm0\n"
 			 "	vextracti128 $1, %%ymm0, %%xmm1\n"
 			 "	vpaddq	%%xmm1, %%xmm0, %%xmm0\n"
-			 "	vmovdqa	%%xmm0, %2"
-			 : "+r"(page) : "r"((const void *)page + PAGE_SIZE), "m"(s)
+			 "	vmovdqa	%%xmm0, %1"
+			 : "+r"(page), "=m"(s) : "r"((const void *)page + PAGE_SIZE)
 			 : "memory", "cc");
 	return s;
+}
+
+static bool has_ymm(void)
+{
+	return fpu_kernel_cfg.max_features & XFEATURE_MASK(YMM);
 }
 
 static struct sums sum_page(const u64 *page)
@@ -100,7 +106,7 @@ static struct sums sum_page(const u64 *page)
 		return sum_scalar(page);
 	}
 	kernel_fpu_begin();
-	s = cpu_has.avx && cpu_has.avx2 ? sum_avx2(page) : sum_vector(page);
+	s = has_ymm() && cpu_has.avx2 ? sum_avx2(page) : sum_vector(page);
 	kernel_fpu_end();
 	scrub_vector_pages++;
 	return s;

@@ -7,6 +7,7 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/debug/scrub.h"
 #include "kernel/exit.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_worlds.h"
@@ -36,6 +37,7 @@ static void end_gate(enum fpu_gate *gate)
 
 	fpregs_lock();
 	fpstate_reset(own_fpu());
+	fpu_reset_perms(own_fpu());
 	fpregs_unlock();
 	fpstate_free(own_fpu(), large);
 	set_gate(*gate);
@@ -44,6 +46,7 @@ static void end_gate(enum fpu_gate *gate)
 static void grant(bool permitted)
 {
 	fpstate_reset(own_fpu());
+	fpu_reset_perms(own_fpu());
 	if (permitted)
 		BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
 					GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
@@ -60,6 +63,8 @@ static void grant(bool permitted)
 	do {										\
 		if (!GROUP)								\
 			KSKIP("nothing is dynamic here");				\
+		if (scrub_is_on())							\
+			KSKIP("the scrubber uses the FPU of other CPUs meanwhile");	\
 		body(kt, fpu_gate);							\
 		body(kt, GATE_XFD);							\
 	} while (0)

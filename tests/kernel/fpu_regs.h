@@ -290,7 +290,9 @@ static inline struct task_struct *fake_task(void)
 	set_tsk_thread_flag(task, TIF_NEED_FPU_LOAD);
 	task->thread.fpu.last_cpu = -1;
 	fpstate_reset(&task->thread.fpu);
-	memcpy(&task->thread.fpu.fpstate->regs, &init_fpstate.regs, sizeof(struct fxregs_state));
+	fpu_reset_perms(&task->thread.fpu);
+	memcpy(&task->thread.fpu.fpstate->regs, &init_fpstate.regs,
+	       cpu_has.xsave ? XSAVE_MIN_SIZE : sizeof(struct fxregs_state));
 	return task;
 }
 

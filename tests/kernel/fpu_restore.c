@@ -93,8 +93,7 @@ KTEST(a_refused_image_is_reported_and_gives_initial_state)
 	KEEP_USER_FPU;
 	unsigned int tried = 0;
 
-	if (panic_on_warn)
-		KSKIP("panic_on_warn: this test makes the kernel warn");
+	KMAY_WARN;
 	for (size_t i = 0; i < ARRAY_SIZE(breakages); i++)
 		tried += try_broken_image(kt, &breakages[i]);
 	if (!tried)
@@ -108,8 +107,7 @@ KTEST(a_misaligned_image_is_refused_too)
 	u64 warnings = splat_counts[SPLAT_WARN];
 	u8 *page;
 
-	if (panic_on_warn)
-		KSKIP("panic_on_warn: this test makes the kernel warn");
+	KMAY_WARN;
 	page = kzalloc(2 * PAGE_SIZE, GFP_KERNEL);
 	BUG_ON(!page);
 	fpregs_lock();

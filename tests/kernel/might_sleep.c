@@ -302,6 +302,7 @@ KTEST(an_rcu_unlock_too_many_warns)
 {
 	struct splats before = splats_now();
 
+	KMAY_WARN;
 	rcu_read_unlock();
 	current->rcu_read_lock_nesting = 0;
 	EXPECT_ONE(before, SPLAT_WARN);

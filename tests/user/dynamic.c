@@ -341,6 +341,38 @@ TEST(one_thread_asks_while_another_forks)
 	EXPECT_EQ(run_child(fork_while_asking, NULL), EXITED(0));
 }
 
+static int leader_gone;
+
+static void outlives_the_leader(void *arg __unused)
+{
+	/* Until the leader is a zombie. */
+	while (!__atomic_load_n(&leader_gone, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (int i = 0; i < 200; i++)
+		sched_yield();
+	if (!is_permitted())
+		syscall(SYS_exit_group, 7);
+	dyn_put(SEED);
+	syscall(SYS_exit_group, dyn_holds(SEED) ? 5 : 6);
+}
+
+static void leader_dies(void *arg __unused)
+{
+	static struct thread t;
+
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	ASSERT_EQ(thread_create(&t, outlives_the_leader, NULL, STACK_SIZE), 0);
+	__atomic_store_n(&leader_gone, 1, __ATOMIC_RELEASE);
+	syscall(SYS_exit, 0);
+}
+
+/* fails with: fault/exit-takes-the-permission */
+TEST(permission_outlives_the_leader)
+{
+	NEEDS_DYNAMIC;
+	EXPECT_EQ(run_child(leader_dies, NULL), EXITED(5));
+}
+
 /* ---- exec ---- */
 
 static void exec_self(void *arg __unused)
@@ -351,11 +383,35 @@ static void exec_self(void *arg __unused)
 	EXPECT_EQ(execve(ktap_self, argv, envp), 0);
 }
 
-/* fails with: fpu_flush_thread() without fpstate_reset() */
+/* fails with: fault/exec-keeps-the-permission */
 TEST(exec_takes_the_permission_away)
 {
 	NEEDS_DYNAMIC;
 	EXPECT_EQ(run_child(exec_self, NULL), KILLED(SIGILL));
+}
+
+static void thread_execs(void *arg __unused)
+{
+	exec_self(NULL);
+}
+
+static void exec_by_thread(void *arg __unused)
+{
+	static struct thread t;
+
+	EXPECT_EQ(dyn_request(dyn_number()), 0);
+	dyn_put(SEED);
+	ASSERT_EQ(thread_create(&t, thread_execs, NULL, STACK_SIZE), 0);
+	for (;;)
+		sched_yield();
+}
+
+/* fails with: fault/exec-keeps-the-permission */
+TEST(exec_by_a_thread_takes_it_away_too)
+{
+	NEEDS_DYNAMIC;
+	for (int i = 0; i < 10; i++)
+		EXPECT_EQ(run_child(exec_by_thread, NULL), KILLED(SIGILL));
 }
 
 /* ---- cost ---- */

@@ -119,6 +119,7 @@ void machine_exit(u8 byte)
 {
 	stop_machine();
 	/* For who has no debug-exit device: only this run of the machine can have printed it. */
+	console_loglevel = max(console_loglevel, 1);
 	if (*nonce)
 		pr_emerg("verdict %#x, nonce %s", byte, nonce);
 	console_drain();

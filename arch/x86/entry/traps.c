@@ -74,7 +74,8 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 
 	if (vector == X86_TRAP_NMI) {
 		do_nmi(regs);
-	} else if (vector == X86_TRAP_DB && regs->ip == (unsigned long)entry_SYSCALL_64) {
+	} else if (vector == X86_TRAP_DB && !user_mode(regs) &&
+		   regs->ip == (unsigned long)entry_SYSCALL_64) {
 		/* Some CPUs step into SYSCALL. The way back sets TF: the next one is in ring 3. */
 	} else if (vector == X86_TRAP_PF) {
 		do_page_fault(regs);

@@ -33,6 +33,10 @@ void fpstate_reset(struct fpu *fpu)
 {
 	fpu->fpstate = &fpu->__fpstate;
 	memcpy(fpu->fpstate, &init_fpstate, offsetof(struct fpstate, regs));
+}
+
+void fpu_reset_perms(struct fpu *fpu)
+{
 	fpu->perm.__state_perm = fpu_kernel_cfg.default_features;
 	fpu->perm.__state_size = fpu_kernel_cfg.default_size;
 	fpu->perm.__user_state_size = fpu_user_cfg.default_size;
@@ -107,6 +111,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	__fpu_invalidate_fpregs_state(dst_fpu);
 	/* 2. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
+	fpu_reset_perms(dst_fpu);
 	/*
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
@@ -132,13 +137,14 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 
 /*
  * The buffer goes under fpregs_lock, so that no switch saves into it any more, and is freed
- * outside.
+ * outside. At exit the permissions stay: a leader's count for as long as its group lives.
  */
 void fpu_flush_thread(void)
 {
 	struct fpu *fpu = &current->thread.fpu;
 	struct fpstate *old = fpu->fpstate;
 
+	fpu_reset_perms(fpu);		/* the only thread: nobody else looks at them */
 	/*
 	 * The task is invalidated, not this CPU: its old registers may be live on another one, and
 	 * it may get back there. The registers themselves stay until the exit to ring 3.
@@ -160,7 +166,8 @@ void fpu_exit_thread(void)
 
 	fpregs_lock();
 	fpu__drop(fpu);
-	fpstate_reset(fpu);
+	fpu->fpstate = &fpu->__fpstate;
+	memcpy(fpu->fpstate, &init_fpstate, offsetof(struct fpstate, regs));
 	fpregs_unlock();
 	fpstate_free(fpu, last);
 }

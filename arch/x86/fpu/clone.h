@@ -13,8 +13,9 @@
  */
 int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal);
 
-/* Default buffer, default features, default permissions. */
+/* Default buffer, default features. */
 void fpstate_reset(struct fpu *fpu);
+void fpu_reset_perms(struct fpu *fpu);
 
 /* exec: current starts the new program with initial state. May sleep. */
 void fpu_flush_thread(void);

@@ -54,8 +54,8 @@ static long xstate_request_perm(unsigned long nr)
 	perm = group_perm();
 	permitted = perm->__state_perm | group;
 	WRITE_ONCE(perm->__state_perm, permitted);
-	WRITE_ONCE(perm->__state_size, fpu_image_size(permitted));
-	WRITE_ONCE(perm->__user_state_size, xstate_image_size(&xstate_layout, permitted, false));
+	WRITE_ONCE(perm->__state_size, fpu_kernel_cfg.max_size);	/* there is one group */
+	WRITE_ONCE(perm->__user_state_size, fpu_user_cfg.max_size);
 	spin_unlock_irq(&current->sighand->siglock);
 	return 0;
 }

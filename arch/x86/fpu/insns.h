@@ -91,6 +91,19 @@ static inline int xrstors(const struct xregs_state *xs, u64 mask)
 	return FAULTABLE("xrstors64 %1", "m"(*xs), SPLIT_MASK(mask));
 }
 
+/*
+ * Loads nothing, but makes the CPU forget from where it loaded last, so that the next save skips
+ * nothing (SDM vol. 1, 13.8.3: XRSTOR_INFO). Not counted: no registers move. @compacted: as XSAVES
+ * saves, with room for supervisor state, which XRSTOR does not take.
+ */
+static inline void forget_last_xrstor(const struct xregs_state *another, bool compacted)
+{
+	if (compacted)
+		__asm__ volatile("xrstors64 %0" :: "m"(*another), SPLIT_MASK(0ULL) : "memory");
+	else
+		__asm__ volatile("xrstor64 %0" :: "m"(*another), SPLIT_MASK(0ULL) : "memory");
+}
+
 static inline u64 xgetbv(u32 index)
 {
 	u32 low, high;

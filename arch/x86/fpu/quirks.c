@@ -17,6 +17,12 @@ static u8 *place(unsigned int nr)
 	return trial.bytes + xstate_image_offset(&xstate_layout, trial.xsave.header.xcomp_bv, nr);
 }
 
+static bool can_try(unsigned int nr)
+{
+	return (xstate_layout.features & BIT_ULL(nr)) &&
+	       xstate_layout.offset[nr] + xstate_layout.size[nr] <= sizeof(trial);
+}
+
 /* Load @value to component @nr by a standard image. */
 static void load(unsigned int nr, u8 value)
 {
@@ -30,7 +36,7 @@ bool compacts_as_documented(void)
 {
 	bool right;
 
-	if (!(xstate_layout.features & XFEATURE_MASK(YMM)))
+	if (!can_try(XFEATURE_YMM))
 		return true;
 	load(XFEATURE_YMM, VALUE);
 	memset(&trial, 0, sizeof(trial));
@@ -50,7 +56,7 @@ bool restores_go_by_mask(void)
 	u64 mask = XFEATURE_MASK(OPMASK);
 	bool right;
 
-	if (!(xstate_layout.features & mask))
+	if (!can_try(XFEATURE_OPMASK))
 		return false;
 	load(XFEATURE_OPMASK, OLD_VALUE);
 	memset(&trial, 0, sizeof(trial));

@@ -97,7 +97,7 @@ static void choose_form(void)
 	while (!has_form(fpu_form))
 		fpu_form--;
 	/* PKRU lies behind YMM: without it the standard format gets no smaller. */
-	if (!wanted_form && dynamic == DYNAMIC_YMM && cpu_has.xsave && !fpu_compacted())
+	if (dynamic == DYNAMIC_YMM && cpu_has.avx && !fpu_compacted())
 		fpu_form = FORM_SOFT;
 	if (!wanted_form)
 		return;
@@ -230,14 +230,14 @@ static void configure(struct fpu_state_config *cfg, u64 features)
  * What XCR0 and XSS hold now takes so many bytes, says CPUID (sub-leaf 0: standard, 1: compacted).
  * Emulators err: the larger size is used, and the disagreement said.
  */
-static void check_total(const char *format, u32 *size, u32 cpuid_size)
+static void check_total(const char *format, struct fpu_state_config *cfg, u32 cpuid_size)
 {
-	if (*size == cpuid_size)
+	if (cfg->max_size == cpuid_size)
 		return;
 	pr_warn("x86/fpu: quirk: CPUID says %u bytes in the %s format, its components take %u",
-		cpuid_size, format, *size);
-	if (cpuid_size <= PAGE_SIZE)
-		*size = max(*size, cpuid_size);
+		cpuid_size, format, cfg->max_size);
+	if (cpuid_size > cfg->max_size && cpuid_size <= PAGE_SIZE)
+		cfg->default_size = cfg->max_size = cpuid_size;
 }
 
 static void print_layout(void)
@@ -316,15 +316,11 @@ void fpu_init_system(void)
 	configure(&fpu_user_cfg, features & ~xstate_layout.supervisor);
 	set_feature_masks();
 	if (cpu_has.xsave)
-		check_total("standard", &fpu_user_cfg.max_size, cpuid(0xd, 0).ebx);
+		check_total("standard", &fpu_user_cfg, cpuid(0xd, 0).ebx);
 	if (!fpu_compacted())
-		fpu_kernel_cfg.max_size = fpu_user_cfg.max_size;
+		fpu_kernel_cfg = fpu_user_cfg;
 	else if (fpu_form != FORM_SOFT)
-		check_total("compacted", &fpu_kernel_cfg.max_size, cpuid(0xd, 1).ebx);
-	if (!init_fpstate.xfd) {
-		fpu_kernel_cfg.default_size = fpu_kernel_cfg.max_size;
-		fpu_user_cfg.default_size = fpu_user_cfg.max_size;
-	}
+		check_total("compacted", &fpu_kernel_cfg, cpuid(0xd, 1).ebx);
 
 	init_fpstate.size = fpu_kernel_cfg.default_size;
 	init_fpstate.user_size = fpu_user_cfg.default_size;
