@@ -63,6 +63,13 @@ static void copy_extended(struct xregs_state *to, const struct xregs_state *from
 		       xstate_layout.size[nr]);
 }
 
+/* It is 8 bytes, and what is before it a multiple of that. */
+static u64 *pasid_place(const struct xregs_state *xs)
+{
+	return (u64 *)((u8 *)xs + xstate_image_offset(&xstate_layout, xs->header.xcomp_bv,
+						      XFEATURE_PASID));
+}
+
 void soft_xsaves(struct xregs_state *xs, u64 mask)
 {
 	struct xregs_state *scratch = this_cpu_read(xsave_scratch);
@@ -83,8 +90,7 @@ void soft_xsaves(struct xregs_state *xs, u64 mask)
 	copy_extended(xs, scratch, in_use);
 	if (pasid) {
 		in_use |= XFEATURE_MASK(PASID);
-		memcpy((u8 *)xs + xstate_image_offset(&xstate_layout, xs->header.xcomp_bv,
-						      XFEATURE_PASID), &pasid, sizeof(pasid));
+		*pasid_place(xs) = pasid;
 	}
 	xs->header.xfeatures = in_use;
 }
@@ -102,7 +108,7 @@ static bool bad_header(const struct xstate_header *header)
 int soft_xrstors(const struct xregs_state *xs, u64 mask)
 {
 	struct xregs_state *scratch = this_cpu_read(xsave_scratch);
-	u64 user, present, pasid = 0;
+	u64 user, present;
 
 	if (bad_header(&xs->header))
 		return -1;
@@ -119,10 +125,7 @@ int soft_xrstors(const struct xregs_state *xs, u64 mask)
 		scratch->i387.mxcsr = MXCSR_DEFAULT;
 	if (xrstor(scratch, user))
 		return -1;
-	if (present & XFEATURE_MASK(PASID))
-		memcpy(&pasid, (u8 *)xs + xstate_image_offset(&xstate_layout, xs->header.xcomp_bv,
-							      XFEATURE_PASID), sizeof(pasid));
 	if (mask & XFEATURE_MASK(PASID))
-		write_pasid(pasid);
+		write_pasid(present & XFEATURE_MASK(PASID) ? *pasid_place(xs) : 0);
 	return 0;
 }

@@ -96,7 +96,7 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 
 	new = kzalloc(offsetof(struct fpstate, regs) + size, GFP_KERNEL);
 	if (!new)
-		return -EFAULT;
+		return -ENOMEM;
 	fpregs_lock();
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
@@ -115,19 +115,6 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 }
 
 /* --- First use --- */
-
-int xfd_enable_feature(u64 features)
-{
-	struct fpu_state_perm perm;
-	u64 group = init_fpstate.xfd;
-
-	spin_lock_irq(&current->sighand->siglock);
-	perm = *group_perm();
-	spin_unlock_irq(&current->sighand->siglock);
-	if (!(features & group) || (perm.__state_perm & group) != group)
-		return -EPERM;
-	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size);
-}
 
 /* What the fault asks for: 0 if the gate did not cause it. Interrupts off. */
 static u64 faulting_features(unsigned long vector)
@@ -152,17 +139,16 @@ static u64 faulting_features(unsigned long vector)
 
 int fpu_first_use(unsigned long vector, int signal)
 {
-	u64 features = faulting_features(vector);
+	u64 group = init_fpstate.xfd, features = faulting_features(vector);
+	struct fpu_state_perm perm;
 
 	local_irq_enable();
 	if (!features)
 		return signal;
-	switch (xfd_enable_feature(features)) {
-	case 0:
-		return 0;
-	case -EPERM:
+	spin_lock_irq(&current->sighand->siglock);
+	perm = *group_perm();
+	spin_unlock_irq(&current->sighand->siglock);
+	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;
-	default:
-		return SIGSEGV;
-	}
+	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size) ? SIGSEGV : 0;
 }

@@ -27,12 +27,5 @@ long fpu_xstate_prctl(int option, unsigned long arg2);
  */
 int fpu_first_use(unsigned long vector, int signal);
 
-/**
- * xfd_enable_feature() - give current room for @features, and open the gate for them.
- * @features: dynamic ones; the whole group is enabled.
- * Return: 0; -EPERM without permission; -EFAULT without memory.
- */
-int xfd_enable_feature(u64 features);
-
 /* Frees @fpstate, which was @fpu's, unless it is the one inside. */
 void fpstate_free(struct fpu *fpu, struct fpstate *fpstate);

@@ -38,24 +38,18 @@ void save_fpregs_to_fpstate(struct fpstate *fpstate)
 	if (unlikely(fpu_poison))
 		poison_image(fpstate);
 	switch (fpu_form) {
-	case FORM_SOFT:
-		soft_xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
-		break;
-	case FORM_XSAVES:
-		xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
-		break;
-	case FORM_XSAVEC:
-		xsavec(&fpstate->regs.xsave, fpstate->xfeatures);
-		break;
-	case FORM_XSAVEOPT:
-		xsaveopt(&fpstate->regs.xsave, fpstate->xfeatures);
-		break;
-	case FORM_XSAVE:
-		xsave(&fpstate->regs.xsave, fpstate->xfeatures);
-		break;
 	case FORM_FXSAVE:
-		fxsave(&fpstate->regs.fxsave);
-		break;
+		return fxsave(&fpstate->regs.fxsave);
+	case FORM_XSAVE:
+		return xsave(&fpstate->regs.xsave, fpstate->xfeatures);
+	case FORM_XSAVEOPT:
+		return xsaveopt(&fpstate->regs.xsave, fpstate->xfeatures);
+	case FORM_XSAVEC:
+		return xsavec(&fpstate->regs.xsave, fpstate->xfeatures);
+	case FORM_XSAVES:
+		return xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
+	case FORM_SOFT:
+		return soft_xsaves(&fpstate->regs.xsave, fpstate->xfeatures);
 	}
 }
 
