@@ -17,6 +17,7 @@
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
 #include "kernel/sched/sched.h"
+#include "kernel/trace.h"
 #include "lib/string.h"
 
 spinlock_t tasklist_lock = SPINLOCK_INIT;
@@ -247,6 +248,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	sched_fork(child);
 
 	/* One after the other, as far as none fails. */
+	trace(fork_step, copy_process, child->pid);
 	ret = copy_sighand(args->flags, child) ?: copy_signal(args->flags, child) ?:
 	      copy_files(args->flags, child) ?: copy_mm(args->flags, child) ?:
 	      copy_thread(child, args) ?: link_child(child, args->flags);

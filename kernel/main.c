@@ -21,6 +21,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/softirq.h"
 #include "kernel/timer.h"
+#include "kernel/trace.h"
 #include "kernel/version.h"
 #include "lib/printk.h"
 
@@ -64,6 +65,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	pgtable_init();				/* ... the kernel has its own page tables: W^X */
 	pages_init();
 	kmalloc_init();
+	trace_init();
 	pic_disable();
 	apic_init(acpi_info.lapic_phys);
 	time_init();				/* time stamps move from here on */

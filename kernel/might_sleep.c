@@ -10,6 +10,7 @@
 #include "arch/x86/unwind.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "lib/printk.h"
 
 u64 splat_counts[SPLAT_KINDS];
@@ -18,6 +19,7 @@ static u64 last_report;			/* jiffies; 0: none yet */
 void splat_count(enum splat_kind kind)
 {
 	__atomic_fetch_add(&splat_counts[kind], 1, __ATOMIC_RELAXED);
+	trace(splat, kind, _RET_IP_);
 }
 
 void might_sleep_ratelimit_reset(void)

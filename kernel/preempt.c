@@ -3,6 +3,7 @@
 #include "kernel/preempt.h"
 #include "kernel/debug/latency.h"
 #include "kernel/panic.h"
+#include "kernel/trace.h"
 
 /* Keep this far from the 256th level, which would carry into the softirq bits. */
 #define PREEMPT_NEAR_OVERFLOW	10
@@ -15,13 +16,29 @@ void preempt_count_set(int count)
 	this_cpu_add_int(preempt_count, delta);
 }
 
+int hooks_on;
+
+static noinline void preempt_went_off(unsigned long ip)
+{
+	if (latency_on)
+		latency_preempt_off(ip);
+	trace(preempt_disable, preempt_count(), ip);
+}
+
+static noinline void preempt_goes_on(unsigned long ip)
+{
+	if (latency_on)
+		latency_preempt_on();
+	trace(preempt_enable, preempt_count(), ip);
+}
+
 void preempt_count_add_ip(int val, unsigned long ip)
 {
 	this_cpu_add_int(preempt_count, val);
 	if (preempt_count() == val) {
 		this_cpu_write(preempt_disable_ip, ip);
-		if (unlikely(latency_on))
-			latency_preempt_off(ip);
+		if (unlikely(hooks_on))
+			preempt_went_off(ip);
 	}
 	WARN_ON_ONCE((preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - PREEMPT_NEAR_OVERFLOW);
 }
@@ -37,7 +54,7 @@ void preempt_count_sub(int val)
 		WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
 		return;
 	}
-	if (unlikely(latency_on) && preempt_count() == val)
-		latency_preempt_on();
+	if (unlikely(hooks_on) && preempt_count() == val)
+		preempt_goes_on(_RET_IP_);
 	this_cpu_add_int(preempt_count, -val);
 }

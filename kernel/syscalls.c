@@ -15,6 +15,7 @@
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "lib/printk.h"
 
 /* --- Processes --- */

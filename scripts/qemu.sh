@@ -5,7 +5,8 @@
 #
 # The environment says what: BOOT=pvh|grub|uefi CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
-# MTTCG=1 (CPUs really run at the same time), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the
+# MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
+# after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the
 # device; empty: none). V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit
 # status: QEMU's; 33 is success.
 set -uf
@@ -68,6 +69,8 @@ grub | uefi)
 	;;
 esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
+[ -z "${RAM:-}" ] || set -- -machine memory-backend=ram -object \
+	memory-backend-file,id=ram,size="${MEM:-128M}",mem-path="$RAM",share=on "$@"
 [ -z "${MTTCG:-}" ] || set -- -accel tcg,thread=multi "$@"
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \

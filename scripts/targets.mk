@@ -64,7 +64,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo debug test test-all check stat bochs3
+.PHONY: help iso run demo trace debug test test-all check stat bochs3
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -87,6 +87,16 @@ demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|
 			scripts/$(EMULATOR).sh </dev/null; \
 		scripts/verdict.sh $$? || exit 1; \
 	done
+
+trace:	## the demo with trace=on: what happened on which CPU, in build/trace/demo.txt
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu
+	@$(SUBMAKE) all
+	@mkdir -p $B/trace && rm -f $B/trace/ram
+	@RAM=$B/trace/ram ICOUNT=1 SMP=$${SMP:-2} \
+		APPEND="rt=on dynamic=ymm trace=on init=/bin/demo $$APPEND" \
+		scripts/qemu.sh </dev/null >$B/trace/demo.log; scripts/verdict.sh $$?
+	@python3 scripts/trace.py $(KERNEL) $B/trace/ram >$B/trace/demo.txt; rm -f $B/trace/ram
+	@tail -n 1 $B/trace/demo.txt; echo "$B/trace/demo.txt"
 
 debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))

@@ -26,6 +26,7 @@ import host                             # noqa: E402
 import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_reports                     # noqa: E402, F401
+import host_trace                       # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402
 import machine                          # noqa: E402

@@ -19,15 +19,13 @@ static struct {
 	struct section preempt, irqs;
 } recorded[NR_CPUS];
 
-int latency_on;
-
 static int set_latency(const char *value)
 {
 	if (strcmp(value, "on") && strcmp(value, "off"))
 		return -EINVAL;
-	latency_on = 0;
+	hooks_on &= ~HOOK_LATENCY;
 	memset(recorded, 0, sizeof(recorded));
-	latency_on = !strcmp(value, "on");
+	hooks_on |= strcmp(value, "on") ? 0 : HOOK_LATENCY;
 	return 0;
 }
 BOOT_OPTION(latency, set_latency, true, "off on");

@@ -10,7 +10,14 @@
 
 #include "arch/x86/percpu.h"
 
-extern int latency_on;
+/*
+ * What wants to know when preemption goes off and on: one word, so that it is asked once
+ * (kernel/preempt.c has it). The trace looks, too: kernel/trace.h.
+ */
+extern int hooks_on;
+#define HOOK_LATENCY	BIT(0)
+#define HOOK_TRACE	BIT(1)
+#define latency_on	(hooks_on & HOOK_LATENCY)
 
 /* @ip: who did it. Interrupts off where the names say so. Called by the wrappers, nowhere else. */
 void latency_preempt_off(unsigned long ip);

@@ -14,6 +14,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/trace.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 
@@ -312,6 +313,7 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	task->pi_blocked_on = waiter;
 	raw_spin_unlock(&task->pi_lock);
 	this_cpu()->rq->nr_lock_waits++;
+	trace(lock_contended, lock, owner ? owner->pid : 0);
 
 	if (!owner)
 		return 0;

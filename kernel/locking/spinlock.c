@@ -4,6 +4,7 @@
 #include "arch/x86/irqflags.h"
 #include "kernel/options.h"
 #include "kernel/preempt.h"
+#include "kernel/trace.h"
 
 int rt_off;
 BOOT_CHOICE(rt, rt_off, false, "on", "off");

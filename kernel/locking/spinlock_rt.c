@@ -10,6 +10,7 @@
 #include "kernel/might_sleep.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/trace.h"
 
 /*
  * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known
@@ -77,12 +78,14 @@ void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 	lock->record.acquired++;
 	lock->record.contended += waited;
 	lock->record.preempt_count = count;
+	trace(lock_acquired, lock, _RET_IP_);
 	rcu_read_lock();
 	migrate_disable();
 }
 
 void rt_spin_unlock(spinlock_t *lock) __no_lock_analysis
 {
+	trace(lock_released, lock, _RET_IP_);
 	migrate_enable();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, current, NULL)))
 		rt_mutex_slowunlock(&lock->lock);

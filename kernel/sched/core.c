@@ -16,6 +16,7 @@
 #include "kernel/mm/mm.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -62,6 +63,8 @@ static void check_preempt_curr(struct rq *rq, struct task_struct *task)
 void activate_task(struct rq *rq, struct task_struct *task)
 {
 	rq->nr_migrations += task->cpu != rq->cpu;
+	if (task->cpu != rq->cpu)
+		trace(sched_migrate, task->pid, rq->cpu);
 	WRITE_ONCE(task->cpu, rq->cpu);
 	rq_enqueue(rq, task, false);
 	check_preempt_curr(rq, task);
@@ -174,6 +177,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
 	next->on_cpu = true;
+	trace(sched_switch, prev->pid, next->pid);
 	context_switch(rq, prev, next);
 }
 
@@ -300,6 +304,8 @@ bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analy
 
 	if (ttwu_state_match(task, state, &success) && !ttwu_runnable(task))
 		ttwu_queue(task);
+	if (success)
+		trace(sched_wakeup, task->pid, task->cpu);
 	raw_spin_unlock_irqrestore(&task->pi_lock, flags);
 	return success;
 }
@@ -368,6 +374,8 @@ void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
 		prio = pi_task->prio;
 	if (prio < task->prio && prio < task->normal_prio)
 		this_cpu()->rq->nr_boosts++;
+	if (prio != task->prio)
+		trace(sched_pi_setprio, task->pid, prio);
 	set_prio(task, prio);
 }
 

@@ -15,6 +15,7 @@
 #include "kernel/softirq.h"
 #include "kernel/syscalls.h"
 #include "kernel/time.h"
+#include "kernel/trace.h"
 #include "lib/printk.h"
 
 /*
@@ -43,7 +44,9 @@ void exit_to_user_mode(struct pt_regs *regs)
 bool do_syscall_64(struct pt_regs *regs)
 {
 	local_irq_enable();
+	trace(sys_enter, regs->orig_ax, regs->di);
 	regs->ax = do_syscall(regs->orig_ax, regs);
+	trace(sys_exit, regs->orig_ax, regs->ax);
 	exit_to_user_mode(regs);
 	/*
 	 * SYSRET loads RIP from RCX and flags from R11; anything exec or clone changed needs IRET.
@@ -55,6 +58,7 @@ bool do_syscall_64(struct pt_regs *regs)
 static void do_irq(unsigned long vector, struct pt_regs *regs)
 {
 	preempt_count_add(HARDIRQ_OFFSET);
+	trace(irq_entry, vector, regs->ip);
 	if (vector != SPURIOUS_VECTOR)
 		apic_eoi();
 	switch (vector) {
@@ -77,6 +81,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 	default:
 		pr_warn("irq: unexpected interrupt vector %#lx", vector);
 	}
+	trace(irq_exit, vector, regs->ip);
 	preempt_count_sub(HARDIRQ_OFFSET);
 	irq_exit();
 	if (!user_mode(regs) && should_resched())

@@ -15,6 +15,7 @@
 #include "kernel/debug/museum.h"
 #include "kernel/fork.h"
 #include "kernel/options.h"
+#include "kernel/trace.h"
 #include "lib/string.h"
 
 /* --- Options --- */
@@ -62,6 +63,7 @@ static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(pree
 
 	if (!fpu_state_size_dynamic())
 		return;
+	trace(fork_step, fpu_inherit_perms, current->pid);
 	spin_lock_irq(&current->sighand->siglock);
 	dst_fpu->perm = src_fpu->perm;
 	dst_fpu->guest_perm = src_fpu->guest_perm;
@@ -107,6 +109,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 {
 	struct fpu *dst_fpu = &child->thread.fpu;
 
+	trace(fork_step, fpu_clone, child->pid);
 	/* 1. The child's registers are nowhere yet. */
 	__fpu_invalidate_fpregs_state(dst_fpu);
 	/* 2. A buffer of its own, with default size, features and permissions. */

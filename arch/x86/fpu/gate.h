@@ -19,12 +19,14 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/insns.h"
 #include "arch/x86/fpu/xstate.h"
+#include "kernel/trace.h"
 
 /* @xfd is off on this CPU from here on. Preemption off. */
 static inline void xfd_update_state(u64 xfd)
 {
 	if (likely(fpu_gate == GATE_NONE) || this_cpu_read(xfd_state) == xfd)
 		return;
+	trace(fpu_gate, xfd, this_cpu_read(xfd_state));
 	this_cpu_add_int(fpu_gate_writes, 1);
 	if (fpu_gate == GATE_XCR0)
 		xsetbv(0, fpu_user_cfg.max_features & ~xfd);

@@ -10,6 +10,7 @@
 #include "arch/x86/fpu/quirks.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "kernel/trace.h"
 #include "lib/string.h"
 
 /*
@@ -35,6 +36,7 @@ static void poison_image(struct fpstate *fpstate)
 
 void save_fpregs_to_fpstate(struct fpstate *fpstate)
 {
+	trace(fpu_save, fpstate, fpstate->xfeatures);
 	if (unlikely(fpu_poison))
 		poison_image(fpstate);
 	switch (fpu_form) {
@@ -76,6 +78,7 @@ static int try_restore(const struct fpstate *fpstate, u64 mask)
  */
 void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
 {
+	trace(fpu_restore, fpstate, mask);
 	xfd_update_state(fpu_gate == GATE_XCR0 ? 0 : fpstate->xfd);
 	if (unlikely(try_restore(fpstate, mask))) {
 		/* Never leave the last task's registers in place. */
@@ -97,7 +100,9 @@ void fpregs_restore_userregs(void)
 		restore_fpregs_from_fpstate(fpu->fpstate, XFEATURE_MASK_FPSTATE);
 		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
 		fpu->last_cpu = cpu;
+		trace(fpu_owner, current->pid, cpu);
 	}
+	trace(fpu_flag, current->pid, 0);
 	clear_thread_flag(TIF_NEED_FPU_LOAD);
 }
 
@@ -125,6 +130,7 @@ void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
 /* In: whatever the registers hold, next must look before it goes to ring 3. */
 void switch_fpu_finish(struct task_struct *next)
 {
+	trace(fpu_flag, next->pid, 1);
 	set_tsk_thread_flag(next, TIF_NEED_FPU_LOAD);
 }
 

@@ -20,6 +20,7 @@
 #include "arch/x86/fpu/xstate.h"
 #include "kernel/softirq.h"
 #include "kernel/task.h"
+#include "kernel/trace.h"
 
 /* What a lazy restore brings back: all that the CPU has, but PKRU. */
 #define XFEATURE_MASK_FPSTATE	(fpu_kernel_cfg.max_features & ~XFEATURE_MASK(PKRU))
@@ -43,10 +44,12 @@ static __always_inline void fpregs_lock(void) __acquires(preempt_off) __no_lock_
 	} else {
 		local_bh_disable();
 	}
+	trace(fpregs_lock, _THIS_IP_, preempt_count());
 }
 
 static __always_inline void fpregs_unlock(void) __releases(preempt_off) __no_lock_analysis
 {
+	trace(fpregs_unlock, _THIS_IP_, preempt_count());
 	if (preempt_rt()) {
 		current->thread.fpregs_locked--;
 		preempt_enable();
@@ -71,6 +74,7 @@ static inline bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)
 static inline void __cpu_invalidate_fpregs_state(void)
 {
 	this_cpu_write(fpu_fpregs_owner_ctx, NULL);
+	trace(fpu_owner, 0, -1);
 }
 
 /* Memory is newer than any CPU's registers. */

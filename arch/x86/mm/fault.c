@@ -7,6 +7,7 @@
 #include "kernel/exit.h"
 #include "kernel/mm/mm.h"
 #include "kernel/preempt.h"
+#include "kernel/trace.h"
 
 #define PF_WRITE	BIT(1)
 #define PF_USER		BIT(2)
@@ -25,6 +26,7 @@ void do_page_fault(struct pt_regs *regs)
 	bool may_handle = current->mm && addr < TASK_SIZE_MAX && !(error & (PF_RSVD | PF_PK));
 	int ret = -EFAULT;
 
+	trace(page_fault, addr, error);
 	/*
 	 * Ring 3 at the wheel, but a supervisor's access: IRET to ring 0's selectors. Not a page
 	 * that could be brought in.

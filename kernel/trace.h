@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trace: what happened on which CPU, when, and for whom ("trace=on"). Records of one size in a
+ * ring for each CPU; the host reads them from the guest's memory, so writing one is all the guest
+ * does. A ring that is full begins anew, and its head tells how many records are lost.
+ *
+ * A tracepoint that is off costs a compare and a branch. Context: any, NMI included.
+ */
+#pragma once
+
+#include "kernel/debug/latency.h"
+#include "lib/types.h"
+
+/*
+ * Name, and what its two values are. scripts/trace.py reads this list: an address is shown as a
+ * symbol, a task as its pid.
+ */
+#define TRACE_EVENTS(EVENT)							\
+	EVENT(sched_switch,	"prev_pid",	"next_pid")			\
+	EVENT(sched_wakeup,	"pid",		"target_cpu")			\
+	EVENT(sched_migrate,	"pid",		"dest_cpu")			\
+	EVENT(sched_pi_setprio,	"pid",		"newprio")			\
+	EVENT(preempt_disable,	"count",	"caller")			\
+	EVENT(preempt_enable,	"count",	"caller")			\
+	EVENT(irq_entry,	"vector",	"ip")				\
+	EVENT(irq_exit,		"vector",	"ip")				\
+	EVENT(exception,	"vector",	"ip")				\
+	EVENT(page_fault,	"address",	"error_code")			\
+	EVENT(sys_enter,	"nr",		"arg0")				\
+	EVENT(sys_exit,		"nr",		"ret")				\
+	EVENT(fork_step,	"where",	"child_pid")			\
+	EVENT(fpregs_lock,	"caller",	"count")			\
+	EVENT(fpregs_unlock,	"caller",	"count")			\
+	EVENT(fpu_save,		"fpstate",	"features")			\
+	EVENT(fpu_restore,	"fpstate",	"mask")				\
+	EVENT(fpu_flag,		"pid",		"need_load")			\
+	EVENT(fpu_owner,	"pid",		"last_cpu")			\
+	EVENT(fpu_gate,		"xfd",		"was")				\
+	EVENT(lock_contended,	"lock",		"owner_pid")			\
+	EVENT(lock_acquired,	"lock",		"caller")			\
+	EVENT(lock_released,	"lock",		"caller")			\
+	EVENT(splat,		"kind",		"ip")
+
+#define __TRACE_ENUM(name, a, b) TRACE_##name,
+enum trace_type { TRACE_EVENTS(__TRACE_ENUM) TRACE_TYPES };
+
+/* As it lies in memory: the host's struct is "<QQQiIHBB4x". */
+struct trace_event {
+	u64	tsc;
+	u64	a, b;
+	int	pid;			/* current's */
+	u32	preempt_count;
+	u16	type;
+	u8	cpu;
+	u8	irqs_off;
+};
+
+/* One CPU's ring. Events stand from head % size on, the oldest first, once it has gone round. */
+struct trace_ring {
+	struct trace_event	*events;	/* NULL: there is none */
+	u64			size;		/* in events */
+	u64			head;		/* written so far */
+};
+
+#define trace_on	(hooks_on & HOOK_TRACE)
+void trace_record(enum trace_type type, u64 a, u64 b);
+void trace_init(void);			/* rings, if the command line asks; after kmalloc_init() */
+
+#define trace(name, a, b)								\
+	do {										\
+		if (unlikely(trace_on))							\
+			trace_record(TRACE_##name, (u64)(a), (u64)(b));			\
+	} while (0)
