@@ -14,7 +14,8 @@ dir=$(mktemp -d)
 kernel=${KERNEL:-build/splat.elf}
 log=${DEBUG_LOG:-${kernel%/*}/debug.log}
 : >"$log"
-SERIAL=file:$log GDB=$dir/gdb setsid "$here/qemu.sh" -S </dev/null >"$dir/qemu.log" 2>&1 &
+SERIAL=file:$log GDBSTUB=$dir/gdb setsid "$here/qemu.sh" -S \
+	</dev/null >"$dir/qemu.log" 2>&1 &
 qemu=$!
 trap 'kill $qemu 2>/dev/null; wait $qemu 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' HUP TERM

@@ -6,8 +6,8 @@
 # The environment says what: BOOT=pvh|grub|uefi CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
 # MTTCG=1 (CPUs really run at the same time), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the
-# device; empty: none), GDB=SOCKET (a stub that GDB can attach to). V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit
-# status: QEMU's; 33 is success.
+# device; empty: none), GDBSTUB=SOCKET (where GDB can attach). V=1 prints the command before it
+# runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}
@@ -72,7 +72,7 @@ esac
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
 	${DEBUG_EXIT:+-device "$DEBUG_EXIT"} "$@"
-[ -z "${GDB:-}" ] || set -- "$@" -chardev "socket,path=$GDB,server=on,wait=off,id=gdb" \
+[ -z "${GDBSTUB:-}" ] || set -- "$@" -chardev "socket,path=$GDBSTUB,server=on,wait=off,id=gdb" \
 	-gdb chardev:gdb
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2

@@ -5,7 +5,8 @@
 # What QEMU boots; scripts/qemu.sh has the defaults. INITRD= (empty) boots without an initramfs.
 INITRAMFS := $B/initramfs.cpio
 INITRD ?= $(INITRAMFS)
-export BOOT CPU MEM SMP APPEND QEMU EMU GDB V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
+export BOOT CPU MEM SMP APPEND QEMU EMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
+export GDBSTUB REMOTE CORE
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
@@ -93,14 +94,9 @@ debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex '
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
 
-# A running machine's stub, or a dump: make run GDB=build/gdb.sock, and in another terminal make gdb.
-gdb: REMOTE ?= build/gdb.sock
-gdb:	## GDB on what runs (make run GDB=build/gdb.sock), REMOTE=host:port, or a dump: CORE=file
+gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a dump: CORE=file
 	@$(DEPS) gdb
-	@$(if $(CORE),,[ -S $(REMOTE) ] || case $(REMOTE) in *:*) ;; *) echo "splat: nothing listens at \
-$(REMOTE); 'make run GDB=$(REMOTE)' does, or name a stub: REMOTE=localhost:1234" >&2; exit 1;; esac)
-	@gdb -nx -q -x scripts/gdb/splat.py $(if $(CORE),,-ex 'target remote $(REMOTE)') $(GDBARGS) \
-		$(KERNEL) $(CORE)
+	@scripts/attach.sh $(GDBARGS)
 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too

@@ -9,7 +9,7 @@ import struct
 
 import gdb
 
-from read import C, Bad, Command, address_of, complain, offset_of, reason, target
+from read import C, Bad, Command, address_of, complain, offset_of, read, target
 
 PT_LOAD, PHDR, EHDR_MIN = 1, struct.Struct("<IIQQQQQQ"), 64
 MAPPINGS_MAX, TABLES_MAX = 20000, 20000
@@ -159,13 +159,14 @@ def core_path():
 
 
 def readable():
-    """Does the direct map, where all objects are, reach beyond the first MiB?"""
+    """Are the kernel's image and the direct map there, and do they show the same bytes?"""
     try:
-        kernel = int(gdb.parse_and_eval("cpus[0].self"))
-        gdb.selected_inferior().read_memory(C["DIRECT_MAP"] + 0x1000000, 8)
+        address = address_of("cpus")
+        found = [struct.unpack("<Q", read(where, 8))[0] for where in (
+            address, C["DIRECT_MAP"] + physical_of(address))]
     except gdb.error:
         return False
-    return kernel == address_of("cpus")
+    return found == [address, address]
 
 
 def repair():

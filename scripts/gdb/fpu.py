@@ -10,8 +10,8 @@ import struct
 
 import gdb
 
-from read import (C, WALK_MAX, Bad, Command, all_tasks, check, comm, complain, cpus, each, find_task,
-                  flag_names, label, offset_of, read, target)
+from read import (C, Bad, Command, all_tasks, check, complain, cpus, each, find_task, label,
+                  offset_of, read, target)
 from tasks import component_names
 
 XSAVE_HEADER, XSAVE_MIN, COMPACTED = 512, 576, 1 << 63
@@ -68,8 +68,8 @@ class Image:
             self.bv = 3
         elif size >= XSAVE_MIN:
             self.bv, self.xcomp = struct.unpack_from("<QQ", self.bytes, XSAVE_HEADER)
-        if strange := (self.bv | self.xcomp & ~COMPACTED) & ~int(self.layout["features"]):
-            complain(Bad(f"the header has components that this machine lacks: {strange:#x}"))
+        self.strange = 0 if self.fxsave else \
+            (self.bv | self.xcomp & ~COMPACTED) & ~int(self.layout["features"])
 
     @property
     def format(self):
@@ -247,6 +247,8 @@ an expression, or a pointer to a task."""
         image = Image(fpstate)
         print(f"{title}: {image.format} format, XSTATE_BV {component_names(image.bv)}, "
               f"XCOMP_BV {image.xcomp:#x}")
+        if image.strange:
+            complain(Bad(f"the header has components that this machine lacks: {image.strange:#x}"))
         for lines in (component_lines(image), legacy_lines(image),
                       (f"{name} {number_of(value)}" for name, value in vectors(image)),
                       other_lines(image), tile_lines(image)):

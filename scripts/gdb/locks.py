@@ -41,7 +41,7 @@ def of_processes(found):
                 check(address, f"a {field}")
                 yield f"{path[0]} of {label(task)}", kind, task[field][path[0]]
         except (Bad, gdb.error) as error:
-            complain(f"pid {int(task['pid'])}: {error}")
+            complain(Bad(f"pid {int(task['pid'])}: {error}"))
 
 
 def base_of(lock, kind):

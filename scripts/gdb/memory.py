@@ -4,8 +4,8 @@ import struct
 
 import gdb
 
-from read import (C, Bad, Command, address_of, check, current, find_task, global_of, in_image,
-                  label, read, selected_cpu, target)
+from read import (C, Bad, Command, check, find_task, global_of, in_image, label, read,
+                  selected_cpu, target)
 
 
 class Log(Command):
@@ -20,13 +20,16 @@ All levels: what the console has kept back (loglevel=), too."""
         wanted = min(int(text, 0) if text else count, count, end)
         if wanted < 0:
             raise Bad(f"{wanted} is no number of messages")
-        for seq in range(end - wanted, end):
-            print(self.line(ring[seq % count], seq))
+        lines = [self.line(ring[seq % count], seq) for seq in range(end - wanted, end)]
+        if lines and not any(lines):
+            raise Bad(f"none of the last {wanted} messages is there: log_next is {end}")
+        for line in lines:
+            print("(a message that is being written, or was overwritten)" if line is None else line)
 
     @staticmethod
     def line(record, seq):
         if int(record["seq"]) != seq + 1:
-            return f"({'being written' if not int(record['seq']) else 'overwritten'}: {seq})"
+            return None
         text = read(int(record["text"].address), record["text"].type.sizeof).split(b"\0")[0]
         text = "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in text)
         ns, level = int(record["ns"]), chr(int(record["level"]))

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""How print shows a pointer to a task, a CPU's preempt_count, FPU buffers and page-table entries."""
+"""How print shows pointers to tasks, a CPU's preempt_count, FPU buffers, page-table entries."""
 import gdb
-import gdb.printing
 
 from fpu import Image, truth
 from memory import words_of
-from read import C, Bad, label, pointer, reason, task_at
+from read import C, Bad, label, offset_of, reason, task_at
 from tasks import component_names, preempt_fields
 
 
@@ -68,12 +67,11 @@ class Fpu(Fields):
 
     def children(self):
         try:
-            owner = gdb.lookup_type("struct task_struct")
-            offset = (owner["thread"].bitpos +
-                      owner["thread"].type["fpu"].bitpos) // 8
-            yield "truth", truth(task_at(int(self.value.address) - offset))[0]
+            offset = offset_of("struct task_struct", "thread.fpu")
+            text = truth(task_at(int(self.value.address) - offset))[0]
         except (Bad, gdb.error, TypeError) as error:
-            yield "truth", f"({reason(error)})"
+            text = f"({reason(error)})"
+        yield "truth", text
         yield from super().children()
 
 

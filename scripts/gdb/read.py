@@ -14,7 +14,8 @@ import gdb
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DEFINE = re.compile(r"^#define\s+(\w+)\s+"
                     r"(?:BIT\((\d+)\)|UL\((0x\w+)\)|(0x[0-9a-f]+|\d+)U?L*)\s*(?:/\*.*)?$", re.M)
-WALK_MAX = 1000                         # steps in a list or tree
+WALK_MAX = 1000                         # steps in a tree
+BAD_MAX = 20                            # errors of one kind, before the rest is only counted
 
 
 class Bad(Exception):
@@ -160,9 +161,12 @@ def target():
 def cpus():
     """The CPUs that have set up what is theirs, or Bad if there is none yet."""
     array = gdb.parse_and_eval("cpus")
-    found = [array[i] for i in range(C["NR_CPUS"]) if int(array[i]["self"]) == array[i].address]
+    try:
+        found = [array[i] for i in range(C["NR_CPUS"]) if int(array[i]["self"]) == array[i].address]
+    except gdb.MemoryError:             # before the kernel is mapped
+        found = []
     if not found:
-        raise Bad("no CPU is set up yet: percpu_init() has not run, or this is not its memory")
+        raise Bad("no CPU is set up yet, or their data are damaged: none points at itself")
     return found
 
 
@@ -195,12 +199,12 @@ def task_at(address):
 
 def all_tasks():
     """All tasks, idle ones first, and the reasons (Bad) why some could not be read."""
-    found, bad = [], []
+    found, bad, running = [], [], cpus()
     table = global_of("kernel/fork.c", "pid_table")
     size = C["PID_MAX"] * 8
     pids = memoryview(read(int(table.address), size)).cast("Q")
     queues = gdb.parse_and_eval("runqueues")
-    wanted = [(0, int(queues[int(cpu["id"])]["idle"])) for cpu in cpus()]
+    wanted = [(0, int(queues[int(cpu["id"])]["idle"])) for cpu in running]
     wanted += [(pid, address) for pid, address in enumerate(pids) if address and pid]
     for pid, address in wanted:
         try:
@@ -208,11 +212,12 @@ def all_tasks():
                 continue                # the CPU's scheduler is not set up
             task = task_at(address)
             if int(task["pid"]) != pid:
-                raise Bad(f"pid {pid}: the task at {address:#x} says that it is "
-                          f"{int(task['pid'])}")
+                raise Bad(f"the task at {address:#x} says that it is {int(task['pid'])}")
             found.append(task)
         except (Bad, gdb.error) as error:
             bad.append(Bad(f"pid {pid}: {reason(error)}"))
+    if len(bad) > BAD_MAX:
+        bad[BAD_MAX:] = [Bad(f"and {len(bad) - BAD_MAX} more")]
     return found, bad
 
 
@@ -257,14 +262,16 @@ def label_at(address):
 
 
 class This(Function):
-    """$this_cpu(): the struct cpu of the selected thread's CPU."""
+    """$this_cpu(): the struct cpu of the selected thread's CPU. As $current()."""
 
     def value(self):
         return selected_cpu().address
 
 
 class Current(Function):
-    """$current(): the task that the selected thread's CPU runs."""
+    """
+$current(): the task that the selected thread's CPU runs.
+Behind && in a condition GDB does not know its type: ((struct task_struct *)$current())->pid."""
 
     def value(self):
         return current().address

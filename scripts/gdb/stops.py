@@ -5,7 +5,7 @@ limit, so a breakpoint there misses none; and one is at panic().
 """
 import gdb
 
-from read import Bad, Command, complain, label, current, reason, selected_cpu, symbol, target
+from read import Bad, Command, label, current, reason, selected_cpu, symbol, target
 from tasks import preempt_fields
 
 WORDS = {

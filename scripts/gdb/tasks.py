@@ -3,8 +3,8 @@
 import gdb
 
 import locks
-from read import (C, Bad, Command, address_of, all_tasks, check, comm, complain, cpus, each,
-                  flag_names, label_at, symbol, target)
+from read import (C, Bad, Command, all_tasks, check, comm, complain, cpus, each, flag_names,
+                  label_at, symbol)
 
 
 def state_name(state):
@@ -33,9 +33,9 @@ def waits_for(task):
 class Tasks(Command):
     """
 splat tasks: all tasks.
-An asterisk: runs on its CPU. PRIO is what the scheduler goes by, OWN the task's own: they differ
-while it is boosted. A state in brackets is kept while the task waits for a spinlock (saved_state).
-FLAGS are PF_ and TIF_. WAITS FOR is the lock that it stands in the queue of."""
+An asterisk: runs on its CPU. PRIO is what the scheduler goes by, OWN the task's own; while it is
+boosted they differ, and a "!" stands there. A state in brackets is kept while the task waits for a
+spinlock (saved_state). FLAGS are PF_ and TIF_. WAITS FOR: the lock in whose queue it stands."""
 
     def run(self, _):
         tasks, bad = all_tasks()
@@ -53,9 +53,10 @@ FLAGS are PF_ and TIF_. WAITS FOR is the lock that it stands in the queue of."""
         except (Bad, gdb.error) as error:
             waits = f"({error})"
         prio, own = int(task["prio"]), int(task["normal_prio"])
-        print(f"{'*' if task['on_cpu'] else ' '} {int(task['pid']):4} {comm(task):15} "
-              f"{state_of(task):22} {int(task['cpu']):3} {prio:4} {own:4}{'!' if prio < own else ' '}"
-              f" {' '.join(flags):26} {waits}".rstrip())
+        mark, boosted = "*" if task["on_cpu"] else " ", "!" if prio < own else " "
+        print(f"{mark} {int(task['pid']):4} {comm(task):15} {state_of(task):22} "
+              f"{int(task['cpu']):3} {prio:4} {own:4}{boosted} "
+              f"{' '.join(flags):26} {waits}".rstrip())
 
 
 # --- preempt_count ---
