@@ -15,8 +15,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 GROUPS = ("read", "core", "tasks", "fpu", "locks", "memory", "stops", "symbols", "printers")
+# The script can be loaded again.
+if "symbols" in sys.modules:
+    sys.modules["symbols"].SymbolsCommand.switch_off()
 for group in GROUPS:
-    sys.modules.pop(group, None)        # so that the script can be loaded again
+    sys.modules.pop(group, None)
 
 for setting in ("confirm off", "pagination off", "print pretty on"):
     gdb.execute("set " + setting)

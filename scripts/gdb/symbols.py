@@ -83,15 +83,19 @@ program, as on a dump."""
         if text == "on":
             self.switch_on()
         elif text == "off":
-            if self.hook and self.hook.is_valid():
-                self.hook.delete()
-            SymbolsCommand.hook = None
+            self.switch_off()
         elif text:
             raise Bad("splat symbols [on|off]")
         else:
             path = find(comm(current()))
             Symbols.replace(path)
             print(f"symbols of {path}")
+
+    @classmethod
+    def switch_off(cls):
+        if cls.hook and cls.hook.is_valid():
+            cls.hook.delete()
+        cls.hook = None
 
     @classmethod
     def switch_on(cls):
