@@ -238,7 +238,23 @@ def fpu_truth():
                       ("0 no", "nowhere: a bug"), ("no owner", "nowhere: a bug")):
         says(said[row], rf"^demo/1: the truth is {text}")
         expect(("live:" in said[row]) == (row == "0 yes"), f"{row}: are live registers the truth?")
-    says(said["kernel"], r"^ksoftirqd/0/2: a kernel thread")
+    says(said["kernel"], r"^ksoftirqd/0/2: the truth is nowhere: a kernel thread")
+
+
+@test("gdb-fpu-other-cpu", check=False)
+def fpu_other_cpu():
+    """Live registers are those of the CPU that has them, whichever thread GDB has selected."""
+    said = gdb("fpu-other-cpu", [
+        *CONTENDED, ("first", "splat fpu"), ("other", "splat fpu runqueues[1].curr"), "thread 2",
+        *((f"xmm{i}", f"p/x $xmm{i}.uint128") for i in range(16)), "splat fpu",
+        ("first again", "splat fpu 1")], KEPT, 2)
+    says(said["other"], r"^demo/\d+: the truth is in the registers of CPU 1; memory may be old$")
+    expect(said["other"] == said["splat fpu"], "$current() of thread 2 is not CPU 1's")
+    expect(said["first"] == said["first again"], "the live registers go by the selected thread")
+    live = registers(said["other"].partition("\nimage")[0])
+    compare("CPU 1", {f"ymm{i}": f"{number(said[f'xmm{i}']):032x}" for i in range(16)},
+            {name: digits[32:] for name, digits in live.items()})
+    expect(live != registers(said["first"].partition("\nimage")[0]), "both CPUs hold the same")
 
 
 def owner_on(cpus):

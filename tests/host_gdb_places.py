@@ -27,6 +27,11 @@ def stops():
     says(said["0"], r"; raised by fpu_clone_buggy\+0x\w+$")
     says(said["bt"], r"fpu_clone_buggy \(")
     says(said["end"], "No breakpoints")
+    for cpus in (2, 4):
+        said = gdb(f"stops-{cpus}", ["splat stops", "continue", *ALL], cpus=cpus)
+        says(said["splat preempt"], r"^CPU 0: preempt_count 0x1: .* by fpu_clone_buggy\+0x")
+        expect(len(re.findall("^CPU", said["splat preempt"], re.M)) == cpus, "one line a CPU")
+        says(said["splat fpu"], "in the registers of CPU 0; memory may be old$", "^  ymm15 ")
     said = gdb("stops-warn", ["splat stops", "continue"], "init=/tests/testrun -- k/kernel_fpu")
     says(said["continue"], "^splat: WARN; CPU 0, testrun/1; ")
     said = gdb("stops-panic", ["splat stops", "continue", *ALL], "init=/bin/nothing", cpus=2)
@@ -52,10 +57,11 @@ def boot():
         for command in ("tasks", "fpu", "owner", "preempt", "locks", "perms", "log", "pt", "stops",
                         "symbols", "dump"):
             says(said["help splat"], f"^splat {command} -- splat {command}")
-    said = gdb("boot-first", ["tbreak wake_up_new_task", "continue", *ALL, "p $current()->comm"])
-    says(said["splat tasks"], r"^\*    0 swapper/0 +RUNNING +0  120  120  IDLE KTHREAD")
-    says(said["splat owner"], r"^  0 nobody ")
-    says(said["splat locks"], "^no lock is held$")
+    for cpus in (1, 2, 4):
+        said = gdb(f"boot-first-{cpus}", ["tbreak wake_up_new_task", "continue", *ALL], cpus=cpus)
+        says(said["splat tasks"], r"^\*    0 swapper/0 +RUNNING +0  120  120  IDLE KTHREAD",
+             rf"^.    0 swapper/{cpus - 1} ")
+        says(said["splat owner"], r"^  0 nobody ")
 
 
 @test("gdb-ring3", check=False)
@@ -106,38 +112,44 @@ def attach():
 @test("gdb-dump", check=False)
 def dump():
     """A dump shows what the machine showed, but for what no dump has."""
-    same = [command for command in ALL if command != "splat fpu"]
-    where = [*CONTENDED, "splat fpu 1", "bt", "p *$current()"]
     with tempfile.TemporaryDirectory() as folder:
-        ours, plain, paged = (os.path.join(folder, name) for name in ("ours", "plain", "paged"))
-        live = gdb("dump-live", [*where, *same, "splat locks", f"splat dump {ours}",
-                                 f"monitor dump-guest-memory {plain}",
-                                 f"monitor dump-guest-memory -p {paged}"], KEPT, 2)
-        for core in (ours, plain):
-            name = f"dump-{os.path.basename(core)}"
-            dead = gdb(name, [*same, "splat fpu", "bt", "p *$current()", "thread 2",
-                              ("there", "p $this_cpu() == &cpus[1]"), "p $xmm0", "boot-disas",
-                              "splat stops", f"splat dump {core}2", "thread 1", "splat symbols",
-                              ("ring 3", "bt")], core=core)
-            for command in [*(c for c in same if c != "splat fpu 1"), "p *$current()"]:
-                texts = [re.sub(r"^\$\d+ = ", "", said[command]) for said in (dead, live)]
-                expect(texts[0] == texts[1], f"{name}: {command} differs")
-            expect(strip_frames(dead["bt"]) and strip_frames(dead["bt"]) ==
-                   strip_frames(live["bt"])[:len(strip_frames(dead["bt"]))],
-                   f"{name}: the backtrace differs")
-            image = live["splat fpu 1"].partition("\nimage")[2]
-            expect(dead["splat fpu"].partition("\nimage")[2] == image, f"{name}: the image differs")
-            says(dead["splat fpu"], "^  unavailable: a dump has no vector registers$")
-            says(dead["there"], "= 1$")
-            # Not further: the stack's page is on its way, by copy-on-write on the other CPU.
-            says(dead["ring 3"], r"^#\d+ .*vec_syscall \(\) at user/lib/vec_regs.S:\d+$")
-            for command in ("boot-disas", "splat stops", f"splat dump {core}2"):
-                expect(dead[command].strip().count("\n") == 0 and dead[command].strip(),
-                       f"{command}: {dead[command]}")
+        for cpus in (1, 2, 4):
+            ours, plain, paged = (os.path.join(folder, name) for name in ("ours", "plain", "paged"))
+            live = gdb("dump-live", [*CONTENDED, "splat fpu 1", "bt", "p *$current()", *ALL,
+                                     "splat locks", f"splat dump {ours}",
+                                     f"monitor dump-guest-memory {plain}",
+                                     f"monitor dump-guest-memory -p {paged}"], KEPT, cpus)
+            dump_is(ours, live, cpus)
+        dump_is(plain, live, cpus)
         expect("virtual addresses now" in open_log("dump-plain"), "the plain dump was not mended")
         gone = gdb("dump-paged", [*ALL, "p 40 + 2"], core=paged)
         says(open_log("dump-paged"), "^splat: .*was made with paging")
         says(gone["p 40 + 2"], "= 42$")
+
+
+def dump_is(core, live, cpus):
+    """The dump @core shows the same as the commands did before."""
+    name = f"dump-{os.path.basename(core)}"
+    same = [command for command in (*ALL, "p *$current()") if not command.startswith("splat fpu")]
+    refused = ("boot-disas", "splat stops", f"splat dump {core}2")
+    dead = gdb(name, [*same, "splat fpu", "bt", f"thread {cpus}",
+                      ("there", f"p $this_cpu() == &cpus[{cpus - 1}]"), "p $xmm0", *refused,
+                      "thread 1", "splat symbols", ("ring 3", "bt")], core=core)
+    for command in same:
+        texts = [re.sub(r"^\$\d+ = ", "", said[command]) for said in (dead, live)]
+        expect(texts[0] == texts[1], f"{name}, {cpus} CPUs: {command} differs")
+    frames = strip_frames(dead["bt"])
+    expect(len(frames) > 5 and frames == strip_frames(live["bt"])[:len(frames)],
+           f"{name}: the backtrace differs")
+    image = live["splat fpu 1"].partition("\nimage")[2]
+    expect(dead["splat fpu"].partition("\nimage")[2] == image, f"{name}: the image differs")
+    says(dead["splat fpu"], "^  unavailable: a dump has no vector registers$")
+    says(dead["there"], "= 1$")
+    # Not always further: the stack's page may be on its way, by copy-on-write on another CPU.
+    says(dead["ring 3"], r"^#\d+ .*vec_syscall \(\) at user/lib/vec_regs.S:\d+$")
+    for command in refused:
+        expect(dead[command].strip() and "\n" not in dead[command].strip(),
+               f"{command}: {dead[command]}")
 
 
 def strip_frames(text):

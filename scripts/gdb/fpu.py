@@ -25,13 +25,16 @@ def bit(mask, number):
     return mask >> number & 1
 
 
+def last_cpu(fpu):
+    return int(fpu["last_cpu"].cast(gdb.lookup_type("int")))        # -1: none
+
+
 # --- Where the truth is: the table in arch/x86/fpu/regs.h ---
 
 def valid_on(fpu):
     """The CPU whose registers are a true copy of @fpu, or None."""
     for cpu in cpus():
-        if int(cpu["fpu_fpregs_owner_ctx"]) == int(fpu.address) and \
-                int(fpu["last_cpu"]) == int(cpu["id"]):
+        if int(cpu["fpu_fpregs_owner_ctx"]) == int(fpu.address) and last_cpu(fpu) == int(cpu["id"]):
             return int(cpu["id"])
     return None
 
@@ -41,7 +44,7 @@ def truth(task):
     flag = bool(int(task["thread_flags"]) >> C["TIF_NEED_FPU_LOAD"] & 1)
     cpu = valid_on(task["thread"]["fpu"])
     if int(task["flags"]) & C["PF_KTHREAD"]:
-        return "a kernel thread: it has no registers of ring 3", None
+        return "nowhere: a kernel thread has no registers of ring 3", None
     if flag and cpu is None:
         return "in memory", None
     if flag:
@@ -222,9 +225,8 @@ an expression, or a pointer to a task."""
         where, cpu = truth(task)
         fpu = task["thread"]["fpu"]
         flag = int(task["thread_flags"]) >> C["TIF_NEED_FPU_LOAD"] & 1
-        print(f"{label(task)}: the truth is {where}"
-              if "thread" not in where else f"{label(task)}: {where}")
-        print(f"TIF_NEED_FPU_LOAD {flag}, last_cpu {int(fpu['last_cpu'].cast(INT()))}, "
+        print(f"{label(task)}: the truth is {where}")
+        print(f"TIF_NEED_FPU_LOAD {flag}, last_cpu {last_cpu(fpu)}, "
               f"fpregs_lock depth {int(task['thread']['fpregs_locked'])}, pkru "
               f"{int(task['thread']['pkru']):#x} (while switched out)")
         address = int(fpu["fpstate"])
@@ -256,10 +258,6 @@ an expression, or a pointer to a task."""
                 print("  " + line)
 
 
-def INT():
-    return gdb.lookup_type("int")
-
-
 class Owner(Command):
     """
 splat owner: whose state each CPU's registers hold.
@@ -282,7 +280,7 @@ off on this CPU (xfd_state), by which means."""
         name, last, valid = "nobody", "-", "no"
         if task is not None:
             name = label(task)
-            last = int(task["thread"]["fpu"]["last_cpu"].cast(INT()))
+            last = last_cpu(task["thread"]["fpu"])
             valid = "yes" if last == number else "no"
         elif owner:
             name = f"{owner:#x}, no task"

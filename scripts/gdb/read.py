@@ -160,6 +160,8 @@ def target():
 
 def cpus():
     """The CPUs that have set up what is theirs, or Bad if there is none yet."""
+    if not target():
+        raise Bad("there is no machine: attach to one, or open a dump")
     array = gdb.parse_and_eval("cpus")
     try:
         found = [array[i] for i in range(C["NR_CPUS"]) if int(array[i]["self"]) == array[i].address]
@@ -177,8 +179,6 @@ def selected_cpu():
     """
     known = {int(cpu.address): cpu for cpu in cpus()}
     thread = gdb.selected_thread()
-    if not thread:
-        raise Bad("there is no machine: attach to one, or open a dump")
     for register in ("$gs_base", "$k_gs_base") if target() == "remote" else ():
         value = int(gdb.parse_and_eval(register)) & (1 << 64) - 1
         if value in known:

@@ -69,19 +69,17 @@ splat stops [off]: stop at every report of the kernel, and say which kind it is.
 might_sleep, scheduling while atomic, WARN, underflow, lockups, hung tasks, undefined behaviour:
 also those that the rate limit keeps from the console; and panic. "bt" then shows why."""
 
-    points = []
-
     def run(self, text):
         if text not in ("", "off"):
             raise Bad("splat stops [off]")
         if target() == "core":
             raise Bad("a dump does not run")
-        for point in self.points:
-            if point.is_valid():
+        for point in gdb.breakpoints():
+            if type(point).__name__ in ("ReportStop", "PanicStop"):
                 point.delete()
-        self.points.clear()
         if text != "off":
-            self.points += [ReportStop("splat_count"), PanicStop("panic")]
+            ReportStop("splat_count")
+            PanicStop("panic")
 
 
 Stops("stops", gdb.COMMAND_BREAKPOINTS)
