@@ -14,8 +14,7 @@ dir=$(mktemp -d)
 kernel=${KERNEL:-build/splat.elf}
 log=${DEBUG_LOG:-${kernel%/*}/debug.log}
 : >"$log"
-SERIAL=file:$log setsid "$here/qemu.sh" -S \
-	-chardev "socket,path=$dir/gdb,server=on,wait=off,id=gdb" -gdb chardev:gdb \
+SERIAL=file:$log GDBSTUB=$dir/gdb setsid "$here/qemu.sh" -S \
 	</dev/null >"$dir/qemu.log" 2>&1 &
 qemu=$!
 trap 'kill $qemu 2>/dev/null; wait $qemu 2>/dev/null; rm -rf "$dir"' EXIT
@@ -32,5 +31,4 @@ until [ -S "$dir/gdb" ]; do
 	sleep 0.1
 done
 echo "splat: the console is in $log ('tail -f $log' in another terminal)"
-gdb -nx -q -ex "set \$build = \"${kernel%/*}\"" -x "$here/gdb/init.gdb" \
-	-ex "target remote $dir/gdb" "$@" "$kernel"
+gdb -nx -q -x "$here/gdb/splat.py" -ex "target remote $dir/gdb" "$@" "$kernel"

@@ -6,9 +6,9 @@
 # The environment says what: BOOT=pvh|grub|uefi CPU=model MEM=128M SMP=1 APPEND="kernel options",
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
 # MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
-# after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the
-# device; empty: none). V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit
-# status: QEMU's; 33 is success.
+# after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none),
+# GDBSTUB=SOCKET (where GDB can attach). V=1 prints the command before it runs, DRYRUN=1 instead of
+# running. Exit status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}
@@ -75,6 +75,8 @@ esac
 set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}" \
 	-smp "${SMP:-1}" -display none -serial "${SERIAL:-stdio}" -no-reboot -net none \
 	${DEBUG_EXIT:+-device "$DEBUG_EXIT"} "$@"
+[ -z "${GDBSTUB:-}" ] || set -- "$@" -chardev "socket,path=$GDBSTUB,server=on,wait=off,id=gdb" \
+	-gdb chardev:gdb
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2
 exec "$@"

@@ -25,6 +25,8 @@ import faults                           # noqa: E402
 import host                             # noqa: E402
 import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
+import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
+import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_reports                     # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
@@ -62,7 +64,7 @@ def single(name, function):
     """The result of a test that is a function: a text that it returns or raises is its failure."""
     try:
         text = function()
-    except (host.Failure, OSError, ValueError, LookupError) as error:
+    except (host.Failure, OSError, ValueError, LookupError, TypeError) as error:
         text = str(error) or repr(error)
     except host.Skip as reason:
         return [ktap.Result(name, ktap.SKIPPED, str(reason))]
