@@ -291,7 +291,7 @@ def gate():
     """The gate's features; and the permission records: of init, and of the demo that asks."""
     said = gdb("gate", [
         "tbreak start_thread", "continue", "splat perms",
-        "tbreak xfd_enable_feature", "continue", ("open", "splat perms"), ("shut", "splat owner"),
+        "tbreak fpu_first_use", "continue", ("open", "splat perms"), ("shut", "splat owner"),
         ("perm", "p/x $task(1)->thread.fpu.perm.__state_perm"),
         ("size", "p/d $task(1)->thread.fpu.perm.__state_size"),
         ("user", "p/d $task(1)->thread.fpu.perm.__user_state_size"),
