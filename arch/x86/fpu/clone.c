@@ -169,8 +169,7 @@ void fpu_exit_thread(void)
 
 	fpregs_lock();
 	fpu__drop(fpu);
-	fpu->fpstate = &fpu->__fpstate;
-	memcpy(fpu->fpstate, &init_fpstate, offsetof(struct fpstate, regs));
+	fpstate_reset(fpu);
 	fpregs_unlock();
 	fpstate_free(fpu, last);
 }
