@@ -291,7 +291,8 @@ static bool use_dynamic_state(void)
 	/* Then only the permission is shown: the state would be lost at any switch. */
 	keeps_state = dyn_can_be_saved();
 	if (!keeps_state)
-		printf("demo: this CPU's XSAVE and XRSTOR lose the state; its values are not looked at\n");
+		printf("demo: this CPU's XSAVE and XRSTOR lose the state; "
+		       "its values are not looked at\n");
 	dyn_put(PARENTS_SEED);
 	return dyn_holds(PARENTS_SEED);
 }

@@ -26,7 +26,7 @@ static void poison_image(struct fpstate *fpstate)
 {
 	u8 *bytes = fpstate->regs.bytes;
 
-	/* Else a CPU that has both optimisations would keep the poison for the registers' values. */
+	/* Else a CPU that has both optimisations would keep the poison as the registers' values. */
 	if (fpu_form == FORM_XSAVEOPT || fpu_form == FORM_XSAVES)
 		forget_last_xrstor(&init_fpstate.regs.xsave, fpu_compacted());
 	memset(bytes, FPU_POISON, XSAVE_HDR_OFFSET);

@@ -164,7 +164,8 @@ pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
 
 		for (pte_t *p = pte; p < last; p++) {
 			/* A table is mostly empty: eight entries at a time. */
-			while (last - p > 8 && !(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]))
+			while (last - p > 8 &&
+			       !(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]))
 				p += 8;
 			if (!*p)
 				continue;
