@@ -105,7 +105,7 @@ bochs)
 	;;
 bochs3)
 	bochs=${BOCHS:-build/bochs3/bochs} CPU=${CPU:-sapphire_rapids}
-	bios=$(dirname "$bochs")/root/usr/share/bochs
+	bios=$(dirname "$bochs")/unpacked/usr/share/bochs
 	has "$bochs" "make bochs3"
 	;;
 *) die "EMU=$EMU is unknown; here it is bochs or bochs3" ;;

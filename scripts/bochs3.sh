@@ -54,7 +54,7 @@ mkdir -p build
 work=$(mktemp -d "$PWD/build/bochs3.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/new/root"
+mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/new/unpacked"
 : >"$work/status"
 newer_source || die "Bochs 3 comes from Debian, and no source of Debian's packages is known here"
 echo "splat: bringing Bochs 3 from Debian's $suite into $to"
@@ -63,14 +63,14 @@ private_apt apt-get update || die "the list of $suite's packages cannot be had (
 # shellcheck disable=SC2086
 (cd "$work/cache" && private_apt apt-get download $packages) ||
 	die "the packages cannot be had: $(grep '^E:' "$work/log" | head -n 1)"
-find "$work/cache" -name '*.deb' -exec dpkg -x {} "$work/new/root" \;
+find "$work/cache" -name '*.deb' -exec dpkg -x {} "$work/new/unpacked" \;
 
 cat >"$work/new/bochs" <<'END'
 #!/bin/sh
-root=$(dirname "$(readlink -f "$0")")/root
-lib=$root/usr/lib/x86_64-linux-gnu
+tree=$(dirname "$(readlink -f "$0")")/unpacked
+lib=$tree/usr/lib/x86_64-linux-gnu
 export LTDL_LIBRARY_PATH="$lib/bochs/plugins"
-exec "$root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" "$root/usr/bin/bochs-bin" "$@"
+exec "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib" "$tree/usr/bin/bochs-bin" "$@"
 END
 chmod +x "$work/new/bochs"
 "$work/new/bochs" --help cpu </dev/null >"$work/cpus" 2>&1 || true

@@ -209,8 +209,9 @@ static void save_by_both(struct ktest_run *kt, struct bench *b, int i)
 	expect_saved(kt, b, b->image, b->first, mask);
 }
 
-/* fails with: copy_extended() stopping before AVX-512 */
-KTEST(hardware_and_software_save_alike)
+/* @by_both on random states, where the hardware can do what the software models. */
+static void try_both_forms(struct ktest_run *kt, unsigned int states,
+			   void (*by_both)(struct ktest_run *kt, struct bench *b, int i))
 {
 	const char *reason;
 	struct bench *b;
@@ -222,10 +223,16 @@ KTEST(hardware_and_software_save_alike)
 	b = bench_start(HARDWARE_SEED);
 	reason = probe_hardware(b);
 	for (int i = 0; i < STATES && !reason; i++)
-		save_by_both(kt, b, i);
-	bench_end(b, HARDWARE_SEED, reason ? 0 : STATES);
+		by_both(kt, b, i);
+	bench_end(b, HARDWARE_SEED, reason ? 0 : states);
 	if (reason)
 		KSKIP(reason);
+}
+
+/* fails with: copy_extended() stopping before AVX-512 */
+KTEST(hardware_and_software_save_alike)
+{
+	try_both_forms(kt, STATES, save_by_both);
 }
 
 static void restore_by_both(struct ktest_run *kt, struct bench *b, int i)
@@ -257,20 +264,7 @@ static void restore_by_both(struct ktest_run *kt, struct bench *b, int i)
 /* fails with: soft_xsaves() writing XCOMP_BV without bit 63 */
 KTEST(hardware_and_software_restore_each_others_images)
 {
-	const char *reason;
-	struct bench *b;
-
-	NEEDS_XSAVE;
-	if (!cpu_has.xsavec && !cpu_has.xsaves)
-		KSKIP("this CPU has neither XSAVEC nor XSAVES");
-	KEEP_USER_FPU;
-	b = bench_start(HARDWARE_SEED);
-	reason = probe_hardware(b);
-	for (int i = 0; i < STATES && !reason; i++)
-		restore_by_both(kt, b, i);
-	bench_end(b, HARDWARE_SEED, reason ? 0 : 3 * STATES);
-	if (reason)
-		KSKIP(reason);
+	try_both_forms(kt, 3 * STATES, restore_by_both);
 }
 
 /* --- As the kernel uses them --- */
