@@ -112,6 +112,15 @@ static void differs(const char *what, unsigned int number, u64 got, u64 want)
 	exit(1);
 }
 
+/* In the standard format MXCSR stands there in any case, and does not count as SSE in use. */
+static u32 mxcsr_of(const struct xregs_state *xs)
+{
+	bool stands = !(xs->header.xcomp_bv & XCOMP_BV_COMPACTED) ||
+		      (xs->header.xfeatures & XFEATURE_MASK(SSE));
+
+	return stands ? xs->i387.mxcsr : MXCSR_DEFAULT;
+}
+
 /* Values, with the initial ones for what XSTATE_BV lacks. @mask: what counts. */
 static void compare(struct xregs_state *got, struct xregs_state *want, u64 mask, unsigned int n)
 {
@@ -131,9 +140,9 @@ static void compare(struct xregs_state *got, struct xregs_state *want, u64 mask,
 	if (mask & XFEATURE_MASK(SSE)) {
 		g = has_got & XFEATURE_MASK(SSE) ? &got->i387 : &initial;
 		w = has_want & XFEATURE_MASK(SSE) ? &want->i387 : &initial;
-		if (g->mxcsr != w->mxcsr ||
+		if (mxcsr_of(got) != mxcsr_of(want) ||
 		    memcmp(g->xmm_space, w->xmm_space, sizeof(g->xmm_space)))
-			differs("SSE", n, g->mxcsr, w->mxcsr);
+			differs("SSE", n, mxcsr_of(got), mxcsr_of(want));
 	}
 	for_each_xfeature(nr, mask & ~XFEATURE_MASK_FPSSE)
 		if (memcmp(has_got & BIT_ULL(nr) ? component(got, nr) : zeros,
@@ -185,7 +194,7 @@ static void try_state(unsigned int n)
 	compare(back, others, all & ~mask, n);
 	back->header = (struct xstate_header){};
 	/* What the scratch buffer held before must not matter. */
-	memcpy(native_cpu.xsave_scratch, others, fpu_user_cfg.max_size);
+	memset(native_cpu.xsave_scratch, 0, fpu_user_cfg.max_size);
 	xrstor(others, all);
 	if (soft_xrstors(hard, mask))
 		differs("refused", n, 1, 0);
