@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Tests of the table of worlds, and of what no world has: the CPU under the emulator."""
+import glob
 import itertools
 import os
 import platform
+import re
 
 import machine
 import worlds
@@ -56,3 +58,14 @@ def silicon():
     if code == NO_XSAVEC:
         raise Skip("this CPU has no XSAVEC")
     expect(code == 0, f"seed {worlds.SEED}: exit status {code}\n{output}")
+
+
+@test("xsave-stands-in-insns")
+def wrappers():
+    """The instructions that move FPU state stand in wrappers that count them, and nowhere else."""
+    found = []
+    for path in glob.glob("[abkl]*/**/*.[chS]", recursive=True):
+        with open(path, encoding="utf-8") as file:
+            if re.search(r"\bf?x(save|rstor)(opt|c|s)?(64)?[ \t]+[%(]", file.read()):
+                found.append(path)
+    expect(found == ["arch/x86/fpu/insns.h"], f"they stand in {sorted(found)}")
