@@ -10,6 +10,7 @@
 #include "boot/bootinfo.h"
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
+#include "kernel/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -153,6 +154,7 @@ static struct page *take_block(unsigned int order)
 }
 
 static int fail_countdown;
+BOOT_CHOICE(fail_alloc, fail_countdown, true, "0", "1", "2", "3", "4");
 
 void fail_nth_alloc(int nr)
 {

@@ -82,6 +82,9 @@ static inline void *page_address(const struct page *page)
 u64 nr_free_pages(void);
 u64 nr_total_pages(void);
 
-/* Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. */
+/*
+ * Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. Programs say
+ * it with the option "fail_alloc=".
+ */
 void fail_nth_alloc(int nr);
 bool should_fail_alloc(void);

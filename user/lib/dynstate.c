@@ -11,6 +11,8 @@
 #define TILE_ROWS	16
 #define TILE_COLUMNS	64		/* bytes */
 
+static int tile_rows = TILE_ROWS, tile_columns = TILE_COLUMNS;
+
 /* All the state there may be, as one image. */
 struct dyn_image {
 	u8 ymmh[16][16];
@@ -91,7 +93,7 @@ static void get_avx512(struct dyn_image *image)
 #undef GET
 }
 
-/* Palette 1: eight tiles of 16 rows of 64 bytes. Loading it clears the tiles. */
+/* Palette 1: eight tiles. Loading it clears the tiles. */
 static void configure_tiles(void)
 {
 	struct {
@@ -101,8 +103,8 @@ static void configure_tiles(void)
 	} __aligned(64) config = { .palette = 1 };
 
 	for (int i = 0; i < 8; i++) {
-		config.colsb[i] = TILE_COLUMNS;
-		config.rows[i] = TILE_ROWS;
+		config.colsb[i] = tile_columns;
+		config.rows[i] = tile_rows;
 	}
 	__asm__ volatile("ldtilecfg %0" :: "m"(config));
 }
@@ -116,8 +118,10 @@ static void put_tiles(const struct dyn_image *image)
 #undef PUT
 }
 
+/* What a tile does not write stays 0: a shape that was lost shows, too. */
 static void get_tiles(struct dyn_image *image)
 {
+	memset(image->tiles, 0, sizeof(image->tiles));
 #define GET(n) __asm__ volatile("tilestored %%tmm" #n ", (%0,%1,1)"				\
 				:: "r"(image->tiles[n]), "r"((long)TILE_COLUMNS) : "memory");
 	EACH_OF_8(GET)
@@ -142,6 +146,15 @@ void dyn_put(u64 seed)
 		else
 			__asm__ volatile("tilerelease");
 	}
+}
+
+/* Beyond its shape, a tile stores nothing. */
+static void clear_beyond_shape(struct dyn_image *image)
+{
+	for (int i = 0; i < 8; i++)
+		for (int at = 0; at < TILE_ROWS * TILE_COLUMNS; at++)
+			if (at / TILE_COLUMNS >= tile_rows || at % TILE_COLUMNS >= tile_columns)
+				image->tiles[i][at] = 0;
 }
 
 /*
@@ -173,8 +186,14 @@ bool dyn_holds(u64 seed)
 		if (tiles_are_initial() || !seed)
 			return tiles_are_initial() && !seed;
 		get_tiles(&got);
+		clear_beyond_shape(&want);
 	}
 	return !memcmp(&want, &got, sizeof(want));
+}
+
+void dyn_use_small_tiles(void)
+{
+	tile_rows = tile_columns = 8;
 }
 
 bool dyn_can_be_saved(void)

@@ -50,6 +50,7 @@ void cpu_features_init(void)
 
 		cpu_has.xsaveopt = forms & BIT(0);
 		cpu_has.xsavec = forms & BIT(1);
+		cpu_has.xgetbv1 = forms & BIT(2);
 		cpu_has.xsaves = forms & BIT(3);
 		cpu_has.xfd = forms & BIT(4);
 	} else {

@@ -7,7 +7,7 @@
 struct cpu_features {
 	bool	nx, smep, smap, umip, pge;
 	bool	fxsr, sse, xsave, avx, avx2, avx512f, pku;
-	bool	xsaveopt, xsavec, xsaves, xfd;
+	bool	xsaveopt, xsavec, xgetbv1, xsaves, xfd;
 	bool	amx_tile, enqcmd, cet;
 	char	name[52];
 };

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "arch/x86/fpu/quirks.h"
 #include "arch/x86/fpu/types.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/percpu.h"
@@ -26,6 +27,8 @@ static inline void xsave(struct xregs_state *xs, u64 mask)
 {
 	this_cpu_add_int(fpu_saves, 1);
 	__asm__ volatile("xsave64 %0" : "+m"(*xs) : SPLIT_MASK(mask) : "memory");
+	if (unlikely(used_tiles_unmarked) && (xs->header.xfeatures & XFEATURE_MASK(XTILE_CFG)))
+		xs->header.xfeatures |= XFEATURE_MASK(XTILE_DATA);
 }
 
 /*

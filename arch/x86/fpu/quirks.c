@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The trials, and the way around (see quirks.h). Floor 1: never sleeps. */
 #include "arch/x86/fpu/quirks.h"
+#include "arch/x86/cpu/features.h"
 #include "arch/x86/fpu/insns.h"
 #include "arch/x86/fpu/regs.h"
 #include "lib/string.h"
@@ -8,7 +9,7 @@
 #define OLD_VALUE	0x11
 #define VALUE		0x66
 
-bool xrstors_by_mask_only;
+bool xrstors_by_mask_only, used_tiles_unmarked;
 
 static union fpregs_state trial;
 
@@ -85,4 +86,19 @@ int xrstors_by_mask(const struct xregs_state *xs, u64 mask)
 	err = fpu_form == FORM_XSAVES ? xrstors(xs, mask) : xrstor(xs, mask);
 	write_pkru(pkru);
 	return err;
+}
+
+/* One row of four bytes in tile 0 (SDM vol. 2, LDTILECFG), loaded from anywhere. */
+bool knows_used_tiles(void)
+{
+	static const u8 config[64] __aligned(64) = { [0] = 1, [16] = 4, [48] = 1 };
+	bool in_use;
+
+	if (!(xstate_layout.features & XFEATURE_MASK(XTILE_DATA)) || !cpu_has.xgetbv1)
+		return true;
+	__asm__ volatile("ldtilecfg %0" :: "m"(config));
+	__asm__ volatile("tileloadd (%0,%1,1), %%tmm0" :: "r"(config), "r"(0UL) : "memory");
+	in_use = xgetbv(1) & XFEATURE_MASK(XTILE_DATA);
+	__asm__ volatile("tilerelease");
+	return in_use;
 }

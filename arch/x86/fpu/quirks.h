@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What some emulators get wrong about the compacted format, found by trying it at boot: CPUID does
- * not tell. Silicon is not known to have any of this.
+ * What some emulators get wrong about images, found by trying it at boot: CPUID does not tell.
+ * Silicon is not known to have any of this.
  */
 #pragma once
 
@@ -22,3 +22,11 @@ extern bool xrstors_by_mask_only;
 
 struct xregs_state;
 int xrstors_by_mask(const struct xregs_state *xs, u64 mask);
+
+/*
+ * Does the CPU know tiles in use from tiles that are not? Bochs 3 takes one for the other: XSAVE
+ * writes what is in use, but XSTATE_BV does not say so, and the other instructions leave it out.
+ * Then saves are XSAVE's, and marked in xsave(). XCR0 is set up; tiles are initial afterwards.
+ */
+bool knows_used_tiles(void);
+extern bool used_tiles_unmarked;

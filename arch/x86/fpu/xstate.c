@@ -300,6 +300,18 @@ static void try_compacted_form(void)
 	}
 }
 
+static void try_tiles(void)
+{
+	if (knows_used_tiles())
+		return;
+	pr_warn("x86/fpu: quirk: tiles in use are not marked as such; saved by XSAVE, and marked");
+	used_tiles_unmarked = true;
+	if (fpu_form == FORM_XSAVES)
+		wrmsr(MSR_IA32_XSS, 0);
+	cpu_has.xsaveopt = cpu_has.xsavec = cpu_has.xsaves = false;
+	fpu_choose_form();
+}
+
 void fpu_init_system(void)
 {
 	u64 features;
@@ -307,6 +319,7 @@ void fpu_init_system(void)
 	configure(&fpu_user_cfg, xstate_layout.features & ~xstate_layout.supervisor);
 	set_feature_masks();
 	try_compacted_form();
+	try_tiles();
 	features = xstate_layout.features;
 	init_fpstate.xfd = dynamic_group() & features;
 	if (init_fpstate.xfd)
