@@ -145,7 +145,7 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs)
 	decode_bp(&u);
 	printk(KERN_ERR " <%s>", u.stack.name);
 	if (regs && !user_mode(regs))
-		print_entry(regs->ip, true);
+		printk(KERN_ERR " %pS", (void *)regs->ip);	/* not a return address */
 	walk_stack(sp, &u);
 	printk(KERN_ERR " </%s>", u.stack.name);
 }

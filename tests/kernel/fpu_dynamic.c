@@ -4,60 +4,13 @@
  * the switch. All tests run with the gate that the machine has, and again with IA32_XFD's, whose
  * MSRs are a model on a CPU without them. What programs see is in tests/user/dynamic.c.
  */
-#include "arch/x86/entry/entry.h"
-#include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/fpu/kernel_fpu.h"
 #include "kernel/debug/scrub.h"
-#include "kernel/exit.h"
 #include "lib/errno.h"
+#include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
 
 KTEST_SUITE(fpu_dynamic);
-
-#define GROUP		(init_fpstate.xfd)
-#define REQ_PERM	0x1023
-
-/* --- Both gates --- */
-
-static void set_gate(enum fpu_gate gate)
-{
-	fpregs_lock();
-	xfd_update_state(0);		/* the old one is open, ... */
-	fpu_gate = gate;		/* ... and the new one counts as open */
-	this_cpu_write(xfd_model, 0);
-	__cpu_invalidate_fpregs_state();
-	set_thread_flag(TIF_NEED_FPU_LOAD);
-	fpregs_unlock();
-}
-
-/* Back to what it was: default buffer, permission and gate. */
-static void end_gate(enum fpu_gate *gate)
-{
-	struct fpstate *large = own_fpu()->fpstate;
-
-	fpregs_lock();
-	fpstate_reset(own_fpu());
-	fpu_reset_perms(own_fpu());
-	fpregs_unlock();
-	fpstate_free(own_fpu(), large);
-	set_gate(*gate);
-}
-
-static void grant(bool permitted)
-{
-	fpstate_reset(own_fpu());
-	fpu_reset_perms(own_fpu());
-	if (permitted)
-		BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
-					GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
-					XFEATURE_Hi16_ZMM));
-}
-
-/* The leader is current for this time: the test may be a thread of anything. */
-#define WITH_GATE(gate)									\
-	KEEP_USER_FPU;									\
-	enum fpu_gate __gate __unused __attribute__((cleanup(end_gate))) = fpu_gate;	\
-	set_gate(gate)
 
 #define FOR_BOTH_GATES(body)								\
 	do {										\
@@ -79,21 +32,6 @@ static bool gate_is(u64 off)
 	       (cpu_has.xfd ? rdmsr(MSR_IA32_XFD) : this_cpu_read(xfd_model)) == off;
 }
 
-/* The exception that a first use raises. */
-static int first_use(void)
-{
-	unsigned long vector = X86_TRAP_UD;
-	int signal;
-
-	if (fpu_gate == GATE_XFD) {
-		vector = X86_TRAP_NM;
-		this_cpu_write(xfd_err_model, GROUP);
-	}
-	local_irq_disable();
-	signal = fpu_first_use(vector, SIGBUS);
-	return signal;
-}
-
 /* --- Values in the dynamic components, by way of the image --- */
 
 static void fill_bytes(u8 *to, size_t size, u8 seed)
@@ -102,10 +40,7 @@ static void fill_bytes(u8 *to, size_t size, u8 seed)
 		to[i] = seed + 7 * i;
 }
 
-/*
- * Not tiles: their values are tests/user/dynamic.c's. The images of Bochs 3.0 are its own (columns
- * in units of four bytes, and not all of the data), and in ring 0 it takes no notice of XSETBV.
- */
+/* Not tiles, whose bytes are not all free: their values are fpu_matrix's and tests/user/dynamic.c's. */
 #define WITH_VALUES	(GROUP & ~XFEATURE_MASK_XTILE)
 
 /* Edits the image as the rules demand: saved first, loaded again afterwards. */

@@ -5,21 +5,33 @@
  * no instructions of its own here; the values come from the option "seed=".
  *
  * Each event runs once with all components in use, and once for each with only that one: then
- * nothing may appear in the others.
+ * nothing may appear in the others. Where state is dynamic, all that again with the gate open.
  */
 #include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/debug/scrub.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
+#include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/random.h"
 
 KTEST_SUITE(fpu_matrix);
 
 /* PKRU is not switched with the rest: its tests are in fpu_restore. */
-#define COMPONENTS	(fpu_kernel_cfg.default_features & ~XFEATURE_MASK(PKRU))
-#define NEVER_INHERITED	XFEATURE_MASK(PASID)
+#define EVERYBODYS	(fpu_kernel_cfg.default_features & ~XFEATURE_MASK(PKRU))
+/* Dynamic state is initial in a child. */
+#define NEVER_INHERITED	(XFEATURE_MASK(PASID) | GROUP)
+
+/* Of this pass: EVERYBODYS, or what is dynamic, too, with the gate open for current. */
+static u64 components;
+
+/* With room for all that there is. */
+union any_image {
+	union fpregs_state regs;
+	u8 bytes[XSTATE_SIZE_MAX];
+};
 
 /* --- Values --- */
 
@@ -36,6 +48,25 @@ static void fill_random(void *to, size_t size)
 
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = random();
+}
+
+/* Palette 1, eight tiles of 8 rows of 8 bytes: see dyn_use_small_tiles() (user/lib/dynstate.h). */
+#define SMALL_TILE	8
+
+static void fill_tile_config(u8 *config)
+{
+	memset(config, 0, xstate_layout.size[XFEATURE_XTILE_CFG]);
+	config[0] = 1;
+	for (int i = 0; i < 8; i++)
+		config[16 + 2 * i] = config[48 + i] = SMALL_TILE;
+}
+
+static void fill_tiles(u8 *tiles)
+{
+	memset(tiles, 0, xstate_layout.size[XFEATURE_XTILE_DATA]);
+	for (int row = 0; row < 8 * 16; row++)
+		if (row % 16 < SMALL_TILE)
+			fill_random(tiles + 64 * row, SMALL_TILE);
 }
 
 /* Legal values, none of them initial. */
@@ -60,36 +91,48 @@ static void fill_component(union fpregs_state *image, unsigned int nr)
 		at[0] = BIT(0);				/* SH_STK_EN; CR4.CET is off */
 		at[1] = random() & 0x7ffffffffff8;	/* PL3_SSP */
 		break;
+	case XFEATURE_XTILE_CFG:
+		fill_tile_config((u8 *)at);
+		break;
+	case XFEATURE_XTILE_DATA:
+		fill_tiles((u8 *)at);
+		break;
 	default:
 		fill_random(at, xstate_layout.size[nr]);
 	}
 }
 
+static u64 image_features(void)
+{
+	return components & GROUP ? fpu_kernel_cfg.max_features : fpu_kernel_cfg.default_features;
+}
+
 /* An image in which the components in @mask are in use, and the others initial. */
 static union fpregs_state *random_image(u64 mask)
 {
-	static union fpregs_state image;
+	static union any_image any;
+	union fpregs_state *image = &any.regs;
 	unsigned int nr;
 
-	memset(&image, 0, sizeof(image));
-	image.fxsave.cwd = FCW_DEFAULT;
-	image.fxsave.mxcsr = MXCSR_DEFAULT;
+	memset(&any, 0, sizeof(any));
+	image->fxsave.cwd = FCW_DEFAULT;
+	image->fxsave.mxcsr = MXCSR_DEFAULT;
 	if (cpu_has.xsave) {
-		image.xsave.header.xcomp_bv = init_fpstate.regs.xsave.header.xcomp_bv;
-		image.xsave.header.xfeatures = mask;
+		image->xsave.header.xcomp_bv = fpu_xcomp_bv(image_features());
+		image->xsave.header.xfeatures = mask;
 	}
 	for_each_xfeature(nr, mask)
-		fill_component(&image, nr);
-	for (size_t i = 0; i < fpu_kernel_cfg.default_size; i++)
-		digest = (digest ^ image.bytes[i]) * 0x100000001b3;
-	return &image;
+		fill_component(image, nr);
+	for (size_t i = 0; i < fpu_image_size(image_features()); i++)
+		digest = (digest ^ any.bytes[i]) * 0x100000001b3;
+	return image;
 }
 
 /* --- Comparing, with initial values for what XSTATE_BV lacks --- */
 
 static const void *component(const union fpregs_state *image, unsigned int nr)
 {
-	static const u8 zeros[PAGE_SIZE];
+	static const u8 zeros[XSTATE_SIZE_MAX];
 	const void *at = get_xsave_addr((struct xregs_state *)&image->xsave, nr);
 
 	return at ? at : zeros;
@@ -112,6 +155,17 @@ static bool same_legacy(const union fpregs_state *got, const union fpregs_state 
 	return got->fxsave.swd == want->fxsave.swd && got->fxsave.twd == want->fxsave.twd;
 }
 
+/* Of tiles, what their shape says. */
+static bool same_bytes(unsigned int nr, const u8 *got, const u8 *want)
+{
+	if (nr != XFEATURE_XTILE_DATA)
+		return !memcmp(got, want, xstate_layout.size[nr]);
+	for (int row = 0; row < 8 * 16; row++)
+		if (row % 16 < SMALL_TILE && memcmp(got + 64 * row, want + 64 * row, SMALL_TILE))
+			return false;
+	return true;
+}
+
 static void expect_image(struct ktest_run *kt, const union fpregs_state *got,
 			 const union fpregs_state *want, const char *what, u64 mask)
 {
@@ -119,8 +173,8 @@ static void expect_image(struct ktest_run *kt, const union fpregs_state *got,
 
 	if (!same_legacy(got, want))
 		KFAIL("%s, in use %#llx: x87, SSE or AVX differs", what, mask);
-	for_each_xfeature(nr, COMPONENTS & ~XFEATURE_MASK_FPSSE)
-		if (memcmp(component(got, nr), component(want, nr), xstate_layout.size[nr]))
+	for_each_xfeature(nr, components & ~XFEATURE_MASK_FPSSE)
+		if (!same_bytes(nr, component(got, nr), component(want, nr)))
 			KFAIL("%s, in use %#llx: component %u differs", what, mask, nr);
 }
 
@@ -129,7 +183,7 @@ static void expect_image(struct ktest_run *kt, const union fpregs_state *got,
 static void make_live(const union fpregs_state *image)
 {
 	fpregs_lock();
-	memcpy(&own_fpu()->fpstate->regs, image, fpu_kernel_cfg.default_size);
+	memcpy(&own_fpu()->fpstate->regs, image, own_fpu()->fpstate->size);
 	set_thread_flag(TIF_NEED_FPU_LOAD);
 	__fpu_invalidate_fpregs_state(own_fpu());
 	restores_to_user();
@@ -141,20 +195,23 @@ static void take_live(union fpregs_state *image)
 	fpregs_lock();
 	restores_to_user();
 	save_fpregs_to_fpstate(own_fpu()->fpstate);
-	memcpy(image, &own_fpu()->fpstate->regs, fpu_kernel_cfg.default_size);
+	memcpy(image, &own_fpu()->fpstate->regs, own_fpu()->fpstate->size);
 	fpregs_unlock();
 }
 
 /* Whoever has the CPU next leaves other values in every component. */
 static void scramble(void)
 {
-	static struct fpstate other;
+	static union {
+		struct fpstate state;
+		u8 bytes[sizeof(struct fpstate) + XSTATE_SIZE_MAX];
+	} other;
 
 	kernel_fpu_begin();
 	memcpy(&other, &init_fpstate, offsetof(struct fpstate, regs));
-	other.xfd = own_fpu()->fpstate->xfd;
-	memcpy(&other.regs, random_image(COMPONENTS), fpu_kernel_cfg.default_size);
-	restore_fpregs_from_fpstate(&other, fpu_kernel_cfg.max_features & ~XFEATURE_MASK(PKRU));
+	other.state.xfd = GROUP & ~components;
+	memcpy(&other.state.regs, random_image(components), fpu_image_size(image_features()));
+	restore_fpregs_from_fpstate(&other.state, XFEATURE_MASK_FPSTATE);
 	kernel_fpu_end();
 }
 
@@ -220,18 +277,18 @@ static void executed(struct ktest_run *kt)
 
 static void cloned(struct ktest_run *kt, const struct kind *kind)
 {
-	const union fpregs_state *parent = &own_fpu()->fpstate->regs;
 	struct task_struct *child = clone_child(kind);
-	union fpregs_state want, *got = &child->thread.fpu.fpstate->regs;
+	static union any_image any;
+	union fpregs_state *want = &any.regs, *got = &child->thread.fpu.fpstate->regs;
 
-	take_live(&want);
+	take_live(want);
 	if (kind->minimal)
-		memcpy(&want, &init_fpstate.regs, XSAVE_MIN_SIZE);
+		memcpy(want, &init_fpstate.regs, XSAVE_MIN_SIZE);
 	else if (cpu_has.xsave)
-		want.xsave.header.xfeatures &= ~NEVER_INHERITED;
+		want->xsave.header.xfeatures &= ~NEVER_INHERITED;
 	if (cpu_has.xsave)
-		KEXPECT_EQ(got->xsave.header.xcomp_bv, parent->xsave.header.xcomp_bv);
-	expect_image(kt, got, &want, kind->name, COMPONENTS);
+		KEXPECT_EQ(got->xsave.header.xcomp_bv, init_fpstate.regs.xsave.header.xcomp_bv);
+	expect_image(kt, got, want, kind->name, components);
 	kfree(child);
 }
 
@@ -253,29 +310,58 @@ static void preempted_in_clone(struct ktest_run *kt)
 static void through(struct ktest_run *kt, const char *what, void (*event)(struct ktest_run *kt),
 		    u64 mask, bool survives)
 {
-	static union fpregs_state want, got;
+	static union any_image want, got;
 
+	if (components & own_fpu()->fpstate->xfd) {
+		grant(true);
+		KEXPECT_EQ(first_use(), 0);
+	}
 	memcpy(&want, random_image(mask), sizeof(want));
-	make_live(&want);
+	make_live(&want.regs);
 	event(kt);
-	take_live(&got);
-	expect_image(kt, &got, survives ? &want : &init_fpstate.regs, what, mask);
+	take_live(&got.regs);
+	expect_image(kt, &got.regs, survives ? &want.regs : &init_fpstate.regs, what, mask);
 }
 
 static void through_with_each(struct ktest_run *kt, const char *what,
 			      void (*event)(struct ktest_run *kt), bool survives)
 {
-	u64 components = COMPONENTS;
 	unsigned int nr;
+
+	through(kt, what, event, components, survives);
+	for_each_xfeature(nr, components & ~XFEATURE_MASK(XTILE_DATA)) {
+		u64 mask = nr == XFEATURE_XTILE_CFG ? XFEATURE_MASK_XTILE : BIT_ULL(nr);
+
+		through(kt, what, event, cpu_has.xsave ? mask : components, survives);
+	}
+	pr_plain("  # %s: components %#llx by %s, gate %s, seed %llx, digest %llx", what, components,
+		 fpu_form_name(), fpu_gate_name(), ktest_seed, digest);
+}
+
+static void with_open_gate(struct ktest_run *kt, enum fpu_gate gate, const char *what,
+			   void (*event)(struct ktest_run *kt), bool survives)
+{
+	WITH_GATE(gate);
+
+	components = fpu_kernel_cfg.max_features & ~XFEATURE_MASK(PKRU);
+	through_with_each(kt, what, event, survives);
+}
+
+static void in_each_world(struct ktest_run *kt, const char *what,
+			  void (*event)(struct ktest_run *kt), bool survives)
+{
 	KEEP_WORLD;
 	KEEP_USER_FPU;
 
 	random_state = digest = ktest_seed;
-	through(kt, what, event, components, survives);
-	for_each_xfeature(nr, components)
-		through(kt, what, event, cpu_has.xsave ? BIT_ULL(nr) : components, survives);
-	pr_plain("  # %s: components %#llx by %s, seed %llx, digest %llx", what, components,
-	       fpu_form_name(), ktest_seed, digest);
+	components = EVERYBODYS;
+	through_with_each(kt, what, event, survives);
+	if (!GROUP || scrub_is_on())
+		return;
+	with_open_gate(kt, fpu_gate, what, event, survives);
+	/* The other CPUs go by the gate that was chosen at boot. */
+	if (nr_cpus == 1)
+		with_open_gate(kt, GATE_XFD, what, event, survives);
 }
 
 /*
@@ -289,6 +375,7 @@ KTEST(supervisor_state_is_where_the_cpu_looks)
 	u64 pasid, *cet;
 	KEEP_USER_FPU;
 
+	components = EVERYBODYS;
 	if (!mask)
 		KSKIP("this form saves no supervisor state");
 	random_state = ktest_seed;
@@ -324,42 +411,42 @@ KTEST(supervisor_state_is_where_the_cpu_looks)
 
 KTEST(nothing_changes_them_by_itself)
 {
-	through_with_each(kt, "nothing", nothing, true);
+	in_each_world(kt, "nothing", nothing, true);
 }
 
 /* fails with: switch_fpu_prepare() never saving */
 KTEST(they_survive_a_switch)
 {
-	through_with_each(kt, "a switch", switched, true);
+	in_each_world(kt, "a switch", switched, true);
 }
 
 KTEST(they_survive_a_migration)
 {
 	if (nr_cpus < 2)
 		KSKIP("there is one CPU");
-	through_with_each(kt, "a migration", migrated, true);
+	in_each_world(kt, "a migration", migrated, true);
 }
 
 /* fails with: kernel_fpu_begin() saving nothing */
 KTEST(they_survive_the_kernels_own_use)
 {
-	through_with_each(kt, "a kernel_fpu section", kernel_section, true);
+	in_each_world(kt, "a kernel_fpu section", kernel_section, true);
 }
 
 /* fails with: fpu_flush_thread() without fpstate_init_minimal() */
 KTEST(exec_resets_them)
 {
-	through_with_each(kt, "exec", executed, false);
+	in_each_world(kt, "exec", executed, false);
 }
 
 /* fails with: fpu_clone() leaving PASID in XSTATE_BV */
 KTEST(a_child_has_what_it_inherits)
 {
-	through_with_each(kt, "clone", cloned_as_each, true);
+	in_each_world(kt, "clone", cloned_as_each, true);
 }
 
 /* fails with: save_parent_regs() not asking for TIF_NEED_FPU_LOAD */
 KTEST(a_child_of_a_preempted_parent_has_it_too)
 {
-	through_with_each(kt, "clone after preemption", preempted_in_clone, true);
+	in_each_world(kt, "clone after preemption", preempted_in_clone, true);
 }

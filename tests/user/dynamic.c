@@ -157,8 +157,10 @@ static void use_without_memory(void *nr)
 	EXPECT(dyn_holds(SEED));
 }
 
-/* Each allocation of the first use fails once; then there are no more, and it works. */
-/* fails with: fault/first-use-without-memory */
+/*
+ * Each allocation of the first use fails once; then there are no more, and it works.
+ * fails with: fault/no-memory-is-no-permission
+ */
 TEST(without_memory_it_is_a_segmentation_fault)
 {
 	struct splat_info info;
