@@ -26,6 +26,7 @@ void exit(int status) __noreturn;
 
 struct native_cpu native_cpu;
 enum fpu_form fpu_form = FORM_SOFT;
+bool used_tiles_unmarked;
 struct xstate_layout xstate_layout;
 struct fpu_state_config fpu_user_cfg;
 
