@@ -16,6 +16,7 @@
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/mm/mm.h"
+#include "kernel/trace.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -237,6 +238,7 @@ static void set_comm(const char *path)
 		if (*s == '/')
 			base = s + 1;
 	strscpy(current->comm, base, TASK_COMM_LEN);
+	trace_task_comm();
 }
 
 /* The point of no return: from here on there is only the new program. */

@@ -32,6 +32,20 @@ static noinline void preempt_goes_on(unsigned long ip)
 	trace(preempt_enable, preempt_count(), ip);
 }
 
+void irqs_went_off(unsigned long ip)
+{
+	if (latency_on)
+		latency_irqs_off(ip);
+	trace(irq_disable, preempt_count(), ip);
+}
+
+void irqs_go_on(unsigned long ip)
+{
+	if (latency_on)
+		latency_irqs_on();
+	trace(irq_enable, preempt_count(), ip);
+}
+
 void preempt_count_add_ip(int val, unsigned long ip)
 {
 	this_cpu_add_int(preempt_count, val);

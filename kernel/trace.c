@@ -47,6 +47,14 @@ static int set_trace(const char *value)
 }
 BOOT_OPTION(trace, set_trace, true, "off on");
 
+void trace_task_comm(void)
+{
+	u64 name[2];
+
+	memcpy(name, current->comm, sizeof(name));
+	trace(task_comm, name[0], name[1]);
+}
+
 void trace_init(void)
 {
 	if (!wanted)

@@ -16,12 +16,15 @@
  * symbol, a task as its pid.
  */
 #define TRACE_EVENTS(EVENT)							\
+	EVENT(task_comm,	"first",	"rest")				\
 	EVENT(sched_switch,	"prev_pid",	"next_pid")			\
 	EVENT(sched_wakeup,	"pid",		"target_cpu")			\
 	EVENT(sched_migrate,	"pid",		"dest_cpu")			\
 	EVENT(sched_pi_setprio,	"pid",		"newprio")			\
 	EVENT(preempt_disable,	"count",	"caller")			\
 	EVENT(preempt_enable,	"count",	"caller")			\
+	EVENT(irq_disable,	"count",	"caller")			\
+	EVENT(irq_enable,	"count",	"caller")			\
 	EVENT(irq_entry,	"vector",	"ip")				\
 	EVENT(irq_exit,		"vector",	"ip")				\
 	EVENT(exception,	"vector",	"ip")				\
@@ -64,6 +67,7 @@ struct trace_ring {
 
 #define trace_on	(hooks_on & HOOK_TRACE)
 void trace_record(enum trace_type type, u64 a, u64 b);
+void trace_task_comm(void);		/* current's name, 16 bytes: new, or on its first way in */
 void trace_init(void);			/* rings, if the command line asks; after kmalloc_init() */
 
 #define trace(name, a, b)								\

@@ -9,6 +9,9 @@
  * With rt=off the same six worlds show why nobody had noticed: the lock spins, so it may be taken
  * where preemption is off.
  *
+ * With "buggy" or "fixed" as an argument only worlds of that order are made, of those that take the
+ * lock: for a trace of each.
+ *
  * Booted with dynamic=ymm, zmm or amx, nothing is forced: this process asks for that state and uses
  * it, so fork has a permission to inherit, and the child proves that it did.
  */
@@ -297,7 +300,18 @@ static bool use_dynamic_state(void)
 	return dyn_holds(PARENTS_SEED);
 }
 
-int main(void)
+/* Only the worlds of this order, in which fork takes the lock. */
+static void choose(const char *order)
+{
+	size_t chosen = 0;
+
+	for (size_t i = 0; i < nr_worlds; i++)
+		if (!strcmp(worlds[i].order, order) && took_siglock(&worlds[i]))
+			worlds[chosen++] = worlds[i];
+	nr_worlds = chosen;
+}
+
+int main(int argc, char **argv)
 {
 	bool all_well = true;
 
@@ -307,6 +321,12 @@ int main(void)
 	print_machine();
 	if (dyn_number())
 		all_well = use_dynamic_state();
+	if (argc > 1)
+		choose(argv[1]);
+	if (!nr_worlds) {
+		printf("demo: \"%s\" is not buggy or fixed\n", argv[1]);
+		return 2;
+	}
 	for (size_t i = 0; i < nr_worlds; i++)
 		run_world(&worlds[i], i + 1);
 	set_option("fpu_clone", "fixed");

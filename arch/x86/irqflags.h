@@ -23,14 +23,14 @@ static inline unsigned long local_save_flags(void)
 static inline void local_irq_disable(void)
 {
 	__asm__ volatile("cli" ::: "memory");
-	if (unlikely(latency_on))
-		latency_irqs_off(_RET_IP_);
+	if (unlikely(hooks_on))
+		irqs_went_off(_RET_IP_);
 }
 
 static inline void local_irq_enable(void)
 {
-	if (unlikely(latency_on))
-		latency_irqs_on();
+	if (unlikely(hooks_on))
+		irqs_go_on(_RET_IP_);
 	__asm__ volatile("sti" ::: "memory");
 }
 

@@ -11,10 +11,12 @@
 #include "arch/x86/percpu.h"
 
 /*
- * What wants to know when preemption goes off and on: one word, so that it is asked once
- * (kernel/preempt.c has it). The trace looks, too: kernel/trace.h.
+ * Who wants to know when preemption or interrupts go off and on: one word, so that it is asked
+ * once, and what is then called (kernel/preempt.c). The trace looks, too: kernel/trace.h.
  */
 extern int hooks_on;
+void irqs_went_off(unsigned long ip);
+void irqs_go_on(unsigned long ip);
 #define HOOK_LATENCY	BIT(0)
 #define HOOK_TRACE	BIT(1)
 #define latency_on	(hooks_on & HOOK_LATENCY)

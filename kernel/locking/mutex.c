@@ -7,6 +7,7 @@
 #include "kernel/might_sleep.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/trace.h"
 
 void mutex_init(mutex_t *lock)
 {
@@ -46,10 +47,14 @@ out:
 
 int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 {
+	int ret = 0;
+
 	might_sleep();
-	if (likely(rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
-		return 0;
-	return mutex_slowlock(&lock->rtmutex, true);
+	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
+		ret = mutex_slowlock(&lock->rtmutex, true);
+	if (!ret)
+		trace(lock_acquired, lock, _RET_IP_);
+	return ret;
 }
 
 void mutex_lock(mutex_t *lock) __no_lock_analysis
@@ -57,10 +62,12 @@ void mutex_lock(mutex_t *lock) __no_lock_analysis
 	might_sleep();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		mutex_slowlock(&lock->rtmutex, false);
+	trace(lock_acquired, lock, _RET_IP_);
 }
 
 void mutex_unlock(mutex_t *lock) __no_lock_analysis
 {
+	trace(lock_released, lock, _RET_IP_);
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, current, NULL)))
 		rt_mutex_slowunlock(&lock->rtmutex);
 }

@@ -25,8 +25,23 @@ void classic_spin_lock(spinlock_t *lock) __no_lock_analysis
 	int count = preempt_count();
 	bool contended = raw_spin_is_locked(&lock->rlock);
 
+	if (contended)
+		trace(lock_contended, lock, 0);
 	raw_spin_lock(&lock->rlock);
 	lock->record.acquired++;
 	lock->record.contended += contended;
 	lock->record.preempt_count = count;
+	trace(lock_acquired, lock, _RET_IP_);
+}
+
+void classic_spin_unlock(spinlock_t *lock) __no_lock_analysis
+{
+	trace(lock_released, lock, _RET_IP_);
+	raw_spin_unlock(&lock->rlock);
+}
+
+void classic_spin_unlock_irq(spinlock_t *lock) __no_lock_analysis
+{
+	trace(lock_released, lock, _RET_IP_);
+	raw_spin_unlock_irq(&lock->rlock);
 }

@@ -50,6 +50,8 @@ void spin_lock_init(spinlock_t *lock);
 void rt_spin_lock(spinlock_t *lock) __acquires(*lock) __must_not_hold(preempt_off);
 void rt_spin_unlock(spinlock_t *lock) __releases(*lock);
 void classic_spin_lock(spinlock_t *lock) __acquires(*lock);
+void classic_spin_unlock(spinlock_t *lock) __releases(*lock);
+void classic_spin_unlock_irq(spinlock_t *lock) __releases(*lock);
 
 /* Has somebody come to wait for it? To be asked by its holder. */
 bool spin_is_contended(spinlock_t *lock);
@@ -69,7 +71,7 @@ static __always_inline void spin_unlock(spinlock_t *lock) __releases(*lock) __no
 	if (likely(spinlock_sleeps(lock)))
 		rt_spin_unlock(lock);
 	else
-		raw_spin_unlock(&lock->rlock);
+		classic_spin_unlock(lock);
 }
 
 /* May sleep with rt=on; interrupts then stay as they are. */
@@ -86,5 +88,5 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock) __releases(*lock) 
 	if (likely(spinlock_sleeps(lock)))
 		rt_spin_unlock(lock);
 	else
-		raw_spin_unlock_irq(&lock->rlock);
+		classic_spin_unlock_irq(lock);
 }

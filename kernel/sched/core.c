@@ -109,6 +109,7 @@ void schedule_tail(struct task_struct *prev) __no_lock_analysis
 {
 	finish_task_switch(prev);
 	preempt_enable();
+	trace_task_comm();
 }
 
 static void context_switch(struct rq *rq, struct task_struct *prev, struct task_struct *next)

@@ -35,8 +35,8 @@ void exit_to_user_mode(struct pt_regs *regs)
 		local_irq_disable();
 	}
 	switch_fpu_return();
-	if (unlikely(latency_on))
-		latency_irqs_on();
+	if (unlikely(hooks_on))
+		irqs_go_on(regs->ip);
 	fpregs_assert_state_consistent();
 	WARN_ON(preempt_count());
 }
@@ -91,12 +91,12 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 void do_interrupt(unsigned long vector, struct pt_regs *regs)
 {
 	/* The CPU has switched interrupts off by itself, and IRET will switch them on. */
-	if (unlikely(latency_on))
-		latency_irqs_off(_THIS_IP_);
+	if (unlikely(hooks_on))
+		irqs_went_off(_THIS_IP_);
 	if (vector >= FIRST_EXTERNAL_VECTOR)
 		do_irq(vector, regs);
 	else
 		do_exception(vector, regs);
-	if (unlikely(latency_on) && (regs->flags & X86_EFLAGS_IF))
-		latency_irqs_on();
+	if (unlikely(hooks_on) && !user_mode(regs) && (regs->flags & X86_EFLAGS_IF))
+		irqs_go_on(regs->ip);
 }

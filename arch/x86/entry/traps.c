@@ -14,6 +14,7 @@
 #include "kernel/exit.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
+#include "kernel/trace.h"
 #include "lib/printk.h"
 
 struct exception {
@@ -72,6 +73,7 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 	const struct exception *e = &exceptions[vector];
 	const char *name = e->name ? e->name : "unknown exception";
 
+	trace(exception, vector, regs->ip);
 	if (vector == X86_TRAP_NMI) {
 		do_nmi(regs);
 	} else if (vector == X86_TRAP_DB && !user_mode(regs) &&

@@ -119,6 +119,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
 	 */
+	trace(fpu_flag, child->pid, 1);
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
@@ -156,6 +157,7 @@ void fpu_flush_thread(void)
 	fpstate_reset(fpu);
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
+	trace(fpu_flag, current->pid, 1);
 	set_thread_flag(TIF_NEED_FPU_LOAD);
 	fpregs_unlock();
 	fpstate_free(fpu, old);

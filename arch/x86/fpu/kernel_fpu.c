@@ -4,6 +4,7 @@
 #include "arch/x86/fpu/gate.h"
 #include "arch/x86/fpu/regs.h"
 #include "kernel/panic.h"
+#include "kernel/trace.h"
 
 bool irq_fpu_usable(void)
 {
@@ -20,6 +21,7 @@ void kernel_fpu_begin(void) __no_lock_analysis
 	WARN_ON(!irq_fpu_usable());
 	this_cpu_write(in_kernel_fpu, true);
 	if (!(current->flags & PF_KTHREAD) && !test_thread_flag(TIF_NEED_FPU_LOAD)) {
+		trace(fpu_flag, current->pid, 1);
 		set_thread_flag(TIF_NEED_FPU_LOAD);
 		save_fpregs_to_fpstate(current->thread.fpu.fpstate);
 	}
