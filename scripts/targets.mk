@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo trace debug gdb test test-all check stat bochs3
+.PHONY: help iso run demo trace debug tour gdb test test-all check stat bochs3
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -103,6 +103,12 @@ debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex '
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
+
+tour:	## a guided session in GDB: a fork in the buggy order, and one in the fixed order
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb
+	@$(SUBMAKE) all </dev/null
+	@DEBUG_LOG=$${DEBUG_LOG:-$B/tour.log} MEM=48M ICOUNT=1 SMP=1 CPU=max APPEND="init=/bin/demo dynamic=ymm" \
+		scripts/debug.sh -x scripts/gdb/tour.py
 
 gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a dump: CORE=file
 	@$(DEPS) gdb

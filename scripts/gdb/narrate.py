@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""
+A guided session: pages of text, and commands whose output is that of this very run. On a terminal
+it waits after each page; else it prints all of them, for a log or a test.
+"""
+import re
+import sys
+import textwrap
+
+import gdb
+
+WIDTH = 79
+
+
+class Leave(Exception):
+    """The reader has had enough, or wants GDB's prompt."""
+
+
+class Tour:
+    def __init__(self, title):
+        self.pages = 0
+        self.asks = sys.stdin.isatty()
+        print("\n" + title.center(WIDTH).rstrip() + "\n" + "=" * WIDTH)
+
+    def page(self, title):
+        """A new page; before it, the reader says when."""
+        if self.pages and self.asks:
+            self.ask()
+        self.pages += 1
+        print(f"\n--- {self.pages}. {title} " + "-" * (WIDTH - len(title) - 9) + "\n")
+
+    def ask(self):
+        try:
+            answer = input("\n[Enter: on; g: GDB's prompt, here; q: leave] ").strip().lower()
+        except (EOFError, KeyboardInterrupt):
+            answer = "q"
+        if answer in ("g", "q"):
+            raise Leave(answer)
+
+    def say(self, text):
+        """Paragraphs, filled; an empty line parts them."""
+        for paragraph in re.split(r"\n\s*\n", textwrap.dedent(text).strip()):
+            print(textwrap.fill(" ".join(paragraph.split()), WIDTH) + "\n")
+
+    def show(self, command, keep="", lines=0):
+        """
+        A command and what it prints: only lines that fit @keep, or the first @lines; dots stand for
+        the rest. Returns all of it.
+        """
+        text = gdb.execute(command, to_string=True)
+        print(f"(gdb) {command}")
+        skipped = False
+        for number, line in enumerate(text.rstrip("\n").split("\n")):
+            if (lines and number >= lines) or (keep and not re.search(keep, line)):
+                skipped = True
+                continue
+            print("  " + line)
+        print("  ...\n" if skipped else "")
+        return text
+
+    @staticmethod
+    def move(command):
+        """A command that lets the machine run. GDB itself prints where it stops."""
+        print(f"(gdb) {command}")
+        gdb.execute(command)
+        print()
+
+    def go(self, place):
+        """On to @place."""
+        print(f"(gdb) tbreak {place}")
+        gdb.execute("tbreak " + place, to_string=True)
+        self.move("continue")
+
+    def source(self, function, lines):
+        """The text of a function."""
+        symbol = gdb.lookup_static_symbol(function)
+        first = symbol.line
+        self.show(f"list {symbol.symtab.filename}:{first},{first + lines - 1}")
+
+    def end(self):
+        print("=" * WIDTH)
+
+
+def guide(tour):
+    """Runs the function @tour, and ends GDB after it, unless the reader asked for its prompt."""
+    try:
+        tour()
+    except Leave as leave:
+        if str(leave) == "g":
+            print("GDB is yours: 'help splat' lists the commands, 'quit' leaves.")
+            return
+    except gdb.error as error:
+        print(f"splat: the tour ends here: {error}")
+        gdb.execute("quit 1")
+    gdb.execute("quit")
+
+
+def value(expression):
+    """A number, as the unsigned one that it is in the registers."""
+    return int(gdb.parse_and_eval(expression)) & (1 << 64) - 1
+
+
+def register(text, name):
+    """The digits of a register in the output of "splat fpu"; its lower 128 bits if it is a YMM."""
+    found = re.search(rf"^  (?:y|x)mm{name[3:]} ([0-9a-f]+)$", text, re.M)
+    if not found:
+        raise gdb.error(f"{name} is not in the output of 'splat fpu'")
+    return found[1][-32:]
