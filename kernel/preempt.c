@@ -20,28 +20,28 @@ int hooks_on;
 
 static noinline void preempt_went_off(unsigned long ip)
 {
-	if (latency_on)
+	if (hook(HOOK_LATENCY))
 		latency_preempt_off(ip);
 	trace(preempt_disable, preempt_count(), ip);
 }
 
 static noinline void preempt_goes_on(unsigned long ip)
 {
-	if (latency_on)
+	if (hook(HOOK_LATENCY))
 		latency_preempt_on();
 	trace(preempt_enable, preempt_count(), ip);
 }
 
 void irqs_went_off(unsigned long ip)
 {
-	if (latency_on)
+	if (hook(HOOK_LATENCY))
 		latency_irqs_off(ip);
 	trace(irq_disable, preempt_count(), ip);
 }
 
 void irqs_go_on(unsigned long ip)
 {
-	if (latency_on)
+	if (hook(HOOK_LATENCY))
 		latency_irqs_on();
 	trace(irq_enable, preempt_count(), ip);
 }
@@ -51,7 +51,7 @@ void preempt_count_add_ip(int val, unsigned long ip)
 	this_cpu_add_int(preempt_count, val);
 	if (preempt_count() == val) {
 		this_cpu_write(preempt_disable_ip, ip);
-		if (unlikely(hooks_on))
+		if (unlikely(hook(HOOK_ANY)))
 			preempt_went_off(ip);
 	}
 	WARN_ON_ONCE((preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - PREEMPT_NEAR_OVERFLOW);
@@ -68,7 +68,7 @@ void preempt_count_sub(int val)
 		WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
 		return;
 	}
-	if (unlikely(hooks_on) && preempt_count() == val)
+	if (unlikely(hook(HOOK_ANY)) && preempt_count() == val)
 		preempt_goes_on(_RET_IP_);
 	this_cpu_add_int(preempt_count, -val);
 }

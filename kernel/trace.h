@@ -65,13 +65,12 @@ struct trace_ring {
 	u64			head;		/* written so far */
 };
 
-#define trace_on	(hooks_on & HOOK_TRACE)
 void trace_record(enum trace_type type, u64 a, u64 b);
 void trace_task_comm(void);		/* current's name, 16 bytes: new, or on its first way in */
 void trace_init(void);			/* rings, if the command line asks; after kmalloc_init() */
 
 #define trace(name, a, b)								\
 	do {										\
-		if (unlikely(trace_on))							\
+		if (unlikely(hook(HOOK_TRACE)))							\
 			trace_record(TRACE_##name, (u64)(a), (u64)(b));			\
 	} while (0)

@@ -87,3 +87,25 @@ def off():
                                machine.LOGS + "/trace-is-off.txt")
     os.remove(ram)
     expect(code == 1 and "no trace in it" in output, f"exit status {code}: {output}")
+
+
+@test("trace-off-is-two-instructions")
+def two_instructions():
+    """Wherever the kernel asks whether somebody looks: a TESTB of memory and a jump, no more."""
+    _, text = machine.run(["objdump", "-d", "--no-show-raw-insn", "build/splat.elf"],
+                          machine.LOGS + "/trace-off.txt")
+    lines, asked, setters = text.splitlines(), 0, set()
+    function = ""
+    for line, following in zip(lines, lines[1:]):
+        if re.match(r"[0-9a-f]+ <", line):
+            function = line.split("<")[1].split(">")[0]
+        if "<hooks_on>" not in line:
+            continue
+        if re.search(r"\ttestb +\$0x[123],", line):
+            asked += 1
+            expect(re.search(r"\tjn?e ", following), f"{function}: {line} {following}")
+        else:
+            setters.add(function)
+    expect(asked > 100, f"it is asked at {asked} places only")
+    expect(setters <= {"set_trace", "set_latency", "trace_init", "options_parse"},
+           f"other instructions look: in {setters}")

@@ -23,13 +23,13 @@ static inline unsigned long local_save_flags(void)
 static inline void local_irq_disable(void)
 {
 	__asm__ volatile("cli" ::: "memory");
-	if (unlikely(hooks_on))
+	if (unlikely(hook(HOOK_ANY)))
 		irqs_went_off(_RET_IP_);
 }
 
 static inline void local_irq_enable(void)
 {
-	if (unlikely(hooks_on))
+	if (unlikely(hook(HOOK_ANY)))
 		irqs_go_on(_RET_IP_);
 	__asm__ volatile("sti" ::: "memory");
 }

@@ -19,7 +19,16 @@ void irqs_went_off(unsigned long ip);
 void irqs_go_on(unsigned long ip);
 #define HOOK_LATENCY	BIT(0)
 #define HOOK_TRACE	BIT(1)
-#define latency_on	(hooks_on & HOOK_LATENCY)
+#define HOOK_ANY	(HOOK_LATENCY | HOOK_TRACE)
+
+/* Is one of @mask on? Two instructions where it stands; a compiler would often make it three. */
+static __always_inline bool hook(const int mask)
+{
+	__asm__ goto("testb %0, %1\n\tjnz %l2" :: "i"(mask), "m"(hooks_on) : "cc" : on);
+	return false;
+on:
+	return true;
+}
 
 /* @ip: who did it. Interrupts off where the names say so. Called by the wrappers, nowhere else. */
 void latency_preempt_off(unsigned long ip);

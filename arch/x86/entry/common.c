@@ -35,7 +35,7 @@ void exit_to_user_mode(struct pt_regs *regs)
 		local_irq_disable();
 	}
 	switch_fpu_return();
-	if (unlikely(hooks_on))
+	if (unlikely(hook(HOOK_ANY)))
 		irqs_go_on(regs->ip);
 	fpregs_assert_state_consistent();
 	WARN_ON(preempt_count());
@@ -91,12 +91,12 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 void do_interrupt(unsigned long vector, struct pt_regs *regs)
 {
 	/* The CPU has switched interrupts off by itself, and IRET will switch them on. */
-	if (unlikely(hooks_on))
+	if (unlikely(hook(HOOK_ANY)))
 		irqs_went_off(_THIS_IP_);
 	if (vector >= FIRST_EXTERNAL_VECTOR)
 		do_irq(vector, regs);
 	else
 		do_exception(vector, regs);
-	if (unlikely(hooks_on) && !user_mode(regs) && (regs->flags & X86_EFLAGS_IF))
+	if (unlikely(hook(HOOK_ANY)) && !user_mode(regs) && (regs->flags & X86_EFLAGS_IF))
 		irqs_go_on(regs->ip);
 }
