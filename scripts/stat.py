@@ -115,7 +115,7 @@ def coverage(table):
     # Not those of planted faults: such kernels save as they should not.
     for path in sorted(glob.glob(f"{BUILD}/test/[!f]*.log") +
                        glob.glob(f"{BUILD}/test/f[!a]*.log")):
-        for mask, form in re.findall(r"# a switch: components (0x[0-9a-f]+) by ([\w ]+), seed",
+        for mask, form in re.findall(r"# a switch: components (0x[0-9a-f]+) by ([\w ]+), gate",
                                      read(path)):
             key = form, int(mask, 16)
             found.setdefault(key, set()).add(os.path.basename(path)[:-4])

@@ -107,8 +107,8 @@ debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex '
 tour:	## a guided session in GDB: a fork in the buggy order, and one in the fixed order
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb
 	@$(SUBMAKE) all </dev/null
-	@DEBUG_LOG=$${DEBUG_LOG:-$B/tour.log} MEM=48M ICOUNT=1 SMP=1 CPU=max APPEND="init=/bin/demo dynamic=ymm" \
-		scripts/debug.sh -x scripts/gdb/tour.py
+	@DEBUG_LOG=$${DEBUG_LOG:-$B/tour.log} MEM=48M ICOUNT=1 SMP=1 CPU=max \
+		APPEND="init=/bin/demo dynamic=ymm" scripts/debug.sh -x scripts/gdb/tour.py
 
 gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a dump: CORE=file
 	@$(DEPS) gdb

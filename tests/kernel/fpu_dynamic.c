@@ -40,7 +40,7 @@ static void fill_bytes(u8 *to, size_t size, u8 seed)
 		to[i] = seed + 7 * i;
 }
 
-/* Not tiles, whose bytes are not all free: their values are fpu_matrix's and tests/user/dynamic.c's. */
+/* Not tiles, whose bytes are not all free: fpu_matrix and tests/user/dynamic.c have them. */
 #define WITH_VALUES	(GROUP & ~XFEATURE_MASK_XTILE)
 
 /* Edits the image as the rules demand: saved first, loaded again afterwards. */

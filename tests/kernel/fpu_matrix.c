@@ -334,8 +334,8 @@ static void through_with_each(struct ktest_run *kt, const char *what,
 
 		through(kt, what, event, cpu_has.xsave ? mask : components, survives);
 	}
-	pr_plain("  # %s: components %#llx by %s, gate %s, seed %llx, digest %llx", what, components,
-		 fpu_form_name(), fpu_gate_name(), ktest_seed, digest);
+	pr_plain("  # %s: components %#llx by %s, gate %s, seed %llx, digest %llx", what,
+		 components, fpu_form_name(), fpu_gate_name(), ktest_seed, digest);
 }
 
 static void with_open_gate(struct ktest_run *kt, enum fpu_gate gate, const char *what,

@@ -33,11 +33,11 @@ void dyn_put(u64 seed);
 /* Does it hold these values? A first use, too, but for tiles. */
 bool dyn_holds(u64 seed);
 
-/* Do XSAVE and XRSTOR, used by ring 3 itself, bring the state back? A first use, with permission. */
+/* Do XSAVE and XRSTOR, used by ring 3 itself, bring it back? A first use, with permission. */
 bool dyn_can_be_saved(void);
 /*
- * From here on tiles have 8 rows of 8 bytes: so much survives on Bochs 3, which saves no more than 8
- * rows, and the number of rows in the place of that of columns.
+ * From here on tiles have 8 rows of 8 bytes: so much survives on Bochs 3, which saves no more than
+ * 8 rows, and the number of rows in the place of that of columns.
  */
 void dyn_use_small_tiles(void);
 
