@@ -5,6 +5,7 @@
  */
 #include "lib/errno.h"
 #include "kernel/debug/ktap.h"
+#include "kernel/debug/verdict.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
@@ -78,6 +79,7 @@ void ktest_fail(struct ktest_run *kt, const char *file, int line, const char *fm
 static void run_test(const struct ktest *test, unsigned int number, struct ktest_run *kt)
 {
 	u64 warnings = READ_ONCE(splat_counts[SPLAT_WARN]);
+	char suite[40];
 
 	*kt = (struct ktest_run) { .failed = false };
 	test->fn(kt);
@@ -93,6 +95,9 @@ static void run_test(const struct ktest *test, unsigned int number, struct ktest
 		pr_plain("  ok %u %s # SKIP %s", number, test->name, kt->skip_reason);
 	else
 		pr_plain("  ok %u %s", number, test->name);
+	snprintf(suite, sizeof(suite), "k/%s", test->suite);
+	verdict_print(suite, test->name, kt->failed ? "failed" :
+		      kt->skip_reason ? "skipped" : "ok");
 }
 
 /*

@@ -8,6 +8,7 @@
 extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
 
 const char *ktap_self;
+static const char *own_name;	/* without the folder */
 int ktap_failures;
 bool ktap_long;
 int ktap_cpus;
@@ -168,6 +169,17 @@ static const struct ktap_test *next_test(int line)
 	return best;
 }
 
+/* On Splat the kernel signs the result, if somebody asked for it (kernel/debug/verdict.h). */
+static void sign(const char *test)
+{
+	struct splat_ktest verdict = { .run = 1, .failed = ktap_failures,
+				       .skipped = skip_reason[0] != '\0' };
+
+	snprintf(verdict.name, sizeof(verdict.name), "%s", own_name);
+	snprintf(verdict.text, sizeof(verdict.text), "%s", test);
+	splat_ktest(SPLAT_KTEST_VERDICT, 0, &verdict);
+}
+
 /* Returns true if the test passed or was skipped. */
 static bool run_test(const struct ktap_test *t, int number)
 {
@@ -176,12 +188,13 @@ static bool run_test(const struct ktap_test *t, int number)
 	t->run();
 	printf("  %s %d %s%s%s\n", ktap_failures ? "not ok" : "ok", number, t->name,
 	       skip_reason[0] ? " # SKIP " : "", skip_reason);
+	sign(t->name);
 	return !ktap_failures;
 }
 
 int main(int argc, char **argv, char **envp)
 {
-	const char *only = argc > 1 ? argv[1] : NULL, *slash, *name;
+	const char *only = argc > 1 ? argv[1] : NULL, *slash;
 	const struct ktap_test *t;
 	int number = 0, count = 0, failed = 0, ret;
 
@@ -197,10 +210,10 @@ int main(int argc, char **argv, char **envp)
 		pin();
 	for (t = next_test(0); t; t = next_test(t->line))
 		count += !only || !strcmp(only, t->name);
-	for (name = argv[0]; (slash = strchr(name, '/')); name = slash + 1)
+	for (own_name = argv[0]; (slash = strchr(own_name, '/')); own_name = slash + 1)
 		;
 	printf("  KTAP version 1\n");
-	printf("  # Subtest: %s\n", name);
+	printf("  # Subtest: %s\n", own_name);
 	printf("  1..%d\n", count);
 	for (t = next_test(0); t; t = next_test(t->line)) {
 		if (!only || !strcmp(only, t->name))
