@@ -153,3 +153,15 @@ void console_take_over(void)
 	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
 	console_flush();
 }
+
+u64 printk_next(void)
+{
+	return __atomic_load_n(&log_next, __ATOMIC_ACQUIRE);
+}
+
+const char *printk_text(u64 seq)
+{
+	const struct log_record *r = &log_ring[seq % LOG_RECORDS];
+
+	return __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE) == seq + 1 ? r->text : NULL;
+}

@@ -27,6 +27,13 @@ int vprintk(const char *fmt, va_list args);
 
 #define PRINTK_LINE_MAX 240
 
+/*
+ * What was said: messages are numbered, printk_next() is the next one's number; the text of one,
+ * or NULL if it is not there any more. For tests: nobody else may print meanwhile.
+ */
+u64 printk_next(void);
+const char *printk_text(u64 seq);
+
 /* All other CPUs are stopped, perhaps one of them while it held the console: it is free now. */
 void console_take_over(void);
 

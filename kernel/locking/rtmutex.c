@@ -197,6 +197,7 @@ static int chain_step(struct chain *c) __no_lock_analysis
 		return 0;
 	}
 	raw_spin_lock(&owner->pi_lock);
+	/* lab 5.4: solution */
 	if (waiter == new_top || waiter == prev_top) {
 		dequeue_pi(owner, prev_top);
 		enqueue_pi(owner, new_top);
@@ -205,6 +206,12 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	} else if (c->detect_deadlock) {
 		ret = 1;
 	}
+	/* lab 5.4: starter: the owner of the next lock inherits, too; 1: the walk goes on
+	(void)prev_top;
+	(void)new_top;
+	if (c->detect_deadlock)
+		ret = 1;
+	lab 5.4: end */
 	c->next_lock = blocked_on(owner);
 	if (!c->next_lock)
 		ret = 0;
@@ -284,10 +291,13 @@ bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 
 	raw_spin_lock(&task->pi_lock);
 	task->pi_blocked_on = NULL;
+	/* lab 5.3: solution */
 	if (rt_mutex_has_waiters(lock))
 		enqueue_pi(task, top_waiter(lock));
 	if (!rb_empty_cached(&task->pi_waiters))
 		rt_mutex_adjust_prio(task);
+	/* lab 5.3: starter: the new owner inherits from those who still wait
+	lab 5.3: end */
 	raw_spin_unlock(&task->pi_lock);
 	rt_mutex_set_owner(lock, task);
 	return true;
@@ -318,12 +328,16 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	if (!owner)
 		return 0;
 	raw_spin_lock(&owner->pi_lock);
+	/* lab 5.1: solution */
 	if (waiter == top_waiter(lock)) {
 		if (old_top)
 			dequeue_pi(owner, old_top);
 		enqueue_pi(owner, waiter);
 		rt_mutex_adjust_prio(owner);
 	}
+	/* lab 5.1: starter: the most urgent waiter lends its priority to the owner
+	(void)old_top;
+	lab 5.1: end */
 	next_lock = blocked_on(owner);
 	walk = next_lock && (waiter == top_waiter(lock) || detect_deadlock);
 	if (walk)
@@ -387,10 +401,13 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 	 * free; preemption stays off there, or a middle priority could keep us, and so the waiter,
 	 * from going on.
 	 */
+	/* lab 5.2: solution */
 	raw_spin_lock(&current->pi_lock);
 	dequeue_pi(current, waiter);
 	rt_mutex_adjust_prio(current);
 	raw_spin_unlock(&current->pi_lock);
+	/* lab 5.2: starter: give back what this waiter lent us
+	lab 5.2: end */
 	/*
 	 * The waiter stays in the tree and takes the lock itself; until then a more urgent one may
 	 * steal it.

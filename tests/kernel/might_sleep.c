@@ -2,16 +2,17 @@
 /*
  * "Sleeping function called from invalid context": who is reported, how often, and who is not.
  *
- * The tests count reports; each begins with the rate limit open, so its first one is printed too.
- * That the limit holds back the next ones, and that a reset opens it, shows in the log only: a
- * golden file compares the lines of violation_mutex and violation_kmalloc, which both print
- * although they come within one second.
+ * The tests count reports; each begins with the rate limit open, so its first one is printed too,
+ * and some look at what was printed. Whole reports, word by word, are compared with golden files:
+ * those of violation_mutex and violation_kmalloc.
  */
 #include "kernel/might_sleep.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/panic.h"
 #include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(might_sleep);
@@ -376,6 +377,60 @@ KTEST(counting_goes_on_while_printing_is_limited)
 	}
 	preempt_enable();
 	EXPECT_SPLATS_IN_ALL(before, 3);
+}
+
+/* What was printed since message @from: how often a line begins so; the number of the last one. */
+static unsigned int printed(u64 from, const char *begin, u64 *last)
+{
+	unsigned int count = 0;
+
+	for (; from < printk_next(); from++) {
+		const char *text = printk_text(from);
+
+		if (!text || strncmp(text, begin, strlen(begin)))
+			continue;
+		count++;
+		*last = from;
+	}
+	return count;
+}
+
+/* fails with: __might_resched() without the limit, or setting it anew each time */
+KTEST(one_report_a_second_is_printed)
+{
+	WITH_OPEN_LIMIT;
+	u64 from = printk_next(), last;
+
+	for (int i = 0; i < 3; i++)
+		violate_mutex_under_preempt_disable();
+	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 1);
+}
+
+/* fails with: print_preempt_disable_ip() not called, or given another address */
+KTEST(the_report_names_who_turned_preemption_off)
+{
+	WITH_OPEN_LIMIT;
+	u64 from = printk_next(), last;
+	char address[24];
+
+	preempt_disable();
+	snprintf(address, sizeof(address), "[<%016lx>]",
+		 (unsigned long)this_cpu_read(preempt_disable_ip));
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	preempt_enable();
+	KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 1);
+	KEXPECT(printk_text(last + 1) && !strncmp(printk_text(last + 1), address,
+						  strlen(address)));
+	/* An interrupt that is off is nobody's preempt_disable(). */
+	might_sleep_ratelimit_reset();
+	from = printk_next();
+	local_irq_disable();
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	local_irq_enable();
+	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 1);
+	KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 0);
 }
 
 /* --- The task's state --- */

@@ -78,21 +78,32 @@ static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(pree
  */
 static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 {
+	/* lab 3.3: solution */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
 	if (!museum_bug(BUG_SKIP_SAVE))
 		save_fpregs_to_fpstate(dst_fpu->fpstate);
+	/* lab 3.3: starter: the parent's registers into the child's buffer
+	lab 3.3: end */
 	this_cpu_add_int(fpu_clone_saves, 1);
 }
 
 static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_flags)
 	__must_not_hold(preempt_off)
 {
+	/* lab 6.4: solution */
 	fpregs_lock();
 	save_parent_regs(dst_fpu);
 	fpregs_unlock();
 	if (!(clone_flags & CLONE_THREAD))
 		fpu_inherit_perms(dst_fpu);
+	/* lab 6.4: starter: this was "fixed" in a hurry
+	fpregs_lock();
+	save_parent_regs(dst_fpu);
+	if (!(clone_flags & CLONE_THREAD))
+		fpu_inherit_perms(dst_fpu);
+	fpregs_unlock();
+	lab 6.4: end */
 }
 
 static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_flags)
@@ -110,20 +121,27 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	struct fpu *dst_fpu = &child->thread.fpu;
 
 	trace(fork_step, fpu_clone, child->pid);
-	/* 1. The child's registers are nowhere yet. */
-	__fpu_invalidate_fpregs_state(dst_fpu);
-	/* 2. A buffer of its own, with default size, features and permissions. */
+	/* 1. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
 	fpu_reset_perms(dst_fpu);
+	/* lab 3.1: solution */
+	/* 2. The child's registers are nowhere yet. */
+	__fpu_invalidate_fpregs_state(dst_fpu);
 	/*
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
 	 */
 	trace(fpu_flag, child->pid, 1);
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
+	/* lab 3.1: starter: where are the child's registers, and what must it do before ring 3?
+	lab 3.1: end */
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
+		/* lab 3.2: solution */
 		fpstate_init_minimal(dst_fpu->fpstate);
+		/* lab 3.2: starter: the initial image
+		(void)fpstate_init_minimal;
+		lab 3.2: end */
 		return 0;
 	}
 	/* 5. Registers and permissions, in the order under study. */
@@ -131,9 +149,12 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 		fpu_clone_buggy(dst_fpu, clone_flags);
 	else
 		fpu_clone_fixed(dst_fpu, clone_flags);
+	/* lab 3.4: solution */
 	/* 6. PASID names an address space: a child never inherits it. */
 	if (cpu_has.xsave)
 		dst_fpu->fpstate->regs.xsave.header.xfeatures &= ~XFEATURE_MASK(PASID);
+	/* lab 3.4: starter: one component must not cross a fork
+	lab 3.4: end */
 	return 0;
 }
 

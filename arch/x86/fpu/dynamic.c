@@ -50,6 +50,7 @@ static long xstate_request_perm(unsigned long nr)
 		return -EOPNOTSUPP;
 	if ((READ_ONCE(group_perm()->__state_perm) & group) == group)
 		return 0;
+	/* lab 7.1: solution */
 	spin_lock_irq(&current->sighand->siglock);
 	perm = group_perm();
 	permitted = perm->__state_perm | group;
@@ -58,6 +59,11 @@ static long xstate_request_perm(unsigned long nr)
 	WRITE_ONCE(perm->__user_state_size, fpu_user_cfg.max_size);
 	spin_unlock_irq(&current->sighand->siglock);
 	return 0;
+	/* lab 7.1: starter: note the permission where the whole process finds it
+	(void)perm;
+	(void)permitted;
+	return -EOPNOTSUPP;
+	lab 7.1: end */
 }
 
 long fpu_xstate_prctl(int option, unsigned long arg2)
@@ -103,12 +109,18 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	old = fpu->fpstate;
 	new->size = size;
 	new->user_size = user_size;
+	/* lab 7.3: solution */
 	new->xfeatures = old->xfeatures | features;
 	new->user_xfeatures = old->user_xfeatures | features;
 	new->xfd = old->xfd & ~features;
 	new->regs.xsave.header.xcomp_bv = fpu_xcomp_bv(new->xfeatures);
 	fpu->fpstate = new;
 	xfd_update_state(new->xfd);
+	/* lab 7.3: starter: describe the new buffer, make it the active one, open the gate
+	fpregs_unlock();
+	kfree(new);
+	return -ENOMEM;
+	lab 7.3: end */
 	fpregs_unlock();
 	fpstate_free(fpu, old);
 	return 0;
@@ -148,7 +160,10 @@ int fpu_first_use(unsigned long vector, int signal)
 	spin_lock_irq(&current->sighand->siglock);
 	perm = *group_perm();
 	spin_unlock_irq(&current->sighand->siglock);
+	/* lab 7.2: solution */
 	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;
+	/* lab 7.2: starter: may this process use what it touched?
+	lab 7.2: end */
 	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size) ? SIGSEGV : 0;
 }

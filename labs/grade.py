@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+grade.py [--json FILE] [--seed WORD] [--work FOLDER] [--pristine TAR] [FOLDER]: points for a lab.
+
+FOLDER (default: here) is a student's tree. Only the files that the lab opens are taken from it;
+everything else, the tests and this lab's plan too, comes from the pristine archive. They are built
+and booted in a folder of their own. What the kernel prints is shown, but not believed: a test
+counts if its result comes once, with the signature that this run's secret gives, from every boot.
+
+Exit status 0: all points; 1: fewer; 2: it could not be graded.
+"""
+import argparse
+import json
+import os
+import re
+import resource
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+FILE_MAX = 256 * 1024                   # of a student's file
+LOG_MAX = 8 << 20                       # of a boot's console: a flood ends there
+DISK_MAX = 512 << 20                    # of any one file that a build writes
+MEMORY_MAX = 4 << 30                    # of any one process
+BUILD_S, BOOT_S = 120, 100              # of the host: the last resort, see Boot.wait()
+GUEST_S = 60                            # of the guest's own time, 125 million instructions each
+EPOCH = "2024-01-01"                    # scripts/qemu.sh lets the guest's clock begin there
+PASS = 33
+SEEDS = 2                               # boots of each world, with different values
+VERDICT = re.compile(rb"^  # verdict ([0-9a-f]{16}) (\S+) (\S+) (ok|failed|skipped)\r?$", re.M)
+
+
+class Ungradable(Exception):
+    """The tree or the plan cannot be graded: one line."""
+
+
+# --- The signature: SipHash-2-4, as in kernel/debug/verdict.c ---
+
+def siphash(key, data):
+    mask = (1 << 64) - 1
+    words = [int(key[:16], 16), int(key[16:], 16)]
+    v = [words[0] ^ 0x736f6d6570736575, words[1] ^ 0x646f72616e646f6d,
+         words[0] ^ 0x6c7967656e657261, words[1] ^ 0x7465646279746573]
+
+    def rotate(x, by):
+        return (x << by | x >> (64 - by)) & mask
+
+    def sip_round():
+        v[0] = v[0] + v[1] & mask
+        v[1] = rotate(v[1], 13) ^ v[0]
+        v[0] = rotate(v[0], 32)
+        v[2] = v[2] + v[3] & mask
+        v[3] = rotate(v[3], 16) ^ v[2]
+        v[0] = v[0] + v[3] & mask
+        v[3] = rotate(v[3], 21) ^ v[0]
+        v[2] = v[2] + v[1] & mask
+        v[1] = rotate(v[1], 17) ^ v[2]
+        v[2] = rotate(v[2], 32)
+
+    data += bytes(7 - len(data) % 8) + bytes([len(data) & 255])
+    for at in range(0, len(data), 8):
+        word = int.from_bytes(data[at:at + 8], "little")
+        v[3] ^= word
+        sip_round()
+        sip_round()
+        v[0] ^= word
+    v[2] ^= 0xff
+    for _ in range(4):
+        sip_round()
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+# --- Processes, confined ---
+
+def confine(file_max):
+    """Before a program of the student's, or one that reads what it wrote, begins."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_max, file_max))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def end(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+# --- The tree ---
+
+def place(data, path, mode=0o644):
+    """Writes @path, if it does not hold @data already: what did not change is not built again."""
+    try:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return
+    except OSError:
+        pass
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+    os.chmod(path, mode)
+
+
+def unpack(archive, tree):
+    """The pristine files. Returns the lab's plan."""
+    with tarfile.open(archive) as tar:
+        members = [member for member in tar.getmembers() if member.isfile()]
+        for member in members:
+            place(tar.extractfile(member).read(), os.path.join(tree, member.name), member.mode)
+    with open(os.path.join(tree, "lab.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def take(student, tree, names):
+    """The student's files, over the pristine ones. Returns what is wrong with them, in lines."""
+    wrong = []
+    for name in names:
+        path = os.path.join(student, name)
+        if os.path.islink(path) or not os.path.isfile(path):
+            wrong.append(f"{name} is not there (or no plain file): the untouched one is graded")
+        elif os.path.getsize(path) > FILE_MAX:
+            wrong.append(f"{name} is larger than {FILE_MAX >> 10} KiB: the untouched one is graded")
+        else:
+            with open(path, "rb") as file:
+                place(file.read(), os.path.join(tree, name))
+    return wrong
+
+
+def build(tree, log):
+    """Returns "", or the first error in one line."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "CROSS")
+            if name in os.environ}
+    with open(log, "wb") as out:
+        process = subprocess.Popen(["make", "-j2", "all"], cwd=tree, env={**keep, "NO_INSTALL": "1"},
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                   preexec_fn=lambda: confine(DISK_MAX))
+        try:
+            code = process.wait(BUILD_S)
+        except subprocess.TimeoutExpired:
+            code = "more than {BUILD_S} s"
+        end(process)
+    if code == 0:
+        return ""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        lines = file.read().splitlines()
+    return next((line for line in lines if "error:" in line), lines[-1] if lines else str(code))
+
+
+# --- A boot ---
+
+class Boot:
+    """One world with one seed."""
+
+    def __init__(self, tree, folder, name, world, suites, seed):
+        self.name, self.seed = f"{name}-{seed}", seed
+        self.secret = secrets.token_hex(16)
+        self.log = os.path.join(folder, self.name + ".log")
+        self.append = " ".join(("init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={seed}",
+                                world.get("append", ""), f"secret={self.secret} --", *suites))
+        self.env = {"PATH": os.environ["PATH"], "ICOUNT": "1", "MEM": "64M",
+                    "CPU": world.get("cpu", "max"), "SMP": str(world.get("smp", 1)),
+                    "APPEND": self.append}
+        self.tree, self.why = tree, ""
+
+    def run(self):
+        """Boots; self.why says how it ended, if not well. Returns test -> status."""
+        with tempfile.TemporaryDirectory() as folder:
+            monitor = os.path.join(folder, "qmp")
+            with open(self.log, "wb") as out:
+                process = subprocess.Popen(
+                    ["scripts/qemu.sh", "-qmp", f"unix:{monitor},server=on,wait=off"],
+                    cwd=self.tree, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                    preexec_fn=lambda: confine(LOG_MAX))
+                self.wait(process, monitor)
+                end(process)
+        return self.verdicts()
+
+    def wait(self, process, monitor):
+        """
+        Until it ends, or has had its time: counted by the guest's clock, which is its instructions.
+        The host's clock is for a machine that does not answer.
+        """
+        began, asked = time.monotonic(), None
+        while time.monotonic() - began < BOOT_S:
+            try:
+                code = process.wait(0.25)
+            except subprocess.TimeoutExpired:
+                asked = asked or Monitor.open(monitor)
+                if asked and asked.guest_seconds() > GUEST_S:
+                    self.why = f"it ran for more than {GUEST_S} s of its own time (an endless loop?)"
+                    return
+                continue
+            self.why = {PASS: "", 35: "", 37: "the kernel panicked", 0: "the machine was reset "
+                        "(a triple fault?)"}.get(code, f"QEMU ended with {code}: the log is full?")
+            return
+        self.why = f"it did not end in {BOOT_S} s"
+
+    def verdicts(self):
+        """What is signed. A test that reports twice, or a signature that is wrong, is nothing."""
+        with open(self.log, "rb") as file:
+            data = file.read()
+        found = {}
+        for mac, suite, test, status in VERDICT.findall(data):
+            text = b"%s %s %s" % (suite, test, status)
+            if f"{siphash(self.secret, text):016x}".encode() == mac:
+                name = f"{suite.decode()}/{test.decode()}"
+                found[name] = "twice" if name in found else status.decode()
+        return found
+
+    def complaint(self, test):
+        """What the test printed before its result, for a reader: the first line."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            lines = [line.rstrip() for line in file]
+        suite, _, name = test.rpartition("/")
+        inside, said = False, []
+        for line in lines:
+            if line.startswith("  # Subtest: "):
+                inside, said = line.endswith(" " + suite.split("/")[1]), []
+            elif inside and re.match(rf"  (not )?ok \d+ {name}( |$)", line):
+                return next((text[4:] for text in said if ".c:" in text), "")
+            elif inside and re.match(r"  (not )?ok ", line):
+                said = []
+            elif inside and line.startswith("  # ") and not line.startswith("  # verdict"):
+                said.append(line)
+        return ""
+
+
+class Monitor:
+    """QEMU's QMP, only to ask what time it is for the guest."""
+
+    def __init__(self, connection):
+        self.stream = connection.makefile("rw")
+        self.stream.readline()
+        self.ask("qmp_capabilities")
+
+    @staticmethod
+    def open(path):
+        try:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(10)
+            connection.connect(path)
+            return Monitor(connection)
+        except (OSError, ValueError):
+            return None
+
+    def ask(self, command, **arguments):
+        self.stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while "return" not in (answer := json.loads(self.stream.readline())):
+            if "error" in answer:
+                raise ValueError(answer["error"])
+        return answer["return"]
+
+    def guest_seconds(self):
+        """0 if it does not say."""
+        try:
+            now = self.ask("qom-get", path="/machine", property="rtc-time")
+        except (OSError, ValueError):
+            return 0
+        days = now["tm_mday"] - 1
+        return ((days * 24 + now["tm_hour"]) * 60 + now["tm_min"]) * 60 + now["tm_sec"]
+
+
+# --- Points ---
+
+def boots_of(plan, tree, folder, seeds):
+    """World -> (its boots, done, with what each found)."""
+    results = {}
+    for name, world in plan["worlds"].items():
+        suites = sorted({test.rpartition("/")[0] for step in plan["steps"]
+                         for check in step["checks"] if check.get("world", "plain") == name
+                         for test in (check["test"], *check.get("needs", []))})
+        results[name] = []
+        for seed in seeds if suites else []:
+            boot = Boot(tree, folder, name, world, suites, seed)
+            results[name].append((boot, boot.run()))
+    return results
+
+
+def judge(check, boots):
+    """(passed, lines for the student): the worst boot counts."""
+    for boot, found in boots:
+        # What can be right by doing nothing counts only with what cannot.
+        wrong = [name for name in [check["test"], *check.get("needs", [])]
+                 if found.get(name, "none") != "ok"]
+        if not wrong:
+            continue
+        status = found.get(check["test"], "none")
+        lines = [f"{check['test']}: " + {
+            "ok": f"it counts together with {wrong[0]} only",
+            "failed": "it failed", "skipped": "it was skipped", "twice": "it reported twice",
+            "none": "it did not report" + (f": {boot.why}" if boot.why else "")}[status]]
+        if said := boot.complaint(wrong[0]):
+            lines.append(f"first difference: {said}")
+        if "hint" in check:
+            lines.append(f"hint: {check['hint']}")
+        suite = check["test"].rpartition("/")[0]
+        options = boot.append.split(" secret=")[0]
+        smp = f" SMP={boot.env['SMP']}" if boot.env["SMP"] != "1" else ""
+        lines += [f"log: {boot.log}",
+                  f'again, in GDB: make debug{smp} APPEND="{options} -- {suite}"']
+        return False, lines
+    return bool(boots), []
+
+
+def grade(plan, boots, trouble):
+    """[{name, points, of, text}] for each step."""
+    report = []
+    for number, step in enumerate(plan["steps"], 1):
+        got, of, lines = 0, 0, []
+        for check in step["checks"]:
+            passed, said = (False, [trouble]) if trouble else judge(
+                check, boots[check.get("world", "plain")])
+            of += check["points"]
+            got += check["points"] if passed else 0
+            lines += said if said not in ([trouble],) or not lines else []
+        report.append({"name": f"{number}. {step['name']}", "points": got, "of": of,
+                       "text": lines})
+    return report
+
+
+def show(plan, report, notes):
+    print(f"Lab {plan['lab']}: {plan['title']}\n")
+    for note in notes:
+        print(f"  note: {note}")
+    for step in report:
+        print(f"{step['name']:58} {step['points']:3} of {step['of']:3}")
+        for line in step["text"]:
+            print(f"    {line}")
+    got, of = (sum(step[key] for step in report) for key in ("points", "of"))
+    print(f"\n{'points':58} {got:3} of {of:3}")
+    return got == of
+
+
+def run(options):
+    student = os.path.abspath(options.folder)
+    pristine = options.pristine or os.path.join(student, ".lab/pristine.tar.gz")
+    if not os.path.isfile(pristine):
+        raise Ungradable(f"{pristine} is not there: the files as handed out")
+    work = os.path.abspath(options.work or os.path.join(student, "build/grade"))
+    tree, logs = os.path.join(work, "tree"), os.path.join(work, "logs")
+    shutil.rmtree(logs, ignore_errors=True)
+    os.makedirs(logs)
+    plan = unpack(pristine, tree)
+    notes = take(student, tree, [name for name in plan["files"] if name != "answers.md"])
+    trouble = build(tree, os.path.join(logs, "build.log"))
+    if trouble:
+        trouble = f"it does not build: {trouble} (log: {logs}/build.log)"
+    seeds = [f"{options.seed}-{number}" for number in range(SEEDS)]
+    boots = {} if trouble else boots_of(plan, tree, logs, seeds)
+    report = grade(plan, boots, trouble)
+    full = show(plan, report, notes)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"lab": plan["lab"], "steps": report, "notes": notes}, file, indent=1)
+    return 0 if full else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Points for a lab.")
+    parser.add_argument("folder", nargs="?", default=".", help="the tree (default: this folder)")
+    parser.add_argument("--json", help="the report as JSON, too")
+    parser.add_argument("--seed", default="splat", help="what the values in the tests come from")
+    parser.add_argument("--work", help="where it is built (default: build/grade in the tree)")
+    parser.add_argument("--pristine", help="the files as handed out (default: the tree's own)")
+    try:
+        return run(parser.parse_args())
+    except (Ungradable, OSError, tarfile.TarError, KeyError, ValueError) as error:
+        print(f"splat: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
