@@ -4,9 +4,10 @@
 trace.py ELF RAM: the trace that a guest has left in its memory, as text, oldest first.
 
 RAM is the guest's memory as a file (QEMU's memory-backend-file). The rings are found by the ELF's
-symbols, the events' names in kernel/trace.h.
+symbols, the events' names in kernel/trace.h. Other scripts load() it from here.
 """
 import bisect
+import collections
 import re
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import sys
 
 EVENT = struct.Struct("<QQQiIHBB4x")
 RING = struct.Struct("<QQQ")
+Event = collections.namedtuple("Event", "tsc a b pid preempt_count type cpu irqs_off")
 DIRECT_MAP, KERNEL_OFFSET = 0xffff888000000000, 0xffffffff80000000
 NR_CPUS = 8
 
@@ -57,23 +59,46 @@ def events(ram, symbols):
         lost += max(0, head - size)
         for number in range(max(0, head - size), head):
             at = physical(pointer) + number % size * EVENT.size
-            found.append(EVENT.unpack(ram[at:at + EVENT.size]))
+            found.append(Event._make(EVENT.unpack(ram[at:at + EVENT.size])))
     return sorted(found), lost
 
 
-def main():
-    elf, path = sys.argv[1:]
-    symbols, types = Symbols(elf), event_types()
+class Trace:
+    """The events of one run, and what their numbers mean."""
+
+    def __init__(self, elf, ram):
+        self.symbols, self.types = Symbols(elf), event_types()
+        self.events, self.lost = events(ram, self.symbols)
+
+    def name(self, event):
+        return self.types[event.type][0]
+
+    def values(self, event):
+        """What @event is about, as text: "vector=0xec ip=idle+0x10"."""
+        _, first, second = self.types[event.type]
+        return f"{first}={self.symbols.name(event.a)} {second}={self.symbols.name(event.b)}"
+
+    def line(self, event):
+        """@event as a line of text; its time counts from the first event."""
+        return (f"{event.tsc - self.events[0].tsc:12} cpu{event.cpu} {event.pid:4} "
+                f"{event.preempt_count:#7x}{' i' if event.irqs_off else '  '} "
+                f"{self.name(event):18} {self.values(event)}")
+
+
+def load(elf, path):
+    """The Trace in the file @path, a guest's memory."""
     with open(path, "rb") as file:
-        ram = file.read()
-    found, lost = events(ram, symbols)
-    if not found:
+        found = Trace(elf, file.read())
+    if not found.events:
         sys.exit("splat: there is no trace in it: was the guest booted with trace=on?")
-    for tsc, a, b, pid, count, kind, cpu, irqs_off in found:
-        name, first, second = types[kind]
-        print(f"{tsc - found[0][0]:12} cpu{cpu} {pid:4} {count:#7x}{' i' if irqs_off else '  '} "
-              f"{name:18} {first}={symbols.name(a)} {second}={symbols.name(b)}")
-    print(f"# {len(found)} events, {lost} lost")
+    return found
+
+
+def main():
+    found = load(*sys.argv[1:])
+    for event in found.events:
+        print(found.line(event))
+    print(f"# {len(found.events)} events, {found.lost} lost")
 
 
 if __name__ == "__main__":
