@@ -109,7 +109,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 {
 	struct fpu *dst_fpu = &child->thread.fpu;
 
-	trace(fork_step, fpu_clone, child->pid);
+	trace(fork_step, fpu_clone, current->pid);
 	/* 1. The child's registers are nowhere yet. */
 	__fpu_invalidate_fpregs_state(dst_fpu);
 	/* 2. A buffer of its own, with default size, features and permissions. */
@@ -119,7 +119,6 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
 	 */
-	trace(fpu_flag, child->pid, 1);
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
