@@ -20,6 +20,10 @@ DIRECT_MAP, KERNEL_OFFSET = 0xffff888000000000, 0xffffffff80000000
 NR_CPUS = 8
 
 
+# Values that are sets of bits, or known by their number in hex.
+IN_HEX = {"vector", "error_code", "count", "features", "mask", "xfd", "was"}
+
+
 class Symbols:
     """Names and addresses of the kernel."""
 
@@ -30,11 +34,16 @@ class Symbols:
         self.text = [(int(words[0], 16), words[2]) for words in table
                      if len(words) == 3 and words[1] in "tT"]
         self.starts = [address for address, name in self.text]
+        self.objects = {int(words[0], 16): words[2] for words in table
+                        if len(words) == 3 and words[1] in "bBdDrR"}
 
     def name(self, address):
+        """fork+0x10, tasklist_lock, or the number."""
         index = bisect.bisect(self.starts, address) - 1
-        if index < 0 or address < KERNEL_OFFSET:
+        if index < 0 or not KERNEL_OFFSET <= address < self.by_name["_kernel_end"]:
             return f"{address:#x}"
+        if address in self.objects:
+            return self.objects[address]
         start, name = self.text[index]
         return f"{name}+{address - start:#x}"
 
@@ -63,6 +72,17 @@ def events(ram, symbols):
     return sorted(found), lost
 
 
+def comm(event):
+    """The name in a task_comm event."""
+    return struct.pack("<QQ", event.a, event.b).split(b"\0")[0].decode("ascii", "replace")
+
+
+def icount_shift(script="scripts/qemu.sh"):
+    """An instruction takes 2^shift steps of the TSC under ICOUNT=1; here is how many."""
+    with open(script, encoding="utf-8") as file:
+        return int(re.search(r"-icount shift=(\d+)", file.read()).group(1))
+
+
 class Trace:
     """The events of one run, and what their numbers mean."""
 
@@ -73,10 +93,20 @@ class Trace:
     def name(self, event):
         return self.types[event.type][0]
 
+    def value(self, name, number):
+        """@number as text: an errno, an address or a plain number."""
+        if number >= (1 << 64) - 4096:
+            return str(number - (1 << 64))
+        if name in IN_HEX or number >= 1 << 20:
+            return self.symbols.name(number)
+        return str(number)
+
     def values(self, event):
         """What @event is about, as text: "vector=0xec ip=idle+0x10"."""
         _, first, second = self.types[event.type]
-        return f"{first}={self.symbols.name(event.a)} {second}={self.symbols.name(event.b)}"
+        if self.name(event) == "task_comm":
+            return f"comm={comm(event)}"
+        return f"{first}={self.value(first, event.a)} {second}={self.value(second, event.b)}"
 
     def line(self, event):
         """@event as a line of text; its time counts from the first event."""
