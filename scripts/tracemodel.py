@@ -277,8 +277,8 @@ class Model:
         self.flag[event.a] = event.b
         if event.b == 0:
             self.saved.discard(event.a)          # from here on ring 3 may change them
-        elif (f"task{event.a}", "fpregs") in self.open:
-            self.last_cpu.pop(event.a, None)     # exec: memory is new, the registers are not
+        elif not event.irqs_off:
+            self.last_cpu.pop(event.a, None)     # no switch but exec: only memory is new
         self.place_all(event)
 
     def on_fpu_owner(self, event):

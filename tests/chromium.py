@@ -5,17 +5,23 @@ zero byte, ours to its file descriptor 3, its own from 4. What a page says on it
 it throws, is kept.
 """
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
 import machine
 
 TIMEOUT_S = 60                          # for one answer; a failure, never waited for
+BECOME = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execvp(sys.argv[3], sys.argv[3:])"""
 
 
 class Browser:
@@ -23,17 +29,20 @@ class Browser:
 
     def __init__(self, width=1400, height=1000):
         self.profile = tempfile.mkdtemp(prefix="chromium-")
-        ours, theirs = os.pipe(), os.pipe()
+        its_read_end, self.write_end = os.pipe()
+        self.read_end, its_write_end = os.pipe()
+        # Out of the way of 3 and 4, which they become in the child.
+        passed = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)
+                  for end in (its_read_end, its_write_end)]
         # A sandbox needs another user than root, or namespaces: this page is our own.
-        command = ("exec chromium --headless --no-sandbox --disable-gpu --remote-debugging-pipe "
-                   f"--user-data-dir={self.profile} --window-size={width},{height} about:blank "
-                   f"3<&{ours[0]} 4>&{theirs[1]}")
-        self.process = machine.start(["sh", "-c", command], pass_fds=(ours[0], theirs[1]),
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.DEVNULL)
-        os.close(ours[0])
-        os.close(theirs[1])
-        self.write_end, self.read_end = ours[1], theirs[0]
+        self.process = machine.start(
+            [sys.executable, "-c", BECOME, *map(str, passed), "chromium", "--headless",
+             "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
+             f"--user-data-dir={self.profile}", f"--window-size={width},{height}", "about:blank"],
+            pass_fds=passed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        for end in its_read_end, its_write_end, *passed:
+            os.close(end)
         self.unread, self.number, self.session = b"", 0, None
         self.events, self.complaints = [], []
         page = next(target for target in self.call("Target.getTargets")["targetInfos"]
