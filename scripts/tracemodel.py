@@ -65,9 +65,9 @@ def splat_kinds():
 
 
 class Model:
-    """The items of one trace."""
+    """The items of one trace. @spins: with rt=off, a spinlock_t may be taken in fpregs_lock."""
 
-    def __init__(self, found):
+    def __init__(self, found, spins=False):
         self.trace, self.symbols = found, found.symbols
         self.items, self.open = [], {}
         self.syscalls, self.vectors, self.kinds = syscall_names(), vector_names(), splat_kinds()
@@ -86,7 +86,8 @@ class Model:
             # Of exit nothing returns.
             gone = row == "call" and self.open[lane, row].label.startswith("exit")
             self.end((lane, row), gone and self.last_ran.get(lane) or found.events[-1])
-        self.find_locks_inside()
+        if not spins:
+            self.find_locks_inside()
         self.items.sort(key=lambda item: item.start)
 
     # --- Items ---

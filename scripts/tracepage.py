@@ -53,8 +53,9 @@ class Run:
     def __init__(self, elf, folder, name):
         self.name = name
         self.trace = trace.load(elf, f"{folder}/{name}.ram")
-        self.model = tracemodel.Model(self.trace)
         self.log = read_log(f"{folder}/{name}.log")
+        self.model = tracemodel.Model(self.trace, spins=any("(rt=off)" in line
+                                                            for line in self.log))
         self.shift = trace.icount_shift()
         forks = self.named("sys_enter", tracemodel.NR_FORK)
         if not forks:
@@ -77,10 +78,10 @@ class Run:
         """One fork: when it begins and ends, and when its steps under study do."""
         items = [item for item in self.model.items if item.lane == f"task{self.pid}"]
         call = next(item for item in items if item.row == "call" and item.start == enter.tsc)
-        clone = next(item for item in items
-                     if item.label == "fpu_clone" and item.start > call.start)
-        lock = next(item for item in items if item.label == "siglock" and item.kind == "held" and
-                    item.end > clone.start)
+        clone = next((item for item in items
+                      if item.label == "fpu_clone" and item.start > call.start), call)
+        lock = next((item for item in items if item.label == "siglock" and item.kind == "held" and
+                     item.end > clone.start), call)
         worlds = [line for line in self.log if line.startswith("--- ")]
         told = re.search(r"siglock \w+", worlds[number]) if number < len(worlds) else None
         return {"label": told.group() if told else "", "at": self.time(enter.tsc),

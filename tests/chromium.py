@@ -3,6 +3,8 @@
 A headless Chromium, driven over the pipe of its DevTools protocol: JSON messages that end with a
 zero byte, ours to its file descriptor 3, its own from 4. What a page says on its console, and what
 it throws, is kept.
+
+chromium.py PAGE PICTURE: the timeline in PAGE, as a PNG file.
 """
 import base64
 import fcntl
@@ -37,7 +39,7 @@ class Browser:
         # A sandbox needs another user than root, or namespaces: this page is our own.
         self.process = machine.start(
             [sys.executable, "-c", BECOME, *map(str, passed), "chromium", "--headless",
-             "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
+             "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe",
              f"--user-data-dir={self.profile}", f"--window-size={width},{height}", "about:blank"],
             pass_fds=passed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
@@ -142,11 +144,23 @@ class Browser:
     def mouse(self, kind, x, y, **more):
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
-    def screenshot(self, path=None, **clip):
+    def screenshot(self, path=None, **more):
         """The page as PNG: its bytes, written to @path besides."""
-        more = {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True} if clip else {}
         data = base64.b64decode(self.call("Page.captureScreenshot", format="png", **more)["data"])
         if path:
             with open(path, "wb") as file:
                 file.write(data)
         return data
+
+
+def main():
+    with Browser(width=1100) as page:
+        page.open(sys.argv[1])
+        page.settle()
+        box = page.evaluate("document.getElementById('chart-box').getBoundingClientRect().toJSON()")
+        clip = {name: box[name] for name in ("x", "y", "width", "height")}
+        page.screenshot(sys.argv[2], clip={**clip, "scale": 1.5}, captureBeyondViewport=True)
+
+
+if __name__ == "__main__":
+    main()

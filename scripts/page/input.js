@@ -143,6 +143,8 @@ function drawCursor(x) {
 function onMove(event) {
     const { x, y } = pointOf(event);
 
+    if (dragging && event.buttons === 0)
+        dragging = null;        // let go where we could not see it
     if (dragging) {
         const by = (dragging.x - x) / scale();
         dragging.moved = dragging.moved || Math.abs(dragging.x - x) > 4;

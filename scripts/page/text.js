@@ -81,7 +81,9 @@ function makeTable(run, details) {
     const box = html("div", undefined, details);
     const table = html("table", undefined, box);
     box.className = "table-box";
-    box.tabIndex = 0;
+    box.tabIndex = 0;           // it scrolls
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", `Events of the run ${run.title}`);
     const head = html("tr", undefined, html("thead", undefined, table));
     for (const name of COLUMNS)
         html("th", name, head).scope = "col";
