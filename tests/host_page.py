@@ -150,11 +150,35 @@ READ_BARS = """[...document.querySelectorAll("#chart .item[data-end]")].map(({da
     [d.run, d.lane, d.row.replace("lock2", "lock"), d.kind, Number(d.start), Number(d.end)])"""
 
 
+def expect_reports(page, run, window):
+    """A mark for each report, with the text of its kind; only the buggy run has any."""
+    kinds = [("BUG: sleeping function", "BUG: scheduling while atomic", "WARNING: ")[event.a]
+             for event in window if event.name == "splat"]
+    told = page.evaluate(f"data.runs.find(r => r.name === '{run}').items"
+                         ".filter(i => i.kind === 'splat').map(i => i.report[0])")
+    marks = page.evaluate(f"document.querySelectorAll('.item.splat[data-run={run}]').length")
+    expect(marks == len(kinds) == len(told) and bool(kinds) == (run == "buggy") and
+           all(text.startswith(kind) for text, kind in zip(told, kinds)),
+           f"{run}: {marks} marks; {kinds} are due, told is {told}")
+
+
+def expect_sense(run, bars, window):
+    """What must be so, whatever the rings say: they could be wrong, too."""
+    of = {kind: [bar for bar in bars if bar[3] == kind] for kind in ("irqs", "registers", "both")}
+    longest = max(of["irqs"], key=lambda bar: bar[5] - bar[4])
+    expect(longest[5] - longest[4] < 20000, f"{run}: interrupts are off for long: {longest}")
+    clone = next(e for e in window if e.name == "fpregs_lock" and e.at > 0)
+    expect(any(bar[1] == f"task{clone.pid}" and bar[4] < 0 and bar[5] > clone.at
+               for bar in of["registers"]), f"{run}: the parent loses its registers in fork")
+    expect(bool(of["both"]) == (run == "buggy"), f"{run}: locks in fpregs_lock: {of['both']}")
+
+
 @test("page-intervals", check=False)
 def page_intervals():
     """
     Every interval of seven kinds, read from the page, is in the rings, and the other way round;
-    so are the reports. Five of them, of kinds chosen by chance, are what the page says when asked.
+    so are the forks and the reports. Five intervals, of kinds chosen by chance, are what the page
+    says when asked.
     """
     with browser() as page:
         page.open(PAGE)
@@ -171,13 +195,11 @@ def page_intervals():
                 # Before the first switch in the ring, and after the last, only one of us guesses.
                 odd = sorted(i for i in odd if i[3] > first and i[4] < last)
                 expect(not odd, f"{run}: {len(odd)} {what}: {odd[:3]}")
-            splats = sum(event.name == "splat" for event in window)
-            marks = page.evaluate("document.querySelectorAll("
-                                  f"\"#chart .item.splat[data-run={run}]\").length")
-            expect(marks == splats and (splats > 0) == (run == "buggy"),
-                   f"{run}: {splats} reports, {marks} marks")
-            inside = [bar for bar in bars if bar[0] == run and bar[2] == "both"]
-            expect(bool(inside) == (run == "buggy"), f"{run}: locks in fpregs_lock: {inside}")
+            expect_reports(page, run, window)
+            expect_sense(run, [bar for bar in bars if bar[0] == run], window)
+            forks = [e.at for e in window if e.name == "sys_enter" and e.a == SYS_FORK]
+            drawn = page.evaluate(f"data.runs.find(r => r.name === '{run}').forks.map(f => f.at)")
+            expect(forks == drawn, f"{run}: forks at {forks}, drawn at {drawn}")
             ask_five(page, run, sorted(i for i in due if i[3] > first and i[4] < last))
         expect_silence(page)
 
@@ -186,8 +208,7 @@ def ask_five(page, run, found):
     """Points at five intervals of different kinds, after zooming to each."""
     for kind in random.sample(sorted({i[2] for i in found}), 5):
         lane, row, _, start, end = random.choice([i for i in found if i[2] == kind])
-        origin = page.evaluate("shift(data.runs.find(r => r.name === "
-                               f"'{run}'))")
+        origin = page.evaluate(f"shift(data.runs.find(r => r.name === '{run}'))")
         margin = max(end - start, 40)
         page.evaluate(f"setView({start - origin - margin}, {end - origin + margin})")
         page.settle()
