@@ -82,10 +82,7 @@ class Model:
             self.observe(event)
             if handlers[event.type]:
                 handlers[event.type](event)
-        for lane, row in list(self.open):
-            # Of exit nothing returns.
-            gone = row == "call" and self.open[lane, row].label.startswith("exit")
-            self.end((lane, row), gone and self.last_ran.get(lane) or found.events[-1])
+        self.end_all(found.events[-1])
         if not spins:
             self.find_locks_inside()
         self.items.sort(key=lambda item: item.start)
@@ -102,6 +99,14 @@ class Model:
         if item:
             item.end = event.tsc
             self.items.append(item)
+
+    def end_all(self, last):
+        """The trace's end, and, as nothing returns from exit, that of tasks that are gone."""
+        gone = {lane: self.last_ran[lane] for (lane, row), item in self.open.items()
+                if row == "call" and item.label.startswith("exit") and
+                (lane, "oncpu") not in self.open}
+        for lane, row in list(self.open):
+            self.end((lane, row), gone.get(lane, last))
 
     def mark(self, lane, row, event, kind, label, text=""):
         self.items.append(Item(lane, row, kind, event.tsc, None, label, text))
@@ -283,7 +288,11 @@ class Model:
         self.place_all(event)
 
     def on_fpu_owner(self, event):
-        self.owner[event.cpu] = event.a or None
+        dropped = self.owner.get(event.cpu)
+        self.owner[event.cpu] = event.a or self.owner.get(event.cpu)
+        if not event.a and self.flag.get(dropped) == 0:
+            del self.flag[dropped]               # exit: nobody needs them any more
+            self.end((f"task{dropped}", "fpu"), event)
         if event.a:
             self.last_cpu[event.a] = event.cpu
             self.saved.add(event.a)              # just loaded from there
@@ -298,10 +307,13 @@ class Model:
                   f"from {event.a:#x}, features {event.b:#x}")
 
     def place(self, pid):
-        """(kind, label) of the table in arch/x86/fpu/regs.h; None: nowhere."""
+        """
+        (kind, label) of the table in arch/x86/fpu/regs.h; None: nowhere. A task that is switched
+        out has its flag clear until it is switched in, and is in memory besides.
+        """
         cpu = self.last_cpu.get(pid)
         if cpu is None or self.owner.get(cpu) != pid:
-            return ("memory", "memory") if self.flag[pid] else None
+            return ("memory", "memory") if self.flag[pid] or pid in self.saved else None
         if pid in self.saved:
             return "both-places", f"CPU {cpu} and memory"
         return "registers", f"registers of CPU {cpu}"

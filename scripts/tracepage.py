@@ -147,10 +147,10 @@ def views(pages):
         start = min(fork["clone"] - fork["at"] for fork in forks)
         width = min(fork["locked"] - fork["at"] for fork in forks) - start
         length = max(fork["end"] - fork["at"] for fork in forks)
-        label = forks[0]["label"]
-        found.append({"label": "the order of the locks", "group": f"Fork {number + 1}, {label}", "fork": number,
+        group = f"Fork {number + 1}, {forks[0]['label']}"
+        found.append({"label": "the order of the locks", "group": group, "fork": number,
                       "from": start - width // 8, "to": start + width * 5 // 4})
-        found.append({"label": "the whole fork", "group": found[-1]["group"], "fork": number,
+        found.append({"label": "the whole fork", "group": group, "fork": number,
                       "from": -length // 40, "to": length * 41 // 40})
     found.append({"label": "everything", "group": "", "fork": 0,
                   "from": min(page["first"] for page in pages),

@@ -123,6 +123,24 @@ def in_registers(events):
                 (e.name == "fpu_flag" and e.a == pid))
 
 
+def in_memory(events):
+    """
+    (pid, start, end): from its birth, or when another's are loaded where its registers were, until
+    they are loaded again.
+    """
+    since, where = {}, {}
+    for event in events:
+        if event.name == "fork_step" and event.a == address_of("link_child"):
+            since[event.b] = event.at
+        elif event.name == "fpu_owner" and event.a:
+            for pid, cpu in where.items():
+                if cpu == event.cpu and pid != event.a:
+                    since.setdefault(pid, event.at)
+            if event.a in since:
+                yield event.a, since.pop(event.a), event.at
+            where[event.a] = event.cpu
+
+
 def intervals(events):
     """(lane, row, kind, start, end) of all kinds that are compared."""
     for cpu in range(2):
@@ -136,6 +154,7 @@ def intervals(events):
         for come, go in zip(switches, switches[1:]):
             if come.b:
                 yield lane, "runs", "runs", come.at, go.at
+                yield f"task{come.b}", "oncpu", "runs", come.at, go.at
     for pid, start, end in pairs(events, ["fpregs_lock"], ["fpregs_unlock"], lambda e: (e.pid,)):
         yield f"task{pid}", "fpregs", "fpregs", start, end
     for kind, begins, ends in (("held", "lock_acquired", "lock_released"),
@@ -144,6 +163,8 @@ def intervals(events):
             yield f"task{pid}", "lock", kind, start, end
     for pid, start, end in in_registers(events):
         yield f"task{pid}", "fpu", "registers", start, end
+    for pid, start, end in in_memory(events):
+        yield f"task{pid}", "fpu", "memory", start, end
 
 
 READ_BARS = """[...document.querySelectorAll("#chart .item[data-end]")].map(({dataset: d}) =>
@@ -165,6 +186,7 @@ def expect_reports(page, run, window):
 def expect_sense(run, bars, window):
     """What must be so, whatever the rings say: they could be wrong, too."""
     of = {kind: [bar for bar in bars if bar[3] == kind] for kind in ("irqs", "registers", "both")}
+    expect(all(bar[4] <= bar[5] for bar in bars), f"{run}: something ends before it begins")
     longest = max(of["irqs"], key=lambda bar: bar[5] - bar[4])
     expect(longest[5] - longest[4] < 20000, f"{run}: interrupts are off for long: {longest}")
     clone = next(e for e in window if e.name == "fpregs_lock" and e.at > 0)
@@ -176,7 +198,7 @@ def expect_sense(run, bars, window):
 @test("page-intervals", check=False)
 def page_intervals():
     """
-    Every interval of seven kinds, read from the page, is in the rings, and the other way round;
+    Every interval of eight kinds, read from the page, is in the rings, and the other way round;
     so are the forks and the reports. Five intervals, of kinds chosen by chance, are what the page
     says when asked.
     """
@@ -188,9 +210,8 @@ def page_intervals():
             first, last = window[0].at, window[-1].at
             due = {i for i in intervals(events) if i[4] >= -BEFORE and i[3] <= last}
             kinds = {kind for _, _, kind, _, _ in due}
-            expect(len(kinds) == 7, f"{run}: the rings have only {kinds}")
-            got = {bar[1:] for bar in bars if bar[0] == run and bar[3] in kinds and
-                   bar[2] != "oncpu"}
+            expect(len(kinds) == 8, f"{run}: the rings have only {kinds}")
+            got = {bar[1:] for bar in bars if bar[0] == run and bar[3] in kinds}
             for what, odd in (("only in the page", got - due), ("not in the page", due - got)):
                 # Before the first switch in the ring, and after the last, only one of us guesses.
                 odd = sorted(i for i in odd if i[3] > first and i[4] < last)
@@ -359,7 +380,8 @@ def page_table():
 READ_CONTRASTS = """(() => {
     const rgb = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255);
     const light = colour => rgb(colour).map(v => v <= 0.04045 ? v / 12.92 :
-        ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+        ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) =>
+            sum + v * [0.2126, 0.7152, 0.0722][i], 0);
     const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) /
         (Math.min(light(a), light(b)) + 0.05);
     const page = getComputedStyle(document.body).backgroundColor, found = [];
