@@ -39,7 +39,8 @@ class Browser:
         # A sandbox needs another user than root, or namespaces: this page is our own.
         self.process = machine.start(
             [sys.executable, "-c", BECOME, *map(str, passed), "chromium", "--headless",
-             "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe",
+             "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+             "--disable-background-networking", "--no-first-run", "--remote-debugging-pipe",
              f"--user-data-dir={self.profile}", f"--window-size={width},{height}", "about:blank"],
             pass_fds=passed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
@@ -47,6 +48,13 @@ class Browser:
             os.close(end)
         self.unread, self.number, self.session = b"", 0, None
         self.events, self.complaints = [], []
+        try:
+            self.attach(width, height)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def attach(self, width, height):
         page = next(target for target in self.call("Target.getTargets")["targetInfos"]
                     if target["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=page["targetId"],
