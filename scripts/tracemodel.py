@@ -72,7 +72,7 @@ class Model:
         self.items, self.open = [], {}
         self.syscalls, self.vectors, self.kinds = syscall_names(), vector_names(), splat_kinds()
         self.comms, self.lock_names, self.born = {IDLE: "idle"}, {}, {}
-        self.running, self.last_ran = {}, {}    # CPU -> pid; pid -> when it was switched out
+        self.running, self.last_ran = {}, {}    # CPU -> pid; lane -> its last way out
         # The three facts (arch/x86/fpu/regs.h), and whether memory is as new as the registers.
         self.flag, self.last_cpu, self.owner, self.saved = {}, {}, {}, set()
         self.users = set()              # the tasks that have registers: no kernel threads
