@@ -248,7 +248,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	sched_fork(child);
 
 	/* One after the other, as far as none fails. */
-	trace(fork_step, copy_process, child->pid);
+	trace(fork_step, copy_process, current->pid);
 	ret = copy_sighand(args->flags, child) ?: copy_signal(args->flags, child) ?:
 	      copy_files(args->flags, child) ?: copy_mm(args->flags, child) ?:
 	      copy_thread(child, args) ?: link_child(child, args->flags);
@@ -258,6 +258,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 		free_task(child);
 		return ERR_PTR(ret);
 	}
+	trace(fork_step, link_child, child->pid);
 	__atomic_fetch_add(&this_cpu()->rq->nr_forks, 1, __ATOMIC_RELAXED);
 	return child;
 }

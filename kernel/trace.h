@@ -31,7 +31,7 @@
 	EVENT(page_fault,	"address",	"error_code")			\
 	EVENT(sys_enter,	"nr",		"arg0")				\
 	EVENT(sys_exit,		"nr",		"ret")				\
-	EVENT(fork_step,	"where",	"child_pid")			\
+	EVENT(fork_step,	"where",	"pid")				\
 	EVENT(fpregs_lock,	"caller",	"count")			\
 	EVENT(fpregs_unlock,	"caller",	"count")			\
 	EVENT(fpu_save,		"fpstate",	"features")			\

@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo trace debug tour gdb test test-all check stat bochs3
+.PHONY: help iso run demo trace trace-picture debug tour gdb test test-all check stat bochs3
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -89,15 +89,28 @@ demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|
 		scripts/verdict.sh $$? || exit 1; \
 	done
 
-trace:	## the demo with trace=on: what happened on which CPU, in build/trace/demo.txt
+# KEEP_RAM=1 keeps the guests' memory, for who reads the rings himself.
+TRACE_DIR ?= $B/trace
+trace:	## both orders of fork, traced: a timeline in build/trace/index.html, and as text beside it
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@$(SUBMAKE) all
-	@mkdir -p $B/trace && rm -f $B/trace/ram
-	@RAM=$B/trace/ram ICOUNT=1 SMP=$${SMP:-2} \
-		APPEND="rt=on dynamic=ymm trace=on init=/bin/demo $$APPEND" \
-		scripts/qemu.sh </dev/null >$B/trace/demo.log; scripts/verdict.sh $$?
-	@python3 scripts/trace.py $(KERNEL) $B/trace/ram >$B/trace/demo.txt; rm -f $B/trace/ram
-	@tail -n 1 $B/trace/demo.txt; echo "$B/trace/demo.txt"
+	@mkdir -p $(TRACE_DIR) && rm -f $(TRACE_DIR)/*.ram
+	@for order in buggy fixed; do \
+		run=$(TRACE_DIR)/$$order; \
+		RAM=$$run.ram ICOUNT=1 SMP=$${SMP:-2} \
+			APPEND="rt=on dynamic=ymm trace=on init=/bin/demo $$APPEND -- $$order" \
+			scripts/qemu.sh </dev/null >$$run.log; \
+		scripts/verdict.sh $$?; \
+		python3 scripts/trace.py $(KERNEL) $$run.ram >$$run.txt || exit 1; \
+		echo "$$order: $$(tail -n 1 $$run.txt)"; \
+	done
+	@python3 scripts/tracepage.py $(KERNEL) $(TRACE_DIR) buggy fixed
+	@$(if $(KEEP_RAM),,rm -f $(TRACE_DIR)/*.ram)
+	@echo "$(TRACE_DIR)/index.html"
+
+trace-picture: trace	## docs/timeline.png, the README's picture of it; wants chromium
+	@$(DEPS) chromium
+	@python3 tests/chromium.py $(TRACE_DIR)/index.html docs/timeline.png
 
 debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
@@ -117,7 +130,7 @@ gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
 test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb
+	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb chromium
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 

@@ -4,9 +4,10 @@
 trace.py ELF RAM: the trace that a guest has left in its memory, as text, oldest first.
 
 RAM is the guest's memory as a file (QEMU's memory-backend-file). The rings are found by the ELF's
-symbols, the events' names in kernel/trace.h.
+symbols, the events' names in kernel/trace.h. Other scripts load() it from here.
 """
 import bisect
+import collections
 import re
 import struct
 import subprocess
@@ -14,8 +15,13 @@ import sys
 
 EVENT = struct.Struct("<QQQiIHBB4x")
 RING = struct.Struct("<QQQ")
+Event = collections.namedtuple("Event", "tsc a b pid preempt_count type cpu irqs_off")
 DIRECT_MAP, KERNEL_OFFSET = 0xffff888000000000, 0xffffffff80000000
 NR_CPUS = 8
+
+
+# Values that are sets of bits, or known by their number in hex.
+IN_HEX = {"vector", "error_code", "count", "features", "mask", "xfd", "was"}
 
 
 class Symbols:
@@ -28,11 +34,16 @@ class Symbols:
         self.text = [(int(words[0], 16), words[2]) for words in table
                      if len(words) == 3 and words[1] in "tT"]
         self.starts = [address for address, name in self.text]
+        self.objects = {int(words[0], 16): words[2] for words in table
+                        if len(words) == 3 and words[1] in "bBdDrR"}
 
     def name(self, address):
+        """fork+0x10, tasklist_lock, or the number."""
         index = bisect.bisect(self.starts, address) - 1
-        if index < 0 or address < KERNEL_OFFSET:
+        if index < 0 or not KERNEL_OFFSET <= address < self.by_name["_kernel_end"]:
             return f"{address:#x}"
+        if address in self.objects:
+            return self.objects[address]
         start, name = self.text[index]
         return f"{name}+{address - start:#x}"
 
@@ -57,23 +68,67 @@ def events(ram, symbols):
         lost += max(0, head - size)
         for number in range(max(0, head - size), head):
             at = physical(pointer) + number % size * EVENT.size
-            found.append(EVENT.unpack(ram[at:at + EVENT.size]))
+            found.append(Event._make(EVENT.unpack(ram[at:at + EVENT.size])))
     return sorted(found), lost
 
 
-def main():
-    elf, path = sys.argv[1:]
-    symbols, types = Symbols(elf), event_types()
+def comm(event):
+    """The name in a task_comm event."""
+    return struct.pack("<QQ", event.a, event.b).split(b"\0")[0].decode("ascii", "replace")
+
+
+def icount_shift(script="scripts/qemu.sh"):
+    """An instruction takes 2^shift steps of the TSC under ICOUNT=1; here is how many."""
+    with open(script, encoding="utf-8") as file:
+        return int(re.search(r"-icount shift=(\d+)", file.read()).group(1))
+
+
+class Trace:
+    """The events of one run, and what their numbers mean."""
+
+    def __init__(self, elf, ram):
+        self.symbols, self.types = Symbols(elf), event_types()
+        self.events, self.lost = events(ram, self.symbols)
+
+    def name(self, event):
+        return self.types[event.type][0]
+
+    def value(self, name, number):
+        """@number as text: an errno, an address or a plain number."""
+        if number >= (1 << 64) - 4096:
+            return str(number - (1 << 64))
+        if name in IN_HEX or number >= 1 << 20:
+            return self.symbols.name(number)
+        return str(number)
+
+    def values(self, event):
+        """What @event is about, as text: "vector=0xec ip=idle+0x10"."""
+        _, first, second = self.types[event.type]
+        if self.name(event) == "task_comm":
+            return f"comm={comm(event)}"
+        return f"{first}={self.value(first, event.a)} {second}={self.value(second, event.b)}"
+
+    def line(self, event):
+        """@event as a line of text; its time counts from the first event."""
+        return (f"{event.tsc - self.events[0].tsc:12} cpu{event.cpu} {event.pid:4} "
+                f"{event.preempt_count:#7x}{' i' if event.irqs_off else '  '} "
+                f"{self.name(event):18} {self.values(event)}")
+
+
+def load(elf, path):
+    """The Trace in the file @path, a guest's memory."""
     with open(path, "rb") as file:
-        ram = file.read()
-    found, lost = events(ram, symbols)
-    if not found:
+        found = Trace(elf, file.read())
+    if not found.events:
         sys.exit("splat: there is no trace in it: was the guest booted with trace=on?")
-    for tsc, a, b, pid, count, kind, cpu, irqs_off in found:
-        name, first, second = types[kind]
-        print(f"{tsc - found[0][0]:12} cpu{cpu} {pid:4} {count:#7x}{' i' if irqs_off else '  '} "
-              f"{name:18} {first}={symbols.name(a)} {second}={symbols.name(b)}")
-    print(f"# {len(found)} events, {lost} lost")
+    return found
+
+
+def main():
+    found = load(*sys.argv[1:])
+    for event in found.events:
+        print(found.line(event))
+    print(f"# {len(found.events)} events, {found.lost} lost")
 
 
 if __name__ == "__main__":

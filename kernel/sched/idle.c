@@ -6,6 +6,7 @@
 #include "arch/x86/irqflags.h"
 #include "kernel/debug/latency.h"
 #include "kernel/sched/sched.h"
+#include "kernel/trace.h"
 
 void cpu_idle(void) __no_lock_analysis
 {
@@ -19,6 +20,7 @@ void cpu_idle(void) __no_lock_analysis
 		 */
 		if (!need_resched()) {
 			latency_idle();
+			trace(irq_enable, preempt_count(), _THIS_IP_);
 			__asm__ volatile("sti; hlt" ::: "memory");
 		} else {
 			local_irq_enable();

@@ -120,20 +120,22 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 {
 	struct fpu *dst_fpu = &child->thread.fpu;
 
-	trace(fork_step, fpu_clone, child->pid);
-	/* 1. A buffer of its own, with default size, features and permissions. */
+	trace(fork_step, fpu_clone, current->pid);
+	/* lab 3.1: solution */
+	/* 1. The child's registers are nowhere yet. */
+	__fpu_invalidate_fpregs_state(dst_fpu);
+	/* lab 3.1: starter: where are the child's registers?
+	lab 3.1: end */
+	/* 2. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
 	fpu_reset_perms(dst_fpu);
 	/* lab 3.1: solution */
-	/* 2. The child's registers are nowhere yet. */
-	__fpu_invalidate_fpregs_state(dst_fpu);
 	/*
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
 	 */
-	trace(fpu_flag, child->pid, 1);
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
-	/* lab 3.1: starter: where are the child's registers, and what must it do before ring 3?
+	/* lab 3.1: starter: and what must it do before ring 3?
 	lab 3.1: end */
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
