@@ -32,6 +32,7 @@ import host_page                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
+import host_tracedat                    # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402
 import machine                          # noqa: E402
