@@ -27,6 +27,7 @@ import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
+import host_gdb_kept                    # noqa: E402, F401
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_page                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
