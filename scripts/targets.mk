@@ -6,7 +6,7 @@
 INITRAMFS := $B/initramfs.cpio
 INITRD ?= $(INITRAMFS)
 export BOOT CPU MEM SMP APPEND QEMU EMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
-export GDBSTUB REMOTE CORE
+export GDBSTUB GDBWAIT REMOTE CORE
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
