@@ -16,7 +16,8 @@
 u64 splat_counts[SPLAT_KINDS];
 static u64 last_report;			/* jiffies; 0: none yet */
 
-void splat_count(enum splat_kind kind)
+/* Not inlined: debuggers stop here, once a report. */
+noinline void splat_count(enum splat_kind kind)
 {
 	__atomic_fetch_add(&splat_counts[kind], 1, __ATOMIC_RELAXED);
 	trace(splat, kind, _RET_IP_);

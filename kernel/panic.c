@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
+#include "arch/x86/fpu/regs.h"
 #include "arch/x86/unwind.h"
 #include "kernel/options.h"
 #include "kernel/task.h"
@@ -74,8 +75,10 @@ void panic(const char *fmt, ...)
 	 * A second panic, out of the first one's trace, gets its line but no trace. Before %gs is
 	 * set: neither.
 	 */
-	if (first == NR_CPUS && have_cpu)
+	if (first == NR_CPUS && have_cpu) {
+		fpu_save_for_dump();
 		dump_stack();
+	}
 	printk(KERN_EMERG "---[ end Kernel panic - not syncing: %s ]---", text);
 	machine_exit(EXIT_BYTE_PANIC);
 }

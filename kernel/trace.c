@@ -81,4 +81,6 @@ void trace_record(enum trace_type type, u64 a, u64 b)
 	event->type = type;
 	event->cpu = cpu->id;
 	event->irqs_off = irqs_disabled();
+	event->state = current->__state;
+	event->prio = current->prio;
 }

@@ -47,7 +47,7 @@
 #define __TRACE_ENUM(name, a, b) TRACE_##name,
 enum trace_type { TRACE_EVENTS(__TRACE_ENUM) TRACE_TYPES };
 
-/* As it lies in memory: the host's struct is "<QQQiIHBB4x". */
+/* As it lies in memory: the host's struct is "<QQQiIHBBHBx". */
 struct trace_event {
 	u64	tsc;
 	u64	a, b;
@@ -56,6 +56,8 @@ struct trace_event {
 	u16	type;
 	u8	cpu;
 	u8	irqs_off;
+	u16	state;			/* current's: what it will sleep as */
+	u8	prio;			/* current's */
 };
 
 /* One CPU's ring. Events stand from head % size on, the oldest first, once it has gone round. */

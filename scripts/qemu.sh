@@ -7,8 +7,9 @@
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
 # MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
 # after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none),
-# GDBSTUB=SOCKET (where GDB can attach). V=1 prints the command before it runs, DRYRUN=1 instead of
-# running. Exit status: QEMU's; 33 is success.
+# GDBSTUB=SOCKET (where GDB can attach), GDBWAIT=1 (the machine waits for it; a line says when to).
+# V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is
+# success.
 set -uf
 
 BOOT=${BOOT:-pvh}
@@ -79,4 +80,12 @@ set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}"
 	-gdb chardev:gdb
 [ -z "${DRYRUN:-}" ] || { quoted "$@"; exit 0; }
 [ "${V:-0}" != 1 ] || quoted "$@" >&2
+if [ -n "${GDBWAIT:-}" ]; then
+	set -- "$@" -S
+	rm -f "$GDBSTUB"
+	for _ in 1 2 3 4 5 6 7 8 9; do
+		sleep 0.3
+		[ ! -S "$GDBSTUB" ] || exec echo "splat: GDB can attach to $GDBSTUB"
+	done </dev/null >&2 &
+fi
 exec "$@"

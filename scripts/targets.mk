@@ -6,7 +6,7 @@
 INITRAMFS := $B/initramfs.cpio
 INITRD ?= $(INITRAMFS)
 export BOOT CPU MEM SMP APPEND QEMU EMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
-export GDBSTUB REMOTE CORE
+export GDBSTUB GDBWAIT REMOTE CORE
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
@@ -91,7 +91,7 @@ demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|
 
 # KEEP_RAM=1 keeps the guests' memory, for who reads the rings himself.
 TRACE_DIR ?= $B/trace
-trace:	## both orders of fork, traced: a timeline in build/trace/index.html, and as text beside it
+trace:	## both orders of fork, traced: a timeline in build/trace/index.html; text, trace.dat
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@$(SUBMAKE) all
 	@mkdir -p $(TRACE_DIR) && rm -f $(TRACE_DIR)/*.ram
@@ -102,6 +102,7 @@ trace:	## both orders of fork, traced: a timeline in build/trace/index.html, and
 			scripts/qemu.sh </dev/null >$$run.log; \
 		scripts/verdict.sh $$?; \
 		python3 scripts/trace.py $(KERNEL) $$run.ram >$$run.txt || exit 1; \
+		python3 scripts/tracedat.py $(KERNEL) $$run.ram $$run.dat || exit 1; \
 		echo "$$order: $$(tail -n 1 $$run.txt)"; \
 	done
 	@python3 scripts/tracepage.py $(KERNEL) $(TRACE_DIR) buggy fixed
@@ -130,7 +131,7 @@ gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
 test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb chromium
+	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb chromium trace-cmd
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 

@@ -13,9 +13,9 @@ import struct
 import subprocess
 import sys
 
-EVENT = struct.Struct("<QQQiIHBB4x")
+EVENT = struct.Struct("<QQQiIHBBHBx")
 RING = struct.Struct("<QQQ")
-Event = collections.namedtuple("Event", "tsc a b pid preempt_count type cpu irqs_off")
+Event = collections.namedtuple("Event", "tsc a b pid preempt_count type cpu irqs_off state prio")
 DIRECT_MAP, KERNEL_OFFSET = 0xffff888000000000, 0xffffffff80000000
 NR_CPUS = 8
 
@@ -57,17 +57,22 @@ def physical(address):
     return address - (KERNEL_OFFSET if address >= KERNEL_OFFSET else DIRECT_MAP)
 
 
-def events(ram, symbols):
-    """All events in order, and how many are lost."""
-    found, lost = [], 0
+def rings(ram, symbols):
+    """Of each CPU that has events: (CPU, where they are, room for how many, how many written)."""
     for cpu in range(NR_CPUS):
         at = physical(symbols.by_name["trace_rings"]) + cpu * RING.size
         pointer, size, head = RING.unpack(ram[at:at + RING.size])
-        if not pointer or not head:
-            continue
+        if pointer and head:
+            yield cpu, physical(pointer), size, head
+
+
+def events(ram, symbols):
+    """All events in order, and how many are lost."""
+    found, lost = [], 0
+    for _, start, size, head in rings(ram, symbols):
         lost += max(0, head - size)
         for number in range(max(0, head - size), head):
-            at = physical(pointer) + number % size * EVENT.size
+            at = start + number % size * EVENT.size
             found.append(Event._make(EVENT.unpack(ram[at:at + EVENT.size])))
     return sorted(found), lost
 
@@ -89,6 +94,8 @@ class Trace:
     def __init__(self, elf, ram):
         self.symbols, self.types = Symbols(elf), event_types()
         self.events, self.lost = events(ram, self.symbols)
+        self.lost_on = {cpu: max(0, head - size)
+                        for cpu, _, size, head in rings(ram, self.symbols)}
 
     def name(self, event):
         return self.types[event.type][0]

@@ -13,7 +13,7 @@ DEMO = "init=/bin/demo"
 # Whatever happens to the kernel's data, each prints something and comes back.
 ALL = ("splat tasks", "splat fpu", "splat fpu 1", "splat owner", "splat preempt", "splat locks",
        "splat perms", "splat log 4", "splat pt 0xffffffff81000000", "splat pt 0x401000 1",
-       "p $current()", "p $this_cpu()", "p $task(1)", "p *$task(1)", "p cpus[0]")
+       "splat trace 4", "p $current()", "p $this_cpu()", "p $task(1)", "p *$task(1)", "p cpus[0]")
 MARK = "@@@"
 # To "scheduling while atomic" in the demo's contended fork. The holder never lets go.
 KEPT = DEMO + " bug=keep-siglock"

@@ -54,8 +54,8 @@ def boot():
         for command in ALL[:10] + ("splat symbols",):
             expect(said[command].count("\n") <= 5, f"{name}: {command}: {said[command]}")
         says(said["p 40 + 2"], "= 42$")
-        for command in ("tasks", "fpu", "owner", "preempt", "locks", "perms", "log", "pt", "stops",
-                        "symbols", "dump"):
+        for command in ("tasks", "fpu", "owner", "preempt", "locks", "perms", "log", "pt", "trace",
+                        "stops", "symbols", "dump"):
             says(said["help splat"], f"^splat {command} -- splat {command}")
     for cpus in (1, 2, 4):
         said = gdb(f"boot-first-{cpus}", ["tbreak wake_up_new_task", "continue", *ALL], cpus=cpus)
@@ -118,7 +118,8 @@ def dump():
             live = gdb("dump-live", [*CONTENDED, "splat fpu 1", "bt", "p *$current()", *ALL,
                                      "splat locks", f"splat dump {ours}",
                                      f"monitor dump-guest-memory {plain}",
-                                     f"monitor dump-guest-memory -p {paged}"], KEPT, cpus)
+                                     f"monitor dump-guest-memory -p {paged}"],
+                       KEPT + " trace=on", cpus)
             dump_is(ours, live, cpus)
         dump_is(plain, live, cpus)
         expect("virtual addresses now" in open_log("dump-plain"), "the plain dump was not mended")
@@ -143,7 +144,7 @@ def dump_is(core, live, cpus):
            f"{name}: the backtrace differs")
     image = live["splat fpu 1"].partition("\nimage")[2]
     expect(dead["splat fpu"].partition("\nimage")[2] == image, f"{name}: the image differs")
-    says(dead["splat fpu"], "^  unavailable: a dump has no vector registers$")
+    says(dead["splat fpu"], "^  unavailable: a dump has no vector registers, unless a panic")
     says(dead["there"], "= 1$")
     # Not always further: the stack's page may be on its way, by copy-on-write on another CPU.
     says(dead["ring 3"], r"^#\d+ .*vec_syscall \(\) at user/lib/vec_regs.S:\d+$")
@@ -198,6 +199,12 @@ DAMAGES = {
     "a lock's tree": [f"{WAITER}->lock->waiters.root = 0x6b6b6b6b6b6b6b68"],
     "a lock's owner": [f"{WAITER}->lock->owner = 0x6b6b6b6b6b6b6b68"],
     "raw locks": ["$current()->pi_lock.tickets = 0x12345678", "$current()->pi_lock.holder = 99"],
+    "where a trace is": ["trace_rings[0].events = 0x6b6b6b6b6b6b6b6b"],
+    "where its memory ends": ["trace_rings[1].events = 0xffff88ffffff0000"],
+    "how long it is": ["trace_rings[0].size = 0", "trace_rings[1].size = -1"],
+    "how much of it is written": ["trace_rings[0].head = -1", "trace_rings[1].head = 2"],
+    "its events": ["trace_rings[0].events[(trace_rings[0].head - 1) % trace_rings[0].size].type = "
+                   "0x6b6b"],
     "page tables": ["$current()->mm->pml4[0] = -1", "$current()->mm->pml4[511] = 0x7fffffff003"],
     "the top of them": ["$current()->mm->pml4 = 0x33"],
     "all pids": [],
@@ -224,6 +231,10 @@ TOLD = {
     "a lock's tree": ("splat locks", "^splat: 0x6b6b6b6b6b6b6b68 is no address of a waiter$"),
     "a lock's owner": ("splat locks", "^splat: 0x6b6b6b6b6b6b6b68 is no address of a task$"),
     "raw locks": ("splat locks", "holder 99: no CPU says that it has it$"),
+    "where a trace is": ("splat trace 4", "^splat: 0x6b6b6b6b6b6b6b6b is no address of the events"),
+    "where its memory ends": ("splat trace 4", r"^splat: Cannot access memory at address 0x\w+$"),
+    "how long it is": ("splat trace 4", "^splat: the ring of CPU 0 has room for 0 events$"),
+    "its events": ("splat trace 4", "^splat: CPU 0: of these events 1 cannot be: damaged"),
     "the top of them": ("splat pt 0x401000 1", "^splat pt: 0x33 is no address of a page table$"),
     "all pids": ("splat tasks", "^splat: and 40.. more$"),
 }
@@ -243,7 +254,7 @@ def damage():
         commands += [(f"{name}: {command}", command) for command in ALL]
         commands += [f"set var *$place{i} = $old{i}" for i in reversed(range(len(changes)))]
     said = gdb("damage", [*commands, f"restore {PIDS} binary {PID_TABLE}", ("end", "splat tasks")],
-               KEPT, 2)
+               KEPT + " trace=on", 2)
     for name in DAMAGES:
         for command in ALL:
             text = said[f"{name}: {command}"]

@@ -25,13 +25,16 @@ import faults                           # noqa: E402
 import host                             # noqa: E402
 import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
+import host_editors                     # noqa: E402, F401
 import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
+import host_gdb_kept                    # noqa: E402, F401
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_page                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
+import host_tracedat                    # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402
 import machine                          # noqa: E402

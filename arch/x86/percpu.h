@@ -11,6 +11,7 @@
 #include "arch/x86/layout.h"
 #include "lib/types.h"
 
+struct fpstate;
 struct fpu;
 struct mm_struct;
 struct rq;
@@ -52,6 +53,7 @@ struct cpu {
 	u64			xfd_model, xfd_err_model;	/* of MSRs: see fpu/gate.h */
 	u64			soft_pasid;		/* xsave=soft: model of IA32_PASID */
 	struct xregs_state	*xsave_scratch;
+	struct fpstate		*dump_fpstate;		/* fpu_save_for_dump() */
 
 	u32			softirq_pending;	/* kernel/softirq.c */
 	struct task_struct	*ksoftirqd;

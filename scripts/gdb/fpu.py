@@ -192,10 +192,25 @@ def component_lines(image):
 
 # --- Live registers ---
 
+def saved_image(cpu):
+    """The copy that a panic has made of a CPU's registers, or None."""
+    address = int(cpu["dump_fpstate"])
+    if not address:
+        return None
+    check(address, "a fpstate")
+    return Image(cpu["dump_fpstate"][0]) if int(cpu["dump_fpstate"]["size"]) else None
+
+
+def register_lines(image):
+    """What is in the registers of @image."""
+    yield from legacy_lines(image)
+    yield from (f"{name} {number_of(value)}" for name, value in vectors(image))
+    yield from other_lines(image)
+    yield from tile_lines(image)
+
+
 def live_lines(cpu):
     """What QEMU's monitor shows of a CPU's registers. It knows no PKRU."""
-    if target() != "remote":
-        return ["unavailable: a dump has no vector registers"]
     text = gdb.execute(f"monitor info registers {cpu}", to_string=True)
     vectors_found = re.findall(r"([XYZ]MM|Opmask)(\d+)=([0-9a-f ]+)", text)
     control = re.search(r"FCW=(\w+) FSW=(\w+) .*FTW=(\w+) MXCSR=(\w+)", text)
@@ -217,8 +232,8 @@ class Fpu(Command):
     """
 splat fpu [PID]: the FPU state of a task, by default the running one.
 Where the truth is, what the buffer has room for, and every component's registers, from the image in
-either format; from the CPU, through QEMU's monitor, where only the registers are true. PID may be
-an expression, or a pointer to a task."""
+either format; from the CPU, through QEMU's monitor, where only the registers are true. A dump has
+none, but for those that a panic saved. PID may be an expression, or a pointer to a task."""
 
     def run(self, text):
         task = find_task(text)
@@ -240,9 +255,22 @@ an expression, or a pointer to a task."""
               f"{component_names(int(fpstate['xfeatures']))}; xfd "
               f"{component_names(int(fpstate['xfd']))}")
         if cpu is not None:
-            print(f"registers of CPU {cpu}, live:")
-            each(live_lines(cpu), lambda line: print("  " + line))
+            self.show_registers(cpu)
         self.show_image(fpstate, "image, which may be old" if cpu is not None else "image")
+
+    @staticmethod
+    def show_registers(cpu):
+        """Live; in a dump those that a panic has saved."""
+        lines, how = ["unavailable: a dump has no vector registers, unless a panic saved them"], ""
+        try:
+            if target() == "remote":
+                lines = live_lines(cpu)
+            elif image := saved_image(gdb.parse_and_eval("cpus")[cpu]):
+                lines, how = register_lines(image), " saved by the panic"
+        except (Bad, gdb.error) as error:
+            complain(error)
+        print(f"registers of CPU {cpu}, live:{how}")
+        each(lines, lambda line: print("  " + line))
 
     @staticmethod
     def show_image(fpstate, title):
@@ -251,9 +279,7 @@ an expression, or a pointer to a task."""
               f"XCOMP_BV {image.xcomp:#x}")
         if image.strange:
             complain(Bad(f"the header has components that this machine lacks: {image.strange:#x}"))
-        for lines in (component_lines(image), legacy_lines(image),
-                      (f"{name} {number_of(value)}" for name, value in vectors(image)),
-                      other_lines(image), tile_lines(image)):
+        for lines in (component_lines(image), register_lines(image)):
             for line in lines:
                 print("  " + line)
 

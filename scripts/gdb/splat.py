@@ -14,7 +14,8 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
-GROUPS = ("read", "core", "tasks", "fpu", "locks", "memory", "stops", "symbols", "printers")
+GROUPS = ("read", "core", "tasks", "fpu", "locks", "memory", "events", "stops", "symbols",
+          "printers")
 # The script can be loaded again.
 if "symbols" in sys.modules:
     sys.modules["symbols"].SymbolsCommand.switch_off()

@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
+#include "arch/x86/fpu/regs.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/time.h"
 #include "arch/x86/unwind.h"
@@ -64,6 +65,7 @@ bool smp_nmi(struct pt_regs *regs)
 
 	/* Who stops the others may get an NMI, too: from one that wants to see its stack. */
 	if (by != NR_CPUS && by != me) {
+		fpu_save_for_dump();
 		__atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
 		for (;;)
 			__asm__ volatile("hlt");

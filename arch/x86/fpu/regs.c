@@ -155,6 +155,19 @@ void fpu__drop(struct fpu *fpu)
 	preempt_enable();
 }
 
+/* A buffer of its own: the task's image, or the way to it, may be what is damaged. */
+void fpu_save_for_dump(void)
+{
+	struct fpstate *copy = this_cpu_read(dump_fpstate);
+
+	if (!copy || (current->flags & PF_KTHREAD) || test_thread_flag(TIF_NEED_FPU_LOAD) ||
+	    !fpregs_state_valid(&current->thread.fpu, smp_processor_id()))
+		return;
+	copy->size = fpu_kernel_cfg.max_size;		/* 0: nothing was saved */
+	copy->xfeatures = fpu_kernel_cfg.max_features;
+	save_fpregs_to_fpstate(copy);
+}
+
 /* --- PKRU --- */
 
 u32 read_pkru(void)

@@ -124,6 +124,12 @@ void switch_fpu_finish(struct task_struct *next);
 /* exit, of current: its registers are of no interest any more. */
 void fpu__drop(struct fpu *fpu);
 
+/*
+ * In a panic, on each CPU: keep a copy of a task's registers that are nowhere else, as a memory
+ * dump has none. "splat fpu" shows it. Who owns what stays as it is. Any context, NMI included.
+ */
+void fpu_save_for_dump(void);
+
 /* Protection keys: key 0 open, keys 1-15 closed, until the task says otherwise. */
 #define PKRU_DEFAULT	0x55555554
 u32 read_pkru(void);			/* 0 without PKU */

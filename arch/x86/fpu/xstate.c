@@ -10,6 +10,7 @@
 #include "arch/x86/fpu/insns.h"
 #include "arch/x86/fpu/quirks.h"
 #include "arch/x86/fpu/regs.h"
+#include "kernel/mm/kmalloc.h"
 #include "kernel/options.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
@@ -354,6 +355,8 @@ void fpu_init_cpu(void)
 	set_feature_masks();
 	if (fpu_form == FORM_SOFT)
 		soft_init_cpu();
+	this_cpu_write(dump_fpstate, kzalloc(offsetof(struct fpstate, regs) +
+					     fpu_kernel_cfg.max_size, GFP_ATOMIC));
 	preempt_disable();
 	restore_fpregs_from_fpstate(&init_fpstate, fpu_kernel_cfg.max_features);
 	preempt_enable();

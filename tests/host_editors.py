@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""
+What editors are told: clangd, VS Code, its containers. No editor runs here; what their files name
+must be there, and what they would do is done in their place.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+import machine
+from host import Skip, Terminal, expect, test
+
+FOLDER = "${workspaceFolder}/"
+SOCKET = "build/gdb.sock"
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def makefiles():
+    text = ""
+    for path in ("Makefile", "scripts/targets.mk"):
+        with open(path, encoding="utf-8") as file:
+            text += file.read()
+    return text
+
+
+@test("editors-names")
+def names():
+    """Each make target, variable, file, task and tool that the files name."""
+    make, tasks = makefiles(), load(".vscode/tasks.json")["tasks"]
+    with open("scripts/qemu.sh", encoding="utf-8") as file:
+        known = set(re.findall(r"\b[A-Z]+\b", file.read()))
+    for task in tasks:
+        program, *words = task["command"].split()
+        expect(program == "make", f"{task['label']} is no make")
+        for word in words:
+            name = word.split("=")[0]
+            expect(name in known if "=" in word else re.search(rf"^{word}:", make, re.M),
+                   f"{task['label']}: make {word}")
+    paths = []
+    for launch in load(".vscode/launch.json")["configurations"]:
+        expect(launch["preLaunchTask"] in [task["label"] for task in tasks], launch["name"])
+        paths += re.findall(r"\$\{workspaceFolder\}/([\w./-]+)", json.dumps(launch))
+    missing = [path for path in paths if path != SOCKET and not os.path.exists(path)]
+    expect(len(paths) > 5 and not missing, f"not there: {missing}")
+    tools = re.search(r"^test test-all:\n\t@\$\(DEPS\) (.*)$", make, re.M)[1]
+    container = load(".devcontainer/devcontainer.json")
+    expect(container["onCreateCommand"].endswith(f"&& scripts/deps.sh {tools}"),
+           f"the container lacks some of {tools}")
+    strange = set(container) - {"name", "image", "onCreateCommand", "customizations"}
+    expect(not strange, f"a container needs no more than that: {strange}")
+    for path in (".vscode/settings.json", ".vscode/extensions.json"):
+        load(path)
+
+
+class Machine:
+    """The task that runs before the debugger, up to the line at which VS Code goes on."""
+
+    def __enter__(self):
+        task, = (task for task in load(".vscode/tasks.json")["tasks"] if task.get("isBackground"))
+        background = task["problemMatcher"]["background"]
+        self.terminal = Terminal(task["command"].split())
+        self.terminal.read_until(background["endsPattern"].lstrip("^"))
+        return self
+
+    def __exit__(self, *_):
+        self.terminal.type("\x01x")     # QEMU's end
+        self.terminal.end()
+
+
+def expand(text):
+    return text.replace(FOLDER, os.getcwd() + "/")
+
+
+def mi_session(arguments, commands):
+    """GDB as a front end runs it: the next command comes when the last one is done, or stopped."""
+    gdb = subprocess.Popen(["gdb", "-q", "--interpreter=mi", *arguments], text=True,
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, limit = [], threading.Timer(60, gdb.kill)
+    limit.start()
+    try:
+        for command in commands:
+            gdb.stdin.write(command + "\n")
+            gdb.stdin.flush()
+            wanted = r"\*stopped" if "continue" in command else r"\^(done|connected|error)"
+            for line in gdb.stdout:
+                said.append(line)
+                if re.match(wanted + r"|\^error", line):
+                    break
+    finally:
+        limit.cancel()
+        gdb.kill()
+        gdb.communicate()
+    return "".join(said)
+
+
+STEPS = ["-break-insert fpu_clone", "-exec-continue", "-stack-list-frames",
+         '-interpreter-exec console "splat tasks"', '-interpreter-exec console "splat fpu"']
+
+
+@test("editors-debug", check=False)
+def debug():
+    """Both debug configurations, by the commands that their extensions send to GDB."""
+    cpp, native = load(".vscode/launch.json")["configurations"]
+    kernel = expand(cpp["program"])
+    for name, arguments, commands in (
+            ("cppdbg", [cpp["miDebuggerArgs"]],
+             [*(expand(command["text"]) for command in cpp["setupCommands"]),
+              f"-file-exec-and-symbols {kernel}",
+              f"-target-select remote {expand(cpp['miDebuggerServerAddress'])}"]),
+            ("gdb", ["-nx"],
+             [f"-file-exec-and-symbols {expand(native['executable'])}",
+              *(expand(command) for command in native["autorun"]),
+              f"-target-select remote {expand(native['target'])}"])):
+        with Machine():
+            said = mi_session(arguments, [*commands, *STEPS])
+        expect("^error" not in said, f"{name}: {said[-800:]}")
+        for text in ('reason="breakpoint-hit"', 'func="fpu_clone"', 'func="copy_thread"',
+                     "swapper/0", "the truth is "):
+            expect(text in said, f"{name}: no {text}: {said[-800:]}")
+
+
+@test("editors-clangd", check=False)
+def clangd():
+    """clangd finds each kind of file in compile_commands.json, and nothing wrong in it."""
+    if not shutil.which("clangd"):
+        raise Skip("no clangd; 'apt-get install clangd' installs it")
+    for path in ("arch/x86/fpu/clone.c", "arch/x86/fpu/regs.h", "user/demo.c",
+                 "tests/kernel/kernel_fpu.c"):
+        code, output = machine.run(["clangd", f"--check={path}"], machine.LOGS + "/clangd.log")
+        expect(code == 0 and "All checks completed, 0 errors" in output,
+               f"{path}: " + "".join(re.findall(r"^E\[.*\n", output, re.M)[:3]))
