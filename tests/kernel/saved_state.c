@@ -10,6 +10,9 @@
 
 KTEST_SUITE(saved_state);
 
+/* Another one with each "seed=". */
+#define SOME_STATE	(ktest_seed & 1 ? TASK_INTERRUPTIBLE : TASK_UNINTERRUPTIBLE)
+
 static spinlock_t lock, second_lock;
 static struct thread sleeper;
 
@@ -49,26 +52,26 @@ KTEST(a_free_lock_leaves_the_state_alone)
 	unsigned int inside, after;
 
 	init();
-	set_current_state(TASK_INTERRUPTIBLE);
+	set_current_state(SOME_STATE);
 	spin_lock(&lock);
 	inside = task_state(current);
 	spin_unlock(&lock);
 	after = task_state(current);
 	__set_current_state(TASK_RUNNING);
-	KEXPECT_EQ(inside, TASK_INTERRUPTIBLE);
-	KEXPECT_EQ(after, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(inside, SOME_STATE);
+	KEXPECT_EQ(after, SOME_STATE);
 	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 static void keeps(struct ktest_run *kt, unsigned long state)
 {
 	struct splats before = splats_now();
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_in_state, (void *)state, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	expect_waits(kt, state);
 	log_mark('1');
 	spin_unlock(&lock);
@@ -105,7 +108,7 @@ KTEST(running_stays_running)
 
 static void lock_twice_in_state(struct thread *self)
 {
-	set_current_state(TASK_INTERRUPTIBLE);
+	set_current_state(SOME_STATE);
 	spin_lock(&lock);
 	spin_lock(&second_lock);
 	self->seen = task_state(current);
@@ -118,20 +121,20 @@ static void lock_twice_in_state(struct thread *self)
 KTEST(the_state_survives_two_waits)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_twice_in_state, NULL, "sleeper");
 	spin_lock(&second_lock);
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
-	expect_waits(kt, TASK_INTERRUPTIBLE);
+	thread_start(&sleeper, fifo(20));
+	expect_waits(kt, SOME_STATE);
 	spin_unlock(&lock);
 	KEXPECT(thread_is_blocked_on(&sleeper, &second_lock.lock));
 	if (sleeper.task)
-		KEXPECT_EQ(sleeper.task->saved_state, TASK_INTERRUPTIBLE);
+		KEXPECT_EQ(sleeper.task->saved_state, SOME_STATE);
 	spin_unlock(&second_lock);
-	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(sleeper.seen, SOME_STATE);
 	thread_end(&sleeper);
 }
 
@@ -152,13 +155,13 @@ static void lock_then_sleep(struct thread *self)
 KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_INTERRUPTIBLE, "sleeper");
+	thread_make(kt, &sleeper, lock_then_sleep, (void *)(unsigned long)SOME_STATE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
-	expect_waits(kt, TASK_INTERRUPTIBLE);
+	thread_start(&sleeper, fifo(20));
+	expect_waits(kt, SOME_STATE);
 	if (sleeper.task)
 		KEXPECT(wake_up_process(sleeper.task));
 	log_mark('1');
@@ -179,12 +182,12 @@ KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	log_mark('1');
 	spin_unlock(&lock);
 	log_mark('2');
@@ -202,12 +205,12 @@ KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 KTEST(a_wake_up_goes_by_the_mask)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	if (sleeper.task) {
 		KEXPECT(!wake_up_state(sleeper.task, TASK_INTERRUPTIBLE));
 		expect_waits(kt, TASK_UNINTERRUPTIBLE);
@@ -228,21 +231,21 @@ KTEST(a_wake_up_goes_by_the_mask)
 KTEST(a_stray_lock_wake_up_changes_nothing)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_INTERRUPTIBLE, "sleeper");
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	for (int i = 0; i < 2 && sleeper.task; i++) {
 		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
 		do_sched_yield();		/* boosted, we are its equal */
-		expect_waits(kt, TASK_INTERRUPTIBLE);	/* it looked, and waits again */
+		expect_waits(kt, TASK_RUNNING);	/* it looked, and waits again */
 		EXPECT_LOG("");
 	}
 	spin_unlock(&lock);
 	EXPECT_LOG("l");
-	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(sleeper.seen, TASK_RUNNING);
 	thread_end(&sleeper);
 }
 
@@ -269,14 +272,14 @@ static void wait_for_condition(struct thread *self)
 KTEST(a_condition_under_a_contended_lock)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	init_waitqueue_head(&queue);
 	condition = false;
 	thread_make(kt, &sleeper, wait_for_condition, NULL, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	expect_waits(kt, TASK_INTERRUPTIBLE);
 	/* It saw nothing yet, but is in the queue: this wake-up is for the state put aside. */
 	wake_up_all(&queue);
