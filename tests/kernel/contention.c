@@ -227,6 +227,7 @@ static void hold_spinlock(struct thread *self)
 	self->arg = &stop;
 	spin_until_told(self);		/* a holder must not sleep */
 	spin_unlock(&spinlock);
+	self->mark = smp_processor_id();
 }
 
 KTEST(the_most_urgent_of_all_cpus_gets_a_spinlock)
@@ -246,6 +247,31 @@ KTEST(the_most_urgent_of_all_cpus_gets_a_spinlock)
 	WRITE_ONCE(stop, true);
 	expect_by_urgency(kt);
 	thread_join(&holder);
+}
+
+/* fails with: rt_spin_lock() without migrate_disable() */
+KTEST(a_holder_of_a_spinlock_stays_on_its_cpu)
+{
+	NEEDS_RT("who spins is not preempted, so it cannot move");
+	struct thread *holder = &threads[0];
+	unsigned int seen;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(fifo(48));
+
+	init();
+	thread_run_on(kt, holder, hold_spinlock, NULL, BIT(1), fifo(10));
+	AWAIT(READ_ONCE(holder->seen));
+	if (holder->task)
+		KEXPECT_EQ(set_cpus_allowed(holder->task, BIT(0)), 0);
+	for (int i = 0; i < 3; i++) {
+		seen = READ_ONCE(holder->seen);
+		AWAIT(READ_ONCE(holder->seen) != seen);
+		KEXPECT_EQ(READ_ONCE(holder->result), 1);
+	}
+	WRITE_ONCE(stop, true);
+	thread_join(holder);
+	KEXPECT_EQ(holder->mark, 0);		/* and then it goes */
 }
 
 /* --- Lending across CPUs --- */

@@ -21,8 +21,6 @@ KTEST_SUITE(might_sleep);
 static mutex_t mutex = MUTEX_INIT;
 static spinlock_t spinlock = SPINLOCK_INIT, other_spinlock = SPINLOCK_INIT;
 static raw_spinlock_t raw_lock;
-static struct thread contender;
-static spinlock_t contended;		/* its own, in case the contender gets stuck with it */
 
 static void reopen_limit(bool *unused)
 {
@@ -129,45 +127,6 @@ KTEST(the_irq_form_is_reported_too)
 	preempt_enable();
 	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, SPINLOCK_REPORTS);
 	EXPECT_SPLATS_IN_ALL(before, SPINLOCK_REPORTS);
-}
-
-static void contend_atomically(struct thread *self)
-{
-	preempt_disable();
-	spin_lock(&contended);
-	self->seen = preempt_count();
-	log_mark('l');
-	spin_unlock(&contended);
-	preempt_enable();		/* schedule() has set the count to 0: one too many */
-	self->result = preempt_count();
-}
-
-/* fails with: rt_spin_lock() not checking when it will block anyway */
-KTEST(a_contended_spinlock_is_reported_and_blocks)
-{
-	NEEDS_RT("a spinlock_t that spins never blocks");
-	WITH_OPEN_LIMIT;
-	struct splats before = splats_now();
-	RUN_AS_FIFO(fifo(10));
-
-	log_clear();
-	spin_lock_init(&contended);
-	thread_make(kt, &contender, contend_atomically, NULL, "contender");
-	spin_lock(&contended);
-	thread_start(&contender, fifo(20));
-	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
-	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
-	EXPECT_SPLATS_IN_ALL(before, 2);
-	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
-	log_mark('1');
-	spin_unlock(&contended);
-	log_mark('2');
-	EXPECT_LOG("1l2");
-	KEXPECT_EQ(contender.seen, 0);
-	KEXPECT_EQ(contender.result, 0);
-	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
-	EXPECT_SPLATS_IN_ALL(before, 3);
-	thread_end(&contender);
 }
 
 /* fails with: wait_for_completion() without might_sleep() */

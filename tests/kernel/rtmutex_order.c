@@ -192,6 +192,36 @@ static void the_deboosted_goes_on_before_its_equals(struct ktest_run *kt, enum k
 }
 FOR_BOTH_KINDS(the_deboosted_goes_on_before_its_equals)
 
+static struct task_struct *old_owner;
+
+/* What the old owner still promises when another one has the lock. */
+static void take_and_look_back(struct thread *self)
+{
+	take(0);
+	self->result = old_owner->migration_disabled;
+	self->seen = old_owner->rcu_read_lock_nesting;
+	release(0);
+}
+
+/* fails with: rt_spin_unlock() that ends its RCU section before it releases the lock */
+KTEST(spinlock_the_old_owner_is_a_reader_to_the_last)
+{
+	NEEDS_RT("who spins is no reader");
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(SPINLOCK);
+	old_owner = current;
+	thread_make(kt, &threads[0], take_and_look_back, NULL, "a");
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	release(0);			/* in the middle of it the other one runs */
+	KEXPECT_EQ(threads[0].seen, 1);
+	KEXPECT_EQ(threads[0].result, 0);
+	KEXPECT_EQ(current->rcu_read_lock_nesting, 0);
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+
 /* --- Between the unlock and the woken waiter --- */
 
 /* fails with: rt_mutex_slowunlock() making the woken waiter the owner */

@@ -65,7 +65,6 @@ KTEST(a_free_lock_leaves_the_state_alone)
 
 static void keeps(struct ktest_run *kt, unsigned long state)
 {
-	struct splats before = splats_now();
 	RUN_AS_FIFO(fifo(10));
 
 	init();
@@ -82,7 +81,6 @@ static void keeps(struct ktest_run *kt, unsigned long state)
 	if (sleeper.task)
 		KEXPECT_EQ(sleeper.task->saved_state, TASK_RUNNING);
 	thread_end(&sleeper);
-	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 /* fails with: restore_saved_state() setting RUNNING */
@@ -104,6 +102,17 @@ KTEST(running_stays_running)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	keeps(kt, TASK_RUNNING);
+}
+
+/* fails with: rt_spin_lock() calling __might_sleep() */
+KTEST(waiting_is_no_mistake_in_any_state)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	struct splats before = splats_now();
+
+	keeps(kt, TASK_INTERRUPTIBLE);
+	keeps(kt, TASK_RUNNING);
+	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 static void lock_twice_in_state(struct thread *self)
@@ -227,28 +236,6 @@ KTEST(a_wake_up_goes_by_the_mask)
 	thread_end(&sleeper);
 }
 
-/* fails with: rtlock_slowlock() taking any wake-up for the lock */
-KTEST(a_stray_lock_wake_up_changes_nothing)
-{
-	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(fifo(10));
-
-	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
-	for (int i = 0; i < 2 && sleeper.task; i++) {
-		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
-		do_sched_yield();		/* boosted, we are its equal */
-		expect_waits(kt, TASK_RUNNING);	/* it looked, and waits again */
-		EXPECT_LOG("");
-	}
-	spin_unlock(&lock);
-	EXPECT_LOG("l");
-	KEXPECT_EQ(sleeper.seen, TASK_RUNNING);
-	thread_end(&sleeper);
-}
-
 static struct wait_queue_head queue;
 static bool condition;
 
@@ -293,5 +280,73 @@ KTEST(a_condition_under_a_contended_lock)
 	wake_up_all(&queue);
 	EXPECT_LOG("w");
 	KEXPECT_EQ(sleeper.result, 0);
+	thread_end(&sleeper);
+}
+
+/* --- Where nobody may sleep --- */
+
+static struct thread contender;
+static spinlock_t contended;		/* its own, in case the contender gets stuck with it */
+
+static void contend_atomically(struct thread *self)
+{
+	preempt_disable();
+	spin_lock(&contended);
+	self->seen = preempt_count();
+	log_mark('l');
+	spin_unlock(&contended);
+	preempt_enable();		/* schedule() has set the count to 0: one too many */
+	self->result = preempt_count();
+}
+
+/* fails with: rt_spin_lock() not checking when it will block anyway */
+KTEST(a_contended_spinlock_is_reported_and_blocks)
+{
+	NEEDS_RT("a spinlock_t that spins never blocks");
+	struct splats before = splats_now();
+	RUN_AS_FIFO(fifo(10));
+
+	might_sleep_ratelimit_reset();
+	log_clear();
+	spin_lock_init(&contended);
+	thread_make(kt, &contender, contend_atomically, NULL, "contender");
+	spin_lock(&contended);
+	thread_start(&contender, fifo(20));
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
+	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
+	EXPECT_SPLATS_IN_ALL(before, 2);
+	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
+	log_mark('1');
+	spin_unlock(&contended);
+	log_mark('2');
+	EXPECT_LOG("1l2");
+	KEXPECT_EQ(contender.seen, 0);
+	KEXPECT_EQ(contender.result, 0);
+	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
+	EXPECT_SPLATS_IN_ALL(before, 3);
+	thread_end(&contender);
+}
+
+/* Last: who gets this wrong may never come out of it. */
+
+/* fails with: rtlock_slowlock() taking any wake-up for the lock */
+KTEST(a_stray_lock_wake_up_changes_nothing)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+	for (int i = 0; i < 2 && sleeper.task; i++) {
+		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
+		do_sched_yield();		/* boosted, we are its equal */
+		expect_waits(kt, TASK_RUNNING);	/* it looked, and waits again */
+		EXPECT_LOG("");
+	}
+	spin_unlock(&lock);
+	EXPECT_LOG("l");
+	KEXPECT_EQ(sleeper.seen, TASK_RUNNING);
 	thread_end(&sleeper);
 }
