@@ -170,3 +170,31 @@ KTEST(the_least_urgent_finds_the_deadlock_too)
 		thread_end(&threads[i]);
 	expect_all_free(kt);
 }
+
+/*
+ * In the middle of the ring stands one who lends nothing: a more urgent one waits before it.
+ * fails with: chain_step() going on only where it changed the owner's tree
+ */
+KTEST(a_ring_through_a_queue_is_a_deadlock)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	init_completion(&may_ask);
+	init_completion(&may_go_on);
+	complete(&may_go_on);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(2), "a", fifo(20));
+	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", fifo(21));
+	thread_run(kt, &threads[2], hold_and_ask, LOCK(2), "c", fifo(22));
+	thread_run(kt, &threads[3], take_and_mark, LOCK(1), "d", fifo(40));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(40)));
+	KEXPECT_EQ(thread_prio(&threads[2]), PRIO_OF(fifo(22)));
+	complete(&may_ask);
+	KEXPECT_EQ(threads[0].result, -EDEADLK);
+	KEXPECT_EQ(threads[1].result, 0);
+	KEXPECT_EQ(threads[2].result, 0);
+	EXPECT_LOG("abdc");
+	for (int i = 0; i < 4; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
