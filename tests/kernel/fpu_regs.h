@@ -232,6 +232,8 @@ static inline void own_in_both(enum whose who)
 {
 	fpregs_lock();
 	switch_fpu_return();
+	this_cpu_write(fpu_fpregs_owner_ctx, own_fpu());
+	own_fpu()->last_cpu = smp_processor_id();
 	load_regs(who);
 	save_fpregs_to_fpstate(own_fpu()->fpstate);
 	set_thread_flag(TIF_NEED_FPU_LOAD);
