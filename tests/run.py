@@ -31,6 +31,8 @@ import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_kept                    # noqa: E402, F401
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_page                        # noqa: E402, F401
+import host_handins                     # noqa: E402, F401
+import host_labs                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401

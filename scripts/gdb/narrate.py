@@ -71,11 +71,24 @@ class Tour:
         gdb.execute("tbreak " + place, to_string=True)
         self.move("continue")
 
-    def source(self, function, lines):
-        """The text of a function."""
+    @staticmethod
+    def source(function):
+        """The text of a function, without what stands there for the labs."""
         symbol = gdb.lookup_static_symbol(function)
-        first = symbol.line
-        self.show(f"list {symbol.symtab.filename}:{first},{first + lines - 1}")
+        first = last = symbol.line
+        with open(symbol.symtab.fullname(), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        while lines[last - 1] != "}":
+            last += 1
+        print(f"(gdb) list {symbol.symtab.filename}:{first},{last}")
+        starter = False
+        for line in gdb.execute(f"list {symbol.symtab.filename}:{first},{last}",
+                                to_string=True).rstrip().split("\n"):
+            mark = re.search(r"\blab \d+\.\d+: (\w+)", line)
+            starter = mark[1] == "starter" if mark else starter
+            if not starter and not mark:
+                print("  " + line)
+        print()
 
     def end(self):
         print("=" * WIDTH)
