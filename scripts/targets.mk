@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo trace debug gdb test test-all check stat bochs3
+.PHONY: help iso run demo trace debug gdb record rewind tour-rewind test test-all check stat bochs3
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -108,10 +108,29 @@ gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a 
 	@$(DEPS) gdb
 	@scripts/attach.sh $(GDBARGS)
 
+record:	## the demo, recorded: BOOT=pvh|grub APPEND="options", one CPU; init=/bin/sh to type
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@RRDIR=$B/record APPEND="init=/bin/demo $$APPEND" scripts/rewind.sh record
+
+# It builds nothing: a recording goes with the build that it was made with.
+rewind:	## GDB at the end of what `make record` recorded, to go backwards; GDBARGS=
+	@$(DEPS) python3 qemu gdb
+	@RRDIR=$B/record scripts/rewind.sh $(GDBARGS)
+
+tour-rewind:	## a tour in GDB: from the splat, and from a lost register, back to the cause
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@mkdir -p $B/tour-rewind
+	@RRDIR=$B/tour-rewind APPEND="init=/bin/demo bug=scribble $$APPEND" \
+		scripts/rewind.sh record </dev/null >$B/tour-rewind/record.log 2>&1 || \
+		{ cat $B/tour-rewind/record.log; exit 1; }
+	@RRDIR=$B/tour-rewind scripts/rewind.sh tour $(GDBARGS)
+
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
 test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb
+	@$(DEPS) cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 

@@ -4,6 +4,8 @@
 #include "kernel/options.h"
 #include "kernel/task.h"
 
+#define SCRIBBLE	0x5c21bb1e
+
 static int on_show;
 BOOT_CHOICE(bug, on_show, true, "none", "skip-save", "keep-siglock", "scribble");
 
@@ -12,10 +14,16 @@ bool museum_bug(enum museum_piece piece)
 	return unlikely(on_show == (int)piece);
 }
 
-/* As a driver would with a pointer to memory that it has long given back: four bytes of xmm3. */
+/*
+ * As a driver would with a pointer to memory that it has long given back: four bytes of xmm3. Once
+ * is enough.
+ */
 static noinline void scribble(struct fpstate *fpstate)
 {
-	*(u32 *)fpstate->regs.fxsave.xmm_space[3] = 0x5c21bb1e;
+	u32 *xmm3 = (u32 *)fpstate->regs.fxsave.xmm_space[3];
+
+	if (*xmm3 != SCRIBBLE)
+		*xmm3 = SCRIBBLE;
 }
 
 /*
