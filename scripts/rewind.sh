@@ -76,7 +76,7 @@ fi
 # shellcheck source=/dev/null
 . "$dir/world"
 [ "$SUM" = "$(build_sum)" ] ||
-	die "the recording in $dir is of another build of Splat, or another QEMU; 'make record' anew"
+	die "the recording in $dir is another build's, or another QEMU's; 'make record' makes one"
 export QEMU KERNEL INITRD BOOT ISO CPU MEM APPEND
 unset ICOUNT MTTCG RAM SMP
 if [ "${1:-}" = tour ]; then

@@ -111,21 +111,20 @@ gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a 
 record:	## the demo, recorded: BOOT=pvh|grub APPEND="options", one CPU; init=/bin/sh to type
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
 	@$(SUBMAKE) all </dev/null
-	@RRDIR=$B/record APPEND="init=/bin/demo $$APPEND" scripts/rewind.sh record
+	@RRDIR=$${RRDIR:-$B/record} APPEND="init=/bin/demo $$APPEND" scripts/rewind.sh record
 
 # It builds nothing: a recording goes with the build that it was made with.
 rewind:	## GDB at the end of what `make record` recorded, to go backwards; GDBARGS=
 	@$(DEPS) python3 qemu gdb
-	@RRDIR=$B/record scripts/rewind.sh $(GDBARGS)
+	@RRDIR=$${RRDIR:-$B/record} scripts/rewind.sh $(GDBARGS)
 
 tour-rewind:	## a tour in GDB: from the splat, and from a lost register, back to the cause
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
 	@$(SUBMAKE) all </dev/null
-	@mkdir -p $B/tour-rewind
-	@RRDIR=$B/tour-rewind APPEND="init=/bin/demo bug=scribble $$APPEND" \
-		scripts/rewind.sh record </dev/null >$B/tour-rewind/record.log 2>&1 || \
-		{ cat $B/tour-rewind/record.log; exit 1; }
-	@RRDIR=$B/tour-rewind scripts/rewind.sh tour $(GDBARGS)
+	@export RRDIR=$${RRDIR:-$B/tour-rewind}; mkdir -p $$RRDIR; \
+		APPEND="init=/bin/demo bug=scribble $$APPEND" scripts/rewind.sh record \
+			</dev/null >$$RRDIR/log 2>&1 || { cat $$RRDIR/log; exit 1; }; \
+		scripts/rewind.sh tour $(GDBARGS)
 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too

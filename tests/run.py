@@ -29,6 +29,7 @@ import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_reports                     # noqa: E402, F401
+import host_rewind                      # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402

@@ -14,6 +14,7 @@ from read import Bad, Command
 
 # The functions that a kernel does not return from. Then QEMU ends.
 ENDS = ("machine_exit", "machine_restart", "machine_halt")
+points = []
 
 
 def instruction():
@@ -25,17 +26,22 @@ def instruction():
     return int(found[1])
 
 
+def stop_at_the_end():
+    """Breakpoints that "info breakpoints" does not show, once."""
+    if not points:
+        points.extend(gdb.Breakpoint(name, internal=True) for name in ENDS)
+
+
 class End(Command):
     """
 splat end [N]: run on to the end of the recording (N: its last instruction, if the kernel did not
 end it). All that GDB calls reverse-... goes back from there."""
 
-    points, last = [], None
+    last = None
 
     def run(self, text):
         instruction()
-        if not self.points:
-            self.points += [gdb.Breakpoint(name, internal=True) for name in ENDS]
+        stop_at_the_end()
         self.last = int(text) if text else self.last
         if self.last:
             gdb.execute(f"monitor replay_break {self.last}")

@@ -13,7 +13,7 @@ import textwrap
 import gdb
 
 from read import Bad, current, find_task, label, reason, selected_cpu, symbol
-from rewind import instruction
+from rewind import instruction, stop_at_the_end
 
 INTERACTIVE = sys.stdin.isatty()
 WIDTH = 90
@@ -76,6 +76,7 @@ def select(function):
 # --- From the splat to its cause ---
 
 def the_splat():
+    stop_at_the_end()
     page("""
         This machine has run already, and was recorded: the demo, on one CPU. What you see is the
         recording. It can be played as often as you like, each instruction comes out as it did
@@ -84,8 +85,9 @@ def the_splat():
         First forwards, to the first report.""")
     run("tbreak splat_count")
     run("continue")
-    if str(gdb.newest_frame().read_var("kind")) != "SPLAT_MIGHT_SLEEP":
-        raise Bad("the first report is not might_sleep")
+    frame = gdb.newest_frame()
+    if frame.name() != "splat_count" or str(frame.read_var("kind")) != "SPLAT_MIGHT_SLEEP":
+        raise Bad("the first report of this run is not might_sleep")
     run("bt 6")
     run("splat preempt")
     say(f"""
@@ -109,8 +111,8 @@ def the_cause():
     run("list")
     say(f"""
         This instruction made 1 of 0, {start - instruction():,} instructions before the
-        report: preempt_disable(), in fpregs_lock(), which fpu_clone_buggy() calls. The lock that may
-        sleep is taken before the unlock. That is the bug.
+        report: preempt_disable(), in fpregs_lock(), which fpu_clone_buggy() calls. The lock
+        that may sleep is taken before the unlock. That is the bug.
 
         The kernel says the same in the report's line "Preemption disabled at:",
         {symbol(noted)}. It can, because it keeps that address, each time that the count
@@ -124,8 +126,10 @@ def the_loss():
         The second case leaves no note. In this recording the demo also found that registers were
         not as they must be: fpu=BAD. Forwards again, to the first process that says so by its
         exit status.""")
-    run("tbreak do_exit if code != 0")
+    run("tbreak *do_exit if $edi != 0")
     run("continue")
+    if gdb.newest_frame().name() != "do_exit":
+        raise Bad("no process ends with a failing status in this run")
     run("splat symbols off")
     run("bt")
     select("fork_and_verify")
@@ -140,7 +144,8 @@ def the_loss():
     say(f"""
         The child, {label(current())}, was forked with a known value in each vector register.
         It has found byte {byte} of xmm{register} to be {found[3]}, where its parent had
-        {found[4]}. It did nothing in between. Somebody else did, at a time when the child did not even run.""")
+        {found[4]}. It did nothing in between. Somebody else did, at a time when the child did
+        not even run.""")
     return current(), register, byte // 4
 
 
@@ -165,7 +170,8 @@ def the_writer(child, register, word):
         Here it is: {writer}(), in an interrupt. Under the interrupt's frame in the backtrace stands
         what was interrupted: ring 3 of {label(by)}, whose registers are not touched. It writes
         into the image of {label(victim)}, whose last_cpu is {last_cpu}: it has never run. In
-        time, and in the code, the cause is far from the complaint. Backwards it is one command away.""")
+        time, and in the code, the cause is far from the complaint. Backwards it is one command
+        away.""")
     return at
 
 
