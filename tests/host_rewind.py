@@ -32,7 +32,7 @@ def record(name, path, command=("make", "record"), **world):
 
 
 def rewind(name, path, commands, **env):
-    """GDB at the end of the recording in @path, as host_gdb.gdb(). First: is the console the same?"""
+    """As host_gdb.gdb(), at the end of the recording in @path, with the same console until there."""
     said = gdb(name, [("same", f"shell cmp {path}/console.txt {path}/replay.txt && echo same"),
                       ("end", "monitor info replay"), *commands], script=REWIND, RRDIR=path, **env)
     says(said["same"], "^same$")
@@ -57,27 +57,25 @@ BACK = ["tbreak *fpu_clone_buggy", "reverse-continue", ("at", "p $pc == fpu_clon
 
 
 def back_in(name, boot, **world):
-    """Record, replay, and go back: three times in a row; in the last recording three times, too."""
+    """Record, replay, and go back: three times in a row; in the last recording twice."""
     for turn in range(3):
         path = folder(f"{name}-{turn}")
-        code, output = record(f"{name}-record", path, BOOT=boot, **world)
+        code, output = record(f"{name}-record", path, BOOT=boot, MEM="48M", **world)
         expect(code == 0, f"make record: exit status {code}\n{output[-500:]}")
         says(output, r"^splat: recording one CPU", rf"^splat: recorded in {path}$",
              r"every world came out as it must")
-        commands = list(BACK)
-        for again in range(2 if turn == 2 else 0):
-            commands += ["splat end", (f"end {again}", "monitor info replay"), *BACK[:2],
-                         (f"there {again}", "monitor info replay")]
-        said = rewind(f"{name}-{turn}", path, commands)
+        commands = ["splat end", ("end again", "monitor info replay"), *BACK[:2],
+                    ("there again", "monitor info replay")] if turn == 2 else []
+        said = rewind(f"{name}-{turn}", path, BACK + commands)
         there = count(said["there"])
         expect(number(said["at"]) == 1, f"not at fpu_clone_buggy: {said['reverse-continue']}")
         says(said["bt"], r"^#\d+ .*\bkernel_clone \(", r"^#\d+ .*\bfork_and_verify \(.*user/demo.c")
         expect(0 < there < count(said["end"]), "back is not between start and end")
         expect(count(said["before"]) == there - 1 and count(said["again"]) == there,
                f"a step back and one on from {there}: {said['before']}{said['again']}")
-        for again in range(2 if turn == 2 else 0):
-            expect(count(said[f"end {again}"]) == count(said["end"]), "the end is elsewhere")
-            expect(count(said[f"there {again}"]) == there, f"{there}, and then elsewhere")
+        for place in ("end", "there") if commands else ():
+            expect(count(said[f"{place} again"]) == count(said[place]),
+                   f"{place} is elsewhere: {said[place]}{said[place + ' again']}")
 
 
 @test("rewind-pvh", check=False)
@@ -141,20 +139,21 @@ def check_tour(output, path):
     expect([row[0] for row in rows] == ["want", "got"] and rows[1][1] == wrong,
            f"want and got: {rows}")
     want = rows[0][1]
-    says(output, rf"^=> .*<scribble\+\d+>:\s+movl +\$0x{wrong},", rf"^\$\d+ = 0x0*{want.lstrip('0')}$")
+    says(output, rf"^=> .*<scribble\+\d+>:\s+movl +\$0x{wrong},",
+         rf"^\$\d+ = 0x0*{want.lstrip('0')}$")
     expect(f"of xmm3 to be {int(wrong, 16) & 255:#x}, where its parent had "
            f"{int(want, 16) & 255:#x}." in text, "the text has other values")
     # 3. Who: the child found it, the parent was interrupted, the image is the child's.
     child = re.search(r"The child, (demo/\d+), was forked", text)[1]
     says(output, r"^#0 +scribble \(", r"^#\d+ .*museum_tick \(", r"^#\d+ .*\bvec_spin \(",
          r"^#\d .*\bsave_fpregs_to_fpstate \(", r"^#\d .*fpu_clone \(")
-    expect("ring 3 of demo/1," in text and f"into the image of {child}, whose last_cpu is -1" in text,
-           f"the text does not name demo/1 and {child}")
+    for who in ("ring 3 of demo/1,", f"into the image of {child}, whose last_cpu is -1"):
+        expect(who in text, f"the text does not say: {who}")
     # 4. In this order.
     report, saved, at = (int(re.search(pattern, text)[1].replace(",", "")) for pattern in (
         r"After ([\d,]+) instructions the kernel", r"fork itself, ([\d,]+) instructions earlier",
         r"right until instruction ([\d,]+)\."))
-    expect(report < at - saved < at, f"report {report}, save {saved} before {at}")
+    expect(at - saved < report < at, f"report {report}, save {saved} before {at}")
 
 
 @test("rewind-tour", check=False)
@@ -216,11 +215,11 @@ def rewind_hung():
     stop = f"{path}/stop.gdb"
     with open(stop, "w", encoding="utf-8") as file:
         file.write(STOP_QEMU)
-    said = rewind("rewind-hung", path, ["shell sleep 4", ("thought", "monitor info replay"),
+    said = rewind("rewind-hung", path, ["shell sleep 6", ("thought", "monitor info replay"),
                                         f"source {stop}", ("hung", "reverse-stepi")],
-                  HUNG_AFTER_S="2")
+                  HUNG_AFTER_S="4")
     expect(count(said["thought"]) == count(said["end"]), "it is elsewhere after a while")
-    says(said["hung"], r"^splat: the emulator hangs: no answer for 2 s\.", "^Remote c.* closed|eset")
+    says(said["hung"], r"^splat: the emulator hangs: no answer for 4 s\.", "^Remote c")
 
 
 def fake_qmp(server, answers, close):
@@ -288,7 +287,7 @@ def rewind_refused():
     refused("what it leaves", script("-batch"), f"there is no recording in {path}; 'make record'")
     refused("no qemu-img", script("record", PATH=only(path, "sh", "dirname", "mkdir", "rm")),
             "is qemu-img here (qemu-utils)?", 2)
-    code, output = host.run_deps({}, "qemu-img", NO_INSTALL="1")
+    code, output = host.run_deps({"apt-get": ":"}, "qemu-img", NO_INSTALL="1")
     expect(code == 1 and "recommends qemu-utils" in output, f"deps: {output}")
     old = f"{path}/old"
     with open(old, "w", encoding="utf-8") as file:
