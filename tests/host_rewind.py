@@ -32,7 +32,7 @@ def record(name, path, command=("make", "record"), **world):
 
 
 def rewind(name, path, commands, **env):
-    """As host_gdb.gdb(), at the end of the recording in @path, with the same console until there."""
+    """As host_gdb.gdb(), at the end of the recording in @path; the console must be the same."""
     said = gdb(name, [("same", f"shell cmp {path}/console.txt {path}/replay.txt && echo same"),
                       ("end", "monitor info replay"), *commands], script=REWIND, RRDIR=path, **env)
     says(said["same"], "^same$")
