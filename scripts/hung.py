@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-hung.py SOCKET PID SECONDS: ends the QEMU with this pid when it has not answered for so long.
+hung.py SOCKET PID SECONDS: ends the QEMU with this pid when it has hung for so long.
 
 It is asked at its QMP socket each second. It answers whether its machine runs or is stopped, so
-whoever sits in the debugger may think as long as they like; but when its threads wait for each
-other, as happens in replay, nothing in it answers any more, and GDB would wait for ever.
+whoever sits in the debugger may think as long as they like. But when its threads wait for each
+other, as happens in replay, it does not answer any more; or it says that it runs, and the count of
+instructions stands still. GDB would wait for ever.
 """
+import json
 import os
 import signal
 import socket
@@ -14,27 +16,38 @@ import sys
 import time
 
 PAUSE_S = 1
-NEGOTIATE, ASK = '{"execute": "qmp_capabilities"}\n', '{"execute": "query-status"}\n'
 
 
-def answered(lines):
-    """Reads up to an answer, past events. False: QEMU has closed the socket."""
+class Gone(Exception):
+    """QEMU has closed the socket."""
+
+
+def ask(qmp, lines, command):
+    """The answer to @command, past events."""
+    qmp.sendall(json.dumps({"execute": command}).encode())
     for line in lines:
-        if '"return"' in line or '"error"' in line:
-            return True
-    return False
+        answer = json.loads(line)
+        if "return" in answer:
+            return answer["return"]
+    raise Gone
 
 
 def watch(path, limit):
-    """Returns when QEMU has ended; raises TimeoutError if it hangs."""
+    """Until QEMU has ended: Gone, or OSError; TimeoutError if it hangs."""
     with socket.socket(socket.AF_UNIX) as qmp:
         qmp.settimeout(limit)
         qmp.connect(path)
         lines = qmp.makefile(encoding="utf-8")
-        qmp.sendall(NEGOTIATE.encode())
-        while answered(lines):
+        ask(qmp, lines, "qmp_capabilities")
+        last, since = None, 0
+        while True:
+            now = (ask(qmp, lines, "query-status")["running"],
+                   ask(qmp, lines, "query-replay")["icount"])
+            if not now[0] or now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > limit:
+                raise TimeoutError
             time.sleep(PAUSE_S)
-            qmp.sendall(ASK.encode())
 
 
 def main():
@@ -42,10 +55,10 @@ def main():
     try:
         watch(path, limit)
     except TimeoutError:
-        print(f"\nsplat: the emulator hangs: no answer for {limit:g} s. QEMU has such bugs in "
-              "replay; it is ended, start again", file=sys.stderr)
+        print(f"\nsplat: the emulator has hung for {limit:g} s. QEMU has such bugs in replay; "
+              "it is ended, start again", file=sys.stderr)
         os.kill(pid, signal.SIGKILL)
-    except OSError:
+    except (OSError, Gone):
         pass                            # it has ended
 
 

@@ -39,7 +39,8 @@ record() {
 	QEMU=${QEMU:-qemu-system-x86_64} KERNEL=${KERNEL:-build/splat.elf}
 	INITRD=${INITRD-build/initramfs.cpio} BOOT=${BOOT:-pvh} APPEND=${APPEND:-}
 	export QEMU KERNEL INITRD BOOT APPEND
-	[ "$BOOT" != uefi ] || die "BOOT=uefi cannot be replayed: QEMU hangs; it is pvh or grub"
+	[ "$BOOT" != uefi ] ||
+		die "BOOT=uefi is not recorded: the firmware makes a step back take a minute"
 	mkdir -p "$dir" && rm -f "$dir/world" "$dir/snapshots.qcow2"
 	qemu-img create -q -f qcow2 "$dir/snapshots.qcow2" 256M ||
 		die "there is no disk for the snapshot; is qemu-img here (qemu-utils)?"
