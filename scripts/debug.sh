@@ -35,6 +35,6 @@ until [ -S "$dir/gdb" ]; do
 	fi
 	sleep 0.1
 done
-[ -z "${RR:-}" ] || python3 "$here/hung.py" "$dir/qmp" $qemu "${HUNG_AFTER_S:-20}" &
+[ -z "${RR:-}" ] || setsid python3 "$here/hung.py" "$dir/qmp" $qemu "${HUNG_AFTER_S:-20}" &
 echo "splat: the console is in $log ('tail -f $log' in another terminal)"
 gdb -nx -q -x "$here/gdb/splat.py" -ex "target remote $dir/gdb" "$@" "$kernel"

@@ -231,9 +231,9 @@ def fake_qmp(server, answers):
     with connection, contextlib.suppress(OSError):      # nobody listens any more
         connection.sendall(b'{"QMP": {}}\n{"event": "STOP"}\n')
         for answer in [{}] + [answer for answer in answers for _ in range(2)]:
+            connection.recv(100)
             if answer == "end":
                 return
-            connection.recv(100)
             connection.sendall(f'{{"event": "RESUME"}}\n{{"return": {json.dumps(answer)}}}\n'
                                .encode())
         while connection.recv(100):
@@ -246,7 +246,7 @@ RUNS, STANDS = {"running": True, "icount": 5}, {"running": False, "icount": 5}
 @test("rewind-watchdog", check=False)
 def watchdog():
     """Silence is QEMU's end, and so is to run on the spot; to stand is not, nor is its own end."""
-    for answers, killed in (([], True), ([STANDS] * 2, True), ([RUNS] * 4, True),
+    for answers, killed in (([], True), ([STANDS] * 2, True), ([RUNS] * 4 + ["end"], True),
                             ([STANDS] * 4 + ["end"], False),
                             ([RUNS | {"icount": n} for n in range(4)] + ["end"], False)):
         with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as server:
