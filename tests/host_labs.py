@@ -45,6 +45,7 @@ def hand_in(name, texts):
     """A folder with these files."""
     folder = f"{FOLDER}/{name}"
     shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
     for path, text in texts.items():
         os.makedirs(os.path.dirname(f"{folder}/{path}"), exist_ok=True)
         with open(f"{folder}/{path}", "w", encoding="utf-8") as file:
