@@ -149,8 +149,8 @@ def build(tree, log):
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "CROSS")
             if name in os.environ}
     with open(log, "wb") as out:
-        process = subprocess.Popen(["make", "-j2", "all"], cwd=tree, env={**keep, "NO_INSTALL": "1"},
-                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        process = subprocess.Popen(["make", "-j2", "all"], cwd=tree,
+                                   env={**keep, "NO_INSTALL": "1"}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                    preexec_fn=lambda: confine(DISK_MAX))
         try:
             code = process.wait(BUILD_S)
@@ -214,7 +214,8 @@ class Boot:
             except subprocess.TimeoutExpired:
                 asked = asked or Monitor.open(monitor)
                 if asked and asked.guest_seconds() > GUEST_S:
-                    self.why = f"it ran for more than {GUEST_S} s of its own time (an endless loop?)"
+                    self.why = f"it ran for more than {GUEST_S} s of its own time (an endless " \
+                               "loop?)"
                     return
                 continue
             self.why = {

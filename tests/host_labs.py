@@ -176,7 +176,7 @@ def missing_line(wanted, got):
 
 
 def handout(number):
-    """What it says to type is typed, and what it says to come comes: in order, dots for the rest."""
+    """What it says to type is typed, and what it says to come comes, in order."""
     _, folder = lab.load(number)
     with open(f"{folder}/handout.md", encoding="utf-8") as file:
         blocks = BLOCK.findall(file.read())
@@ -211,8 +211,8 @@ each_handout()
 
 # --- Marks ---
 
-GOOD = "int f(void)\n{\n\t/* lab 1.1: solution */\n\treturn 1;\n\t/* lab 1.1: starter: what is it\n" \
-       "\treturn 0;\n\tlab 1.1: end */\n}\n"
+GOOD = "int f(void)\n{\n\t/* lab 1.1: solution */\n\treturn 1;\n" \
+       "\t/* lab 1.1: starter: what is it\n\treturn 0;\n\tlab 1.1: end */\n}\n"
 
 
 @test("labs-marks")
