@@ -170,10 +170,10 @@ def rewind_tour():
     path = folder("rewind-tour-pages")
     terminal = host.Terminal(["make", "tour-rewind", f"RRDIR={path}"])
     for number_ in range(1, 6):
-        before = terminal.read_until(f"--- {number_} -")
-        expect(before.count("--- ") == 0, f"page {number_} comes before its turn")
+        before = terminal.read_until(f"--- {number_}. ")
+        expect(before.count("\n--- ") == 0, f"page {number_} comes before its turn")
         if number_ < 5:
-            terminal.read_until("Enter goes on")
+            terminal.read_until("q: leave] ")
             terminal.type("\r")
     terminal.read_until("opens it.")
     terminal.read_until("(gdb) ")
@@ -190,7 +190,7 @@ def tour_without_a_bug():
     for append, text in (("bug=none", "no process ends with a failing status in this run"),
                          ("rt=off", "the first report of this run is not might_sleep")):
         code, output = tour("rewind-tour-no-bug", APPEND=append)
-        expect(code and output.count(f"splat: the tour ends early: {text}") == 1,
+        expect(code and output.count(f"splat: the tour ends here: {text}") == 1,
                f"{append}: exit status {code}\n{output[-500:]}")
 
 
