@@ -20,7 +20,8 @@ import golden
 import ktap
 import machine
 
-TESTS = []                              # (name, function, part of `make check`)
+TESTS = []                              # (name, function, when)
+CHECK, TEST, ALL = range(3)             # from which command on: make check, test, test-all
 
 
 class Failure(Exception):
@@ -31,9 +32,10 @@ class Skip(Exception):
     """The test cannot be made here, with its reason."""
 
 
-def test(name, check=True):
+def test(name, check=True, long=False):
+    """@long: `make test-all`, or asked for by name."""
     def note(function):
-        TESTS.append((name, function, check))
+        TESTS.append((name, function, ALL if long else CHECK if check else TEST))
         return function
     return note
 
