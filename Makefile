@@ -90,7 +90,7 @@ $(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld
 -include $(KOBJ:.o=.d)
 
 include scripts/targets.mk
--include scripts/lab.mk
+-include scripts/dev.mk scripts/lab.mk
 
 .PHONY: clean
 clean:

@@ -11,17 +11,25 @@ int panic_on_warn;
 char init_path[64] = "/bin/sh";
 const char *init_argv[INIT_ARGS_MAX + 2] = { init_path };
 
-/* The option that "name=value" names, with *@value behind the "="; NULL if there is none. */
+/*
+ * The option that "name=value" names, with *@value behind the "="; NULL if there is none, or if two
+ * files own it: one of them would be deceived.
+ */
 static const struct boot_option *find_option(const char *assignment, const char **value)
 {
 	const char *eq = strchr(assignment, '=');
 	size_t len = eq ? (size_t)(eq - assignment) : strlen(assignment);
+	const struct boot_option *found = NULL;
 
 	*value = eq ? eq + 1 : "";
-	for (const struct boot_option *o = __start_bootopts; o < __stop_bootopts; o++)
-		if (strlen(o->name) == len && !strncmp(o->name, assignment, len))
-			return o;
-	return NULL;
+	for (const struct boot_option *o = __start_bootopts; o < __stop_bootopts; o++) {
+		if (strlen(o->name) != len || strncmp(o->name, assignment, len))
+			continue;
+		if (found)
+			return NULL;
+		found = o;
+	}
+	return found;
 }
 
 static int set_option(const struct boot_option *o, const char *value)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-grade.py [--json FILE] [--seed WORD] [--work FOLDER] [--pristine TAR] [FOLDER]: points for a lab.
+grade.py [OPTIONS] [FOLDER]: points for a lab. "grade.py --help" lists the options.
 
 FOLDER (default: here) is a student's tree. Only the files that the lab opens are taken from it;
 everything else, the tests and this lab's plan too, comes from the pristine archive. They are built
@@ -29,10 +29,11 @@ FILE_MAX = 256 * 1024                   # of a student's file
 LOG_MAX = 8 << 20                       # of a boot's console: a flood ends there
 DISK_MAX = 512 << 20                    # of any one file that a build writes
 MEMORY_MAX = 4 << 30                    # of any one process
-BUILD_S, BOOT_S = 120, 100              # of the host: the last resort, see Boot.wait()
-GUEST_S = 60                            # of the guest's own time, 125 million instructions each
-EPOCH = "2024-01-01"                    # scripts/qemu.sh lets the guest's clock begin there
+BUILD_S, BOOT_S = 120, 300              # of the host's time: the last resort, see Boot.wait()
+CPU_S = 12                              # that a boot may use of the host's processor; most use 1
+GUEST_S = 20                            # of the guest's own time, 125 million instructions each
 PASS = 33
+SECRET_PHYS = 0x2000000                 # kernel/debug/verdict.c
 SEEDS = 2                               # boots of each world, with different values
 VERDICT = re.compile(rb"^  # verdict ([0-9a-f]{16}) (\S+) (\S+) (ok|failed|skipped)\r?$", re.M)
 
@@ -79,9 +80,10 @@ def siphash(key, data):
 
 # --- Processes, confined ---
 
-def confine(file_max):
+def confine(file_max, cpu_s=BUILD_S):
     """Before a program of the student's, or one that reads what it wrote, begins."""
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_max, file_max))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -97,18 +99,24 @@ def end(process):
 
 # --- The tree ---
 
-def place(data, path, mode=0o644):
-    """Writes @path, if it does not hold @data already: what did not change is not built again."""
+def place(data, path, mode=0o644, age=None):
+    """
+    Writes @path, if it does not hold @data already: what did not change is not built again. @age: a
+    time for a new file, so that it is older than what was built from it elsewhere.
+    """
     try:
         with open(path, "rb") as file:
             if file.read() == data:
                 return
+        age = None
     except OSError:
         pass
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(data)
     os.chmod(path, mode)
+    if age is not None:
+        os.utime(path, (age, age))
 
 
 def unpack(archive, tree):
@@ -116,7 +124,7 @@ def unpack(archive, tree):
     with tarfile.open(archive) as tar:
         members = [member for member in tar.getmembers() if member.isfile()]
         for member in members:
-            place(tar.extractfile(member).read(), os.path.join(tree, member.name), member.mode)
+            place(tar.extractfile(member).read(), os.path.join(tree, member.name), member.mode, 1)
     with open(os.path.join(tree, "lab.json"), encoding="utf-8") as file:
         return json.load(file)
 
@@ -136,18 +144,30 @@ def take(student, tree, names):
     return wrong
 
 
+def answered(student, tree):
+    """A note, if the questions have no answers: a person marks them, this only looks."""
+    texts = []
+    for folder in (student, tree):
+        try:
+            with open(os.path.join(folder, "answers.md"), "rb") as file:
+                texts.append(file.read(FILE_MAX))
+        except OSError:
+            texts.append(b"")
+    return [] if texts[0] and texts[0] != texts[1] else ["answers.md has no answers yet"]
+
+
 def build(tree, log):
     """Returns "", or the first error in one line."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "CROSS")
             if name in os.environ}
     with open(log, "wb") as out:
-        process = subprocess.Popen(["make", "-j2", "all"], cwd=tree, env={**keep, "NO_INSTALL": "1"},
-                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        process = subprocess.Popen(["make", "-j2", "all"], cwd=tree,
+                                   env={**keep, "NO_INSTALL": "1"}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                    preexec_fn=lambda: confine(DISK_MAX))
         try:
             code = process.wait(BUILD_S)
         except subprocess.TimeoutExpired:
-            code = "more than {BUILD_S} s"
+            code = f"more than {BUILD_S} s"
         end(process)
     if code == 0:
         return ""
@@ -166,7 +186,7 @@ class Boot:
         self.secret = secrets.token_hex(16)
         self.log = os.path.join(folder, self.name + ".log")
         self.append = " ".join(("init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={seed}",
-                                world.get("append", ""), f"secret={self.secret} --", *suites))
+                                world.get("append", ""), "secret=on --", *suites))
         self.env = {"PATH": os.environ["PATH"], "ICOUNT": "1", "MEM": "64M",
                     "CPU": world.get("cpu", "max"), "SMP": str(world.get("smp", 1)),
                     "APPEND": self.append}
@@ -178,17 +198,26 @@ class Boot:
             monitor = os.path.join(folder, "qmp")
             with open(self.log, "wb") as out:
                 process = subprocess.Popen(
-                    ["scripts/qemu.sh", "-qmp", f"unix:{monitor},server=on,wait=off"],
+                    ["scripts/qemu.sh", "-qmp", f"unix:{monitor},server=on,wait=off",
+                     *self.secret_in_memory()],
                     cwd=self.tree, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                    preexec_fn=lambda: confine(LOG_MAX))
+                    preexec_fn=lambda: confine(LOG_MAX, CPU_S))
                 self.wait(process, monitor)
                 end(process)
         return self.verdicts()
 
+    def secret_in_memory(self):
+        """Where kernel/debug/verdict.c takes it, and takes it away, before other code runs."""
+        for word in range(2):
+            yield "-device"
+            yield f"loader,addr={SECRET_PHYS + 8 * word:#x},data-len=8," \
+                  f"data=0x{self.secret[16 * word:16 * word + 16]}"
+
     def wait(self, process, monitor):
         """
-        Until it ends, or has had its time: counted by the guest's clock, which is its instructions.
-        The host's clock is for a machine that does not answer.
+        Until it ends, or has had its time: counted by the guest's clock, which is its instructions,
+        and by what it uses of the processor, for a loop with PAUSE has few of them. Neither depends
+        on what else the host does. The host's clock is for a machine that does nothing at all.
         """
         began, asked = time.monotonic(), None
         while time.monotonic() - began < BOOT_S:
@@ -197,11 +226,15 @@ class Boot:
             except subprocess.TimeoutExpired:
                 asked = asked or Monitor.open(monitor)
                 if asked and asked.guest_seconds() > GUEST_S:
-                    self.why = f"it ran for more than {GUEST_S} s of its own time (an endless loop?)"
+                    self.why = f"it ran for more than {GUEST_S} s of its own time (an endless " \
+                               "loop?)"
                     return
                 continue
-            self.why = {PASS: "", 35: "", 37: "the kernel panicked", 0: "the machine was reset "
-                        "(a triple fault?)"}.get(code, f"QEMU ended with {code}: the log is full?")
+            self.why = {
+                PASS: "", 35: "", 37: "the kernel panicked", 0: "the machine was reset (a triple "
+                "fault?)", -signal.SIGXCPU: f"it used more than {CPU_S} s of the processor (an "
+                "endless loop?)", -signal.SIGXFSZ: "the log is full"}.get(
+                    code, f"QEMU ended with {code}")
             return
         self.why = f"it did not end in {BOOT_S} s"
 
@@ -284,6 +317,8 @@ def boots_of(plan, tree, folder, seeds):
         for seed in seeds if suites else []:
             boot = Boot(tree, folder, name, world, suites, seed)
             results[name].append((boot, boot.run()))
+            if boot.why:
+                break                   # the worst counts: another seed cannot be better
     return results
 
 
@@ -305,9 +340,9 @@ def judge(check, boots):
         if "hint" in check:
             lines.append(f"hint: {check['hint']}")
         suite = check["test"].rpartition("/")[0]
-        options = boot.append.split(" secret=")[0]
+        options = boot.append.split(" secret=on")[0]
         smp = f" SMP={boot.env['SMP']}" if boot.env["SMP"] != "1" else ""
-        lines += [f"log: {boot.log}",
+        lines += [f"log: build/grade/logs/{os.path.basename(boot.log)}",
                   f'again, in GDB: make debug{smp} APPEND="{options} -- {suite}"']
         return False, lines
     return bool(boots), []
@@ -349,21 +384,31 @@ def run(options):
         raise Ungradable(f"{pristine} is not there: the files as handed out")
     work = os.path.abspath(options.work or os.path.join(student, "build/grade"))
     tree, logs = os.path.join(work, "tree"), os.path.join(work, "logs")
+    if options.base and not os.path.isdir(tree):
+        shutil.copytree(options.base, tree, symlinks=True)
     shutil.rmtree(logs, ignore_errors=True)
     os.makedirs(logs)
     plan = unpack(pristine, tree)
     notes = take(student, tree, [name for name in plan["files"] if name != "answers.md"])
+    notes += answered(student, tree)
     trouble = build(tree, os.path.join(logs, "build.log"))
     if trouble:
-        trouble = f"it does not build: {trouble} (log: {logs}/build.log)"
+        trouble = f"it does not build: {trouble} (log: build/grade/logs/build.log)"
     seeds = [f"{options.seed}-{number}" for number in range(SEEDS)]
     boots = {} if trouble else boots_of(plan, tree, logs, seeds)
     report = grade(plan, boots, trouble)
     full = show(plan, report, notes)
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"lab": plan["lab"], "steps": report, "notes": notes}, file, indent=1)
+        write_json(options.json, {"lab": plan["lab"], "title": plan["title"], "steps": report,
+                                  "notes": notes})
     return 0 if full else 1
+
+
+def write_json(path, data):
+    """Whole or not at all: who reads it may have been waiting for it."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+    os.replace(path + ".new", path)
 
 
 def main():
@@ -372,6 +417,7 @@ def main():
     parser.add_argument("--json", help="the report as JSON, too")
     parser.add_argument("--seed", default="splat", help="what the values in the tests come from")
     parser.add_argument("--work", help="where it is built (default: build/grade in the tree)")
+    parser.add_argument("--base", help="a pristine tree that is built already, to begin with")
     parser.add_argument("--pristine", help="the files as handed out (default: the tree's own)")
     try:
         return run(parser.parse_args())

@@ -31,7 +31,8 @@ STARTER = re.compile(r"\s*/\* lab (\d+)\.(\d+): starter: (\S.*)")
 END = re.compile(r"\s*lab (\d+)\.(\d+): end \*/")
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
-            "scripts/lab.py", "scripts/stat.py", "scripts/bochs3.sh", "README.md")
+            "scripts/lab.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
+            "scripts/bochs3.sh", "README.md")
 
 
 class Wrong(Exception):
@@ -203,8 +204,12 @@ def main(words):
     try:
         if words == ["check"]:
             return check()
-        if len(words) == 3 and words[0] == "make" and words[1].isdigit():
-            return make(int(words[1]), words[2])
+        if len(words) == 3 and words[0] == "make":
+            if not words[1].isdigit():
+                raise Wrong(f"which lab? LAB=n; there are {', '.join(map(str, numbers()))}")
+            make(int(words[1]), words[2])
+            print(f"splat: lab {words[1]} is in {words[2]}: begin with {words[2]}/README.md")
+            return 0
         raise Wrong("lab.py make N FOLDER, or lab.py check")
     except (Wrong, OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
         return f"splat: {error}"

@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo trace trace-picture debug tour gdb test test-all check stat bochs3
+.PHONY: help iso run demo trace debug tour gdb record rewind tour-rewind
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -109,10 +109,6 @@ trace:	## both orders of fork, traced: a timeline in build/trace/index.html; tex
 	@$(if $(KEEP_RAM),,rm -f $(TRACE_DIR)/*.ram)
 	@echo "$(TRACE_DIR)/index.html"
 
-trace-picture: trace	## docs/timeline.png, the README's picture of it; wants chromium
-	@$(DEPS) chromium
-	@python3 tests/chromium.py $(TRACE_DIR)/index.html docs/timeline.png
-
 debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all </dev/null
@@ -128,31 +124,28 @@ gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a 
 	@$(DEPS) gdb
 	@scripts/attach.sh $(GDBARGS)
 
-test:	## all tests but the long ones; T=name only those with this in their name
-test-all:	## all tests, the long ones, too
-test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu bochs iso uefi gdb chromium trace-cmd
-	@$(SUBMAKE) all
-	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
+record:	## the demo, recorded: BOOT=pvh|grub APPEND="options", one CPU; init=/bin/sh to type
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@RRDIR=$${RRDIR:-$B/record} APPEND="init=/bin/demo $$APPEND" scripts/rewind.sh record
 
-check:	## the tests that take less than a minute together
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
-	@$(SUBMAKE) all
-	@python3 tests/run.py --check $(if $(T),'$(T)')
+# It builds nothing: a recording goes with the build that it was made with.
+rewind:	## GDB at the end of what `make record` recorded, to go backwards; GDBARGS=
+	@$(DEPS) python3 qemu gdb
+	@RRDIR=$${RRDIR:-$B/record} scripts/rewind.sh $(GDBARGS)
+
+tour-rewind:	## a tour in GDB: from the splat, and from a lost register, back to the cause
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@export RRDIR=$${RRDIR:-$B/tour-rewind}; mkdir -p $$RRDIR; \
+		APPEND="init=/bin/demo bug=scribble $$APPEND" scripts/rewind.sh record \
+			</dev/null >$$RRDIR/log 2>&1 || { cat $$RRDIR/log; exit 1; }; \
+		scripts/rewind.sh tour $(GDBARGS)
 
 iso:	## build/splat.iso: a bootable CD with one menu entry a world
 	@$(DEPS) $(CC_DEPS) cpio python3 iso
 	@$(SUBMAKE) $B/splat.iso
 	@echo "$B/splat.iso"
-
-bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
-	@$(DEPS) bochs
-	@scripts/bochs3.sh
-
-stat:	## sizes and times against their budgets, and calls between the floors of the house
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso
-	@$(SUBMAKE) all LLVM= RELEASE= UBSAN=
-	@python3 scripts/stat.py
 
 clean:	## remove all that was built
 

@@ -24,7 +24,7 @@ def load(path):
 
 def makefiles():
     text = ""
-    for path in ("Makefile", "scripts/targets.mk"):
+    for path in ("Makefile", "scripts/targets.mk", "scripts/dev.mk"):
         with open(path, encoding="utf-8") as file:
             text += file.read()
     return text

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The guided session: its transcript against what another GDB reads at the same places."""
 import re
+import sys
 
 import ktap
 import machine
 from host import Terminal, expect, expect_code, test
 from host_gdb import DEMO, gdb, number, registers, says
+
+sys.path.insert(0, "scripts")
+
+import lab                              # noqa: E402 (scripts/lab.py)
 
 PAGES = ("A fork comes in from ring 3", "copy_thread: a child", "fpregs_lock: preemption goes off",
          "The parent's registers", "The lock that may sleep", "The splat", "The fixed order",
@@ -24,9 +29,14 @@ def pages(transcript):
 
 
 def source(path, first, last):
+    """The lines that are no mark of a lab and in no starter."""
     with open(path, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    return [f"  {n}\t{lines[n - 1]}" for n in range(first, last + 1)]
+    parts = [lab.rendered([part], 0).split("\n") if isinstance(part, str) else
+             [None, *part.solution, *[None] * (len(part.starter) + 2)]
+             for part in lab.parse("\n".join(lines), path)]
+    shown = [line for part in parts for line in part]
+    return [f"  {n}\t{shown[n - 1]}" for n in range(first, last + 1) if shown[n - 1] is not None]
 
 
 def counts_of(said):
@@ -74,7 +84,8 @@ def tour():
                                          re.M).groups())
         text = source("arch/x86/fpu/clone.c", first, last)
         expect(function in text[0] and text[-1].endswith("\t}"), f"{function}: {text}")
-        expect("\n".join(text) in page[number_of_page], f"{function} is not as in the file")
+        expect("\n".join(text) in page[number_of_page],
+               f"{function} is not as in the file:\n" + "\n".join(text))
     splat_of(page[6], said["raised"].split()[0])
 
 

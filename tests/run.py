@@ -31,7 +31,10 @@ import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_kept                    # noqa: E402, F401
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_page                        # noqa: E402, F401
+import host_handins                     # noqa: E402, F401
+import host_labs                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
+import host_rewind                      # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
 import host_tracedat                    # noqa: E402, F401
@@ -82,9 +85,11 @@ def single_job(name, function):
 
 
 def host_jobs(options):
-    for name, function, check in host.TESTS:
+    last = host.CHECK if options.check else \
+        host.ALL if options.all or options.wanted else host.TEST
+    for name, function, when in host.TESTS:
         name = f"host/{name}"
-        if (check or not options.check) and worlds.name_matches(options.wanted, name):
+        if when <= last and worlds.name_matches(options.wanted, name):
             yield single_job(name, function)
 
 

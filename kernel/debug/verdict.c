@@ -1,31 +1,28 @@
 // SPDX-License-Identifier: MIT
 /* Signed test results (see verdict.h). Floor 1: never sleeps. */
 #include "kernel/debug/verdict.h"
+#include "kernel/mm/pages.h"
 #include "kernel/options.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
-/* 128 bits, in hex. */
+/* QEMU's -device loader has put 128 bits there. They are taken away before anybody can look. */
+#define SECRET_PHYS	0x2000000
+
 static u64 secret[2];
 static bool has_secret;
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int set_secret(const char *value)
 {
-	for (int i = 0; i < 32; i++) {
-		if (digit(value[i]) < 0)
-			return -EINVAL;
-		secret[i / 16] = secret[i / 16] << 4 | digit(value[i]);
-	}
-	has_secret = !value[32];
-	return has_secret ? 0 : -EINVAL;
+	if (strcmp(value, "on"))
+		return -EINVAL;
+	memcpy(secret, phys_to_virt(SECRET_PHYS), sizeof(secret));
+	memset(phys_to_virt(SECRET_PHYS), 0, sizeof(secret));
+	has_secret = true;
+	return 0;
 }
-BOOT_OPTION(secret, set_secret, false, "32 hex digits");
+BOOT_OPTION(secret, set_secret, false, "on: 16 bytes stand at the physical address 0x2000000");
 
 static u64 rotate(u64 x, int by)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Test results that can be trusted more than text: with "secret=" each comes with a signature that
- * only who knows this run's secret can make. For the graders of labs, whose kernels print what
+ * Test results that can be trusted more than text: with "secret=on" each comes with a signature
+ * that only who knows this run's secret can make. For the graders of labs, whose kernels print what
  * their authors like. Without the option nothing is printed here.
  */
 #pragma once

@@ -9,6 +9,8 @@ import textwrap
 
 import gdb
 
+from read import Bad, reason
+
 WIDTH = 79
 
 
@@ -20,6 +22,8 @@ class Tour:
     def __init__(self, title):
         self.pages = 0
         self.asks = sys.stdin.isatty()
+        if not self.asks:
+            gdb.execute("set width 0")
         print("\n" + title.center(WIDTH).rstrip() + "\n" + "=" * WIDTH)
 
     def page(self, title):
@@ -71,28 +75,46 @@ class Tour:
         gdb.execute("tbreak " + place, to_string=True)
         self.move("continue")
 
-    def source(self, function, lines):
-        """The text of a function."""
+    @staticmethod
+    def source(function):
+        """The text of a function, without what stands there for the labs."""
         symbol = gdb.lookup_static_symbol(function)
-        first = symbol.line
-        self.show(f"list {symbol.symtab.filename}:{first},{first + lines - 1}")
+        first = last = symbol.line
+        with open(symbol.symtab.fullname(), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        while lines[last - 1] != "}":
+            last += 1
+        print(f"(gdb) list {symbol.symtab.filename}:{first},{last}")
+        starter = False
+        for line in gdb.execute(f"list {symbol.symtab.filename}:{first},{last}",
+                                to_string=True).rstrip().split("\n"):
+            mark = re.search(r"\blab \d+\.\d+: (\w+)", line)
+            starter = mark[1] == "starter" if mark else starter
+            if not starter and not mark:
+                print("  " + line)
+        print()
 
     def end(self):
         print("=" * WIDTH)
 
 
-def guide(tour):
-    """Runs the function @tour, and ends GDB after it, unless the reader asked for its prompt."""
+def guide(tour, stay=False):
+    """
+    Runs the function @tour, and ends GDB after it, unless the reader asked for its prompt; with
+    @stay a reader gets it in the end, too.
+    """
+    wants_prompt = stay and sys.stdin.isatty()
     try:
         tour()
     except Leave as leave:
-        if str(leave) == "g":
-            print("GDB is yours: 'help splat' lists the commands, 'quit' leaves.")
-            return
-    except gdb.error as error:
-        print(f"splat: the tour ends here: {error}")
-        gdb.execute("quit 1")
-    gdb.execute("quit")
+        wants_prompt = str(leave) == "g"
+    except (Bad, gdb.error) as error:
+        print(f"splat: the tour ends here: {reason(error)}")
+        if not wants_prompt:
+            gdb.execute("quit 1")
+    if not wants_prompt:
+        gdb.execute("quit")
+    print("GDB is yours: 'help splat' lists the commands, 'quit' leaves.")
 
 
 def value(expression):

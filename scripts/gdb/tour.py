@@ -42,7 +42,7 @@ def copy(tour):
 def lock(tour):
     tour.page("fpregs_lock: preemption goes off")
     tour.go("fpu_clone_buggy")
-    tour.source("fpu_clone_buggy", 9)
+    tour.source("fpu_clone_buggy")
     before = value("$this_cpu()->preempt_count & 0x7fffffff")
     tour.say(f"""
         The parent's registers must stay in this CPU until they are copied, so nobody else may run
@@ -107,7 +107,7 @@ def fixed(tour):
     count = "splat_counts[SPLAT_MIGHT_SLEEP]"
     before = value(count)
     tour.go("fpu_clone_fixed")
-    tour.source("fpu_clone_fixed", 9)
+    tour.source("fpu_clone_fixed")
     tour.say("""
         The demo's second fork. Nothing is different but the place of fpregs_unlock(): first the
         registers, which need preemption off; then the permission, which needs it on.""")

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""
+Hand-ins that are not honest, and many of them: what they get, and that no result is lost.
+"""
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+import host_labs
+import lab
+import machine
+from host import expect, test
+from host_labs import FOLDER, edited, grade, hand_in, handed_out, solution
+
+LAB = 2                                 # its starter has no points
+FILE = "arch/x86/fpu/regs.c"
+PLACE = "void fpregs_restore_userregs(void)\n{\n"
+
+# Each goes to the begin of a function that the first program comes through: name -> code.
+CHEATS = {
+    "prints-results": """
+	static bool once;
+
+	if (!once) {
+		once = true;
+		pr_plain("KTAP version 1");
+		pr_plain("1..1");
+		pr_plain("  KTAP version 1");
+		pr_plain("  # Subtest: fpu_owner");
+		pr_plain("  1..1");
+		pr_plain("  ok 1 valid_takes_both_owner_and_last_cpu");
+		pr_plain("  # verdict 0123456789abcdef k/fpu_owner "
+			 "valid_takes_both_owner_and_last_cpu ok");
+		pr_plain("ok 1 k/fpu_owner");
+	}
+""",
+    "exits-early": "\tmachine_exit(VERDICT_PASS);\n",
+    "hangs": "\tfor (;;)\n\t\tcpu_relax();\n",
+    "hangs-with-interrupts-off": "\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n",
+    "floods": '\tfor (;;)\n\t\tpr_plain("all is well, all is well, all is well");\n',
+    "triple-faults": """
+	struct { u16 limit; u64 base; } __packed none = {};
+
+	__asm__ volatile("lidt %0; int3" :: "m"(none));
+""",
+}
+# The same with more than code in a function.
+STOLEN_SECRET = '#define verdict_print not_verdict_print\n#include "kernel/debug/verdict.c"\n' \
+                "#undef verdict_print\n"
+
+
+def starter():
+    with open(f"{FOLDER}/{LAB}/{FILE}", encoding="utf-8") as file:
+        return {FILE: file.read()}
+
+
+def cheat(name):
+    texts = starter()
+    includes = '#include "arch/x86/cpu/insns.h"\n#include "arch/x86/irqflags.h"\n' \
+               '#include "kernel/panic.h"\n#include "lib/printk.h"\n'
+    return {FILE: includes + edited(texts, [{"file": FILE, "old": PLACE,
+                                             "new": PLACE + CHEATS[name]}])[FILE]}
+
+
+def patched():
+    """Everything that a student is not asked for, changed so that all is well; and no work done."""
+    everything = {**starter(), "lab.json": '{"lab": 2, "title": "x", "worlds": {}, "steps": []}',
+                  "Makefile": "all:\n\t@echo done\n", "scripts/grade.py": "print('100 of 100')\n",
+                  "labs/grade.py": "print('100 of 100')\n", "linker.ld": "",
+                  "tests/kernel/fpu_owner.c": "", "kernel/debug/verdict.c": ""}
+    return everything
+
+
+@test("labs-cheats", long=True)
+def cheats():
+    """None gets a point; each ends, and the report says why."""
+    handed_out(LAB)
+    work, base = f"{FOLDER}/cheats", f"{FOLDER}/cheats-base"
+    for path in (work, base):
+        shutil.rmtree(path, ignore_errors=True)
+    points, _ = grade(LAB, f"{FOLDER}/{LAB}", base)
+    expect(not any(points.values()), f"the starter has {points}")
+    said = {}
+    for name, texts in {**{name: cheat(name) for name in CHEATS}, "patches-tests": patched(),
+                        "steals": {FILE: STOLEN_SECRET + starter()[FILE]},
+                        "does-not-build": {FILE: starter()[FILE] + "}\n"},
+                        "nothing": {}}.items():
+        points, said[name] = grade(LAB, hand_in(f"cheat-{name}", texts), work, f"{base}/tree")
+        expect(not any(points.values()), f"{name} has {points}")
+    for name, text in (("hangs", "(an endless loop?)"),
+                       ("hangs-with-interrupts-off", "(an endless loop?)"),
+                       ("floods", "(an endless loop?)"), ("triple-faults", "the machine was reset"),
+                       ("does-not-build", "it does not build: "), ("nothing", "is not there"),
+                       ("exits-early", "it did not report")):
+        expect(text in said[name], f'{name}: nothing says "{text}":\n{said[name]}')
+    # A link is no way to another file.
+    folder = hand_in("cheat-link", {})
+    os.makedirs(f"{folder}/arch/x86/fpu")
+    os.symlink(os.path.abspath(FILE), f"{folder}/{FILE}")
+    points, text = grade(LAB, folder, work, f"{base}/tree")
+    expect(not any(points.values()) and "no plain file" in text, f"a link: {points}: {text}")
+    shutil.rmtree(base)
+    shutil.rmtree(work)
+
+
+def many(folder, count):
+    """@count hand-ins of all kinds; returns name -> whether it has all points."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    right = solution(LAB)
+    kinds = [("right", right), ("starter", starter()), ("cheat", cheat("prints-results")),
+             ("patched", patched()), ("broken", {FILE: "int f(;\n"}), ("empty", {})]
+    wanted = {}
+    for number in range(count):
+        kind, texts = kinds[number % len(kinds)]
+        name = f"{number:02}-{kind}"
+        source = hand_in(f"grade-all/{name}", texts)
+        wanted[name] = kind == "right"
+        if number % 2:
+            shutil.copytree(source, f"{folder}/{name}")
+            continue
+        with tarfile.open(f"{folder}/{name}.tar.gz", "w:gz") as tar:
+            for path in texts:
+                tar.add(f"{source}/{path}", path)
+    with open(f"{folder}/garbage.tar.gz", "wb") as file:
+        file.write(b"this is no archive")
+    with tarfile.open(f"{folder}/climber.tar.gz", "w:gz") as tar:
+        tar.add(f"{FOLDER}/{LAB}/{FILE}", "../../../climbed")
+    return {**wanted, "garbage": False, "climber": False}
+
+
+def results(folder):
+    found = {}
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        if name.endswith(".json"):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                found[name.removesuffix(".json")] = json.load(file)
+    return found
+
+
+def grade_many(count):
+    handed_out(LAB)
+    folder = f"{FOLDER}/handins"
+    wanted = many(folder, count)
+    shutil.rmtree(f"{folder}-results", ignore_errors=True)
+    command = ["scripts/grade-all", str(LAB), folder]
+    # Stopped as soon as there is a first result ...
+    process = machine.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not results(f"{folder}-results") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    code = machine.finish(process)
+    first = {name: os.stat(f"{folder}-results/{name}.json").st_mtime_ns
+             for name in results(f"{folder}-results")}
+    expect(code == 130 and first and len(first) < len(wanted), f"{code}: {len(first)} results")
+    # ... it goes on where it was.
+    code, output = machine.run(command, f"{folder}.log", timeout=1200)
+    expect(code == 0, f"exit code {code}: {output}")
+    found = results(f"{folder}-results")
+    expect(set(found) == set(wanted), f"missing: {set(wanted) - set(found)}")
+    for name, when in first.items():
+        expect(os.stat(f"{folder}-results/{name}.json").st_mtime_ns == when,
+               f"{name} was graded again")
+    for name, full in wanted.items():
+        expect(found[name]["score"] == (100 if full else 0), f"{name}: {found[name]['score']}")
+        expect(os.path.getsize(f"{folder}-results/{name}.txt"), f"{name}: there is no text")
+    with open(f"{folder}-results/grades.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    expect({row[0]: row[1] for row in rows[1:]} ==
+           {name: str(data["score"]) for name, data in found.items()}, f"the table is {rows}")
+    expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
+
+
+@test("labs-grade-all", long=True)
+def grade_all():
+    """50 hand-ins, with dishonest and broken ones among them; stopped, and gone on with."""
+    grade_many(48)
+    code, output = machine.run(["scripts/grade-all", "99", FOLDER], machine.LOGS + "/ga.log")
+    expect(code == 1 and "there is no lab 99" in output, f"{code}: {output}")
+    expect(host_labs.lab is lab, "two of scripts/lab.py")
