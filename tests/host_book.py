@@ -274,7 +274,9 @@ def in_a_lab():
 
 @test("deps-book")
 def deps_book():
-    code, output = run_deps({"python3": ":"}, "book", NO_INSTALL="1")
+    """The program and its package have different names."""
+    programs = {"python3": ":", "apt-get": ":"}
+    code, output = run_deps(programs, "book", NO_INSTALL="1")
     expect(code == 1 and "missing: markdown_py;" in output and " python3-markdown\n" in output,
            output)
 
