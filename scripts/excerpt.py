@@ -189,13 +189,13 @@ def coloured(text, in_comment):
 
 
 def as_html(excerpts):
-    """A figure: the file and its lines above, each line with its number."""
-    parts, in_comment = [], False
+    """Figures: the file and its lines above, each line with its number."""
+    parts = []
     for excerpt in excerpts:
-        lines = []
+        lines, in_comment = [], False
         for number, text in excerpt.lines:
             line, in_comment = coloured(text, in_comment)
             lines.append(f'<span class="line" data-n="{number}">{line}\n</span>')
-        parts.append(f"<figcaption>{html.escape(excerpt.where())}</figcaption>"
-                     f'<pre tabindex="0"><code>{"".join(lines)}</code></pre>')
-    return f'<figure class="source">{"".join(parts)}</figure>'
+        parts.append(f'<figure class="source"><figcaption>{html.escape(excerpt.where())}'
+                     f'</figcaption><pre tabindex="0"><code>{"".join(lines)}</code></pre></figure>')
+    return "".join(parts)

@@ -243,7 +243,7 @@ def floors(alt):
     picture.lines(552, 200, ["may be called", "inside fpregs_lock()"], "small")
     picture.arrow([(440, 200), (530, 200), (530, 128), (512, 128)], "stroke hot")
     picture.lines(552, 118, ["the bug: from inside", "up to a lock that sleeps"], "small strong")
-    picture.text(60, 298, "A call goes down or stays on its floor. `make stat` lists each that "
+    picture.text(60, 298, "A call goes down or stays on its floor. make stat lists each that "
                  "goes up.", "small")
     return picture
 
