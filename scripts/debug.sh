@@ -7,6 +7,9 @@
 # They meet on a socket in a folder of their own, so any number of sessions can run and none can be
 # reached from outside. QEMU runs in a session of its own (Ctrl-C is for GDB) and ends when GDB
 # does. The console goes to debug.log beside the kernel.
+#
+# RR=replay, for scripts/rewind.sh: it replays a recording, and somebody looks whether it hangs.
+# STAY=1: QEMU stops where it would end, if it is not the kernel that ends it.
 set -u
 
 here=$(dirname "$0")
@@ -15,9 +18,11 @@ kernel=${KERNEL:-build/splat.elf}
 log=${DEBUG_LOG:-${kernel%/*}/debug.log}
 : >"$log"
 SERIAL=file:$log GDBSTUB=$dir/gdb setsid "$here/qemu.sh" -S \
-	</dev/null >"$dir/qemu.log" 2>&1 &
+	${STAY:+-no-shutdown} \
+	${RR:+-qmp "unix:$dir/qmp,server=on,wait=off"} </dev/null >"$dir/qemu.log" 2>&1 &
 qemu=$!
-trap 'kill $qemu 2>/dev/null; wait $qemu 2>/dev/null; rm -rf "$dir"' EXIT
+# One that hangs in a replay does not obey a gentler signal.
+trap 'kill ${RR:+-KILL} $qemu 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' HUP TERM
 
 tries=0
@@ -30,5 +35,6 @@ until [ -S "$dir/gdb" ]; do
 	fi
 	sleep 0.1
 done
+[ -z "${RR:-}" ] || setsid python3 "$here/hung.py" "$dir/qmp" $qemu "${HUNG_AFTER_S:-20}" &
 echo "splat: the console is in $log ('tail -f $log' in another terminal)"
 gdb -nx -q -x "$here/gdb/splat.py" -ex "target remote $dir/gdb" "$@" "$kernel"

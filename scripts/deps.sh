@@ -4,9 +4,9 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu bochs iso uefi cpio python3 gdb trace-cmd chromium book. Needs nothing
-# but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit status 0: all
-# are here now.
+# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book.
+# Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
+# status 0: all are here now.
 set -u
 
 qemu=${QEMU:-qemu-system-x86_64}
@@ -75,6 +75,7 @@ for tool; do
 	cc) need_cc ;;
 	llvm) need clang clang; need ld.lld lld; need llvm-objcopy llvm ;;
 	qemu) need "$qemu" qemu-system-x86; check_qemu_version ;;
+	qemu-img) need qemu-img qemu-utils ;;
 	bochs) need_bochs ;;
 	iso) need_iso ;;
 	uefi) need_uefi ;;

@@ -7,9 +7,9 @@
 # SERIAL=stdio (a QEMU chardev), ICOUNT=1 (repeatable: 8 ns an instruction, whatever the host does),
 # MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
 # after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none),
-# GDBSTUB=SOCKET (where GDB can attach), GDBWAIT=1 (the machine waits for it; a line says when to).
-# V=1 prints the command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is
-# success.
+# GDBSTUB=SOCKET (where GDB can attach), GDBWAIT=1 (the machine waits for it; a line says when to),
+# RR=record|replay RRDIR=FOLDER (one CPU, without ICOUNT; for scripts/rewind.sh). V=1 prints the
+# command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
 set -uf
 
 BOOT=${BOOT:-pvh}
@@ -59,7 +59,14 @@ grub | uefi)
 		ISO=$(iso_for "$APPEND") || exit 1
 	fi
 	readable "$ISO" "the ISO image"
-	set -- -cdrom "$ISO" "$@"
+	if [ -n "${RR:-}" ]; then
+		# A replay waits for ever for a CD that is not behind blkreplay.
+		set -- -drive "file=$ISO,if=none,format=raw,readonly=on,id=iso" \
+			-drive driver=blkreplay,if=none,image=iso,id=cd,readonly=on \
+			-device ide-cd,drive=cd,bus=ide.0 "$@"
+	else
+		set -- -cdrom "$ISO" "$@"
+	fi
 	if [ "$BOOT" = uefi ]; then
 		"$here/ovmf.sh" build/ovmf.fd || die "there is no UEFI firmware (OVMF)"
 		set -- -bios build/ovmf.fd "$@"
@@ -70,6 +77,11 @@ grub | uefi)
 	;;
 esac
 [ -z "${ICOUNT:-}" ] || set -- -icount shift=3,sleep=off -rtc base=2024-01-01,clock=vm "$@"
+# Without vapic=off QEMU 7.2 stands still for ever after a few steps backwards, its threads waiting
+# for each other.
+[ -z "${RR:-}" ] || set -- -icount "shift=3,rr=$RR,rrfile=$RRDIR/events,rrsnapshot=start" \
+	-rtc base=2024-01-01,clock=vm -global apic-common.vapic=off \
+	-drive "file=$RRDIR/snapshots.qcow2,if=none,id=rr" "$@"
 [ -z "${RAM:-}" ] || set -- -machine memory-backend=ram -object \
 	memory-backend-file,id=ram,size="${MEM:-128M}",mem-path="$RAM",share=on "$@"
 [ -z "${MTTCG:-}" ] || set -- -accel tcg,thread=multi "$@"

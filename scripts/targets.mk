@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso book run demo trace debug tour gdb
+.PHONY: help iso book run demo trace debug tour gdb record rewind tour-rewind
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -123,6 +123,24 @@ tour:	## a guided session in GDB: a fork in the buggy order, and one in the fixe
 gdb:	## GDB on what runs (make run GDBSTUB=build/gdb.sock); REMOTE=host:port; a dump: CORE=file
 	@$(DEPS) gdb
 	@scripts/attach.sh $(GDBARGS)
+
+record:	## the demo, recorded: BOOT=pvh|grub APPEND="options", one CPU; init=/bin/sh to type
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@RRDIR=$${RRDIR:-$B/record} APPEND="init=/bin/demo $$APPEND" scripts/rewind.sh record
+
+# It builds nothing: a recording goes with the build that it was made with.
+rewind:	## GDB at the end of what `make record` recorded, to go backwards; GDBARGS=
+	@$(DEPS) python3 qemu gdb
+	@RRDIR=$${RRDIR:-$B/record} scripts/rewind.sh $(GDBARGS)
+
+tour-rewind:	## a tour in GDB: from the splat, and from a lost register, back to the cause
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
+	@$(SUBMAKE) all </dev/null
+	@export RRDIR=$${RRDIR:-$B/tour-rewind}; mkdir -p $$RRDIR; \
+		APPEND="init=/bin/demo bug=scribble $$APPEND" scripts/rewind.sh record \
+			</dev/null >$$RRDIR/log 2>&1 || { cat $$RRDIR/log; exit 1; }; \
+		scripts/rewind.sh tour $(GDBARGS)
 
 iso:	## build/splat.iso: a bootable CD with one menu entry a world
 	@$(DEPS) $(CC_DEPS) cpio python3 iso

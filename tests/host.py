@@ -20,7 +20,8 @@ import golden
 import ktap
 import machine
 
-TESTS = []                              # (name, function, part of `make check`)
+TESTS = []                              # (name, function, when)
+CHECK, TEST, ALL = range(3)             # from which command on: make check, test, test-all
 
 
 class Failure(Exception):
@@ -31,9 +32,10 @@ class Skip(Exception):
     """The test cannot be made here, with its reason."""
 
 
-def test(name, check=True):
+def test(name, check=True, long=False):
+    """@long: `make test-all`, or asked for by name."""
     def note(function):
-        TESTS.append((name, function, check))
+        TESTS.append((name, function, ALL if long else CHECK if check else TEST))
         return function
     return note
 
@@ -332,8 +334,8 @@ def deps_old_qemu():
 def make_help():
     """One line a target, and no target that is not there."""
     code, output = machine.run(["make", "help"], machine.LOGS + "/help.log")
-    for target in ("all", "run", "demo", "debug", "gdb", "test", "test-all", "check", "iso",
-                   "stat", "bochs3", "clean", "help"):
+    for target in ("all", "run", "demo", "debug", "gdb", "record", "rewind", "tour-rewind",
+                   "test", "test-all", "check", "iso", "stat", "bochs3", "clean", "help"):
         expect(len(re.findall(rf"^make {target} ", output, re.M)) == 1,
                f"no line, or two, for {target}")
     expect(code == 0, f"exit status {code}")

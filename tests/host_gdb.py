@@ -22,7 +22,7 @@ CONTENDED = ["splat stops", *["continue"] * 3]
 DEMO_FORKS = "if !minimal"
 
 
-def gdb(name, commands, append=DEMO, cpus=1, core=None, **world):
+def gdb(name, commands, append=DEMO, cpus=1, core=None, script="scripts/debug.sh", **world):
     """
     GDB on a boot, or on the dump @core: runs @commands, each a text or (name, text). Returns what
     each printed, by its name: of one that is repeated, the last.
@@ -34,7 +34,6 @@ def gdb(name, commands, append=DEMO, cpus=1, core=None, **world):
     base = f"{machine.LOGS}/gdb-{name}"
     env = {"MEM": "48M", "ICOUNT": "1", "SMP": str(cpus), "APPEND": append,
            "DEBUG_LOG": base + ".console", **world}
-    script = "scripts/debug.sh"
     if core:
         script, env = "scripts/attach.sh", {"CORE": core}
     _, output = machine.run([script, *words], base + ".log", env)

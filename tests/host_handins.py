@@ -76,7 +76,7 @@ def patched():
     return everything
 
 
-@test("labs-cheats", check=False)
+@test("labs-cheats", long=True)
 def cheats():
     """None gets a point; each ends, and the report says why."""
     handed_out(LAB)
@@ -177,7 +177,7 @@ def grade_many(count):
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
 
 
-@test("labs-grade-all", check=False)
+@test("labs-grade-all", long=True)
 def grade_all():
     """50 hand-ins, with dishonest and broken ones among them; stopped, and gone on with."""
     grade_many(48)

@@ -39,12 +39,18 @@ def demo_one_cpu():
     expect(output.count("needs a second CPU") == 2, "two lines must say: needs a second CPU")
 
 
-@test("demo-can-fail")
-def demo_can_fail():
-    """With bug=skip-save a fork loses the registers, and the demonstration must see it."""
-    code, output = machine.boot("demo-can-fail", "init=/bin/demo bug=skip-save", boot="grub")
-    expect_code(code, machine.FAIL, output)
-    expect(any(line.endswith("fpu=BAD") for line in demo_lines(output)), "no line says fpu=BAD")
+def demo_can_fail(name, bug):
+    """A test that a fork loses registers with @bug, and that the demonstration sees it."""
+    def demo():
+        code, output = machine.boot(name, f"init=/bin/demo {bug}", boot="grub")
+        expect_code(code, machine.FAIL, output)
+        expect(any(line.endswith("fpu=BAD") for line in demo_lines(output)),
+               "no line says fpu=BAD")
+    test(name)(demo)
+
+
+demo_can_fail("demo-can-fail", "bug=skip-save")
+demo_can_fail("demo-scribble", "bug=scribble")
 
 
 @test("make-demo", check=False)

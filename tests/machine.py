@@ -22,7 +22,7 @@ running_lock = threading.Lock()
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
                  "RAM", "APPEND", "MTTCG", "ICOUNT", "EMU", "TIMEOUT", "GDBSTUB", "GDBWAIT",
-                 "REMOTE", "CORE")
+                 "REMOTE", "CORE", "RRDIR", "HUNG_AFTER_S")
 
 BOCHS3 = os.path.abspath("build/bochs3/bochs")
 

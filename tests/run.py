@@ -35,6 +35,7 @@ import host_page                        # noqa: E402, F401
 import host_handins                     # noqa: E402, F401
 import host_labs                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
+import host_rewind                      # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401
 import host_tracedat                    # noqa: E402, F401
@@ -85,9 +86,11 @@ def single_job(name, function):
 
 
 def host_jobs(options):
-    for name, function, check in host.TESTS:
+    last = host.CHECK if options.check else \
+        host.ALL if options.all or options.wanted else host.TEST
+    for name, function, when in host.TESTS:
         name = f"host/{name}"
-        if (check or not options.check) and worlds.name_matches(options.wanted, name):
+        if when <= last and worlds.name_matches(options.wanted, name):
             yield single_job(name, function)
 
 

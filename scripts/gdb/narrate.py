@@ -9,6 +9,8 @@ import textwrap
 
 import gdb
 
+from read import Bad, reason
+
 WIDTH = 79
 
 
@@ -20,6 +22,8 @@ class Tour:
     def __init__(self, title):
         self.pages = 0
         self.asks = sys.stdin.isatty()
+        if not self.asks:
+            gdb.execute("set width 0")
         print("\n" + title.center(WIDTH).rstrip() + "\n" + "=" * WIDTH)
 
     def page(self, title):
@@ -94,18 +98,23 @@ class Tour:
         print("=" * WIDTH)
 
 
-def guide(tour):
-    """Runs the function @tour, and ends GDB after it, unless the reader asked for its prompt."""
+def guide(tour, stay=False):
+    """
+    Runs the function @tour, and ends GDB after it, unless the reader asked for its prompt; with
+    @stay a reader gets it in the end, too.
+    """
+    wants_prompt = stay and sys.stdin.isatty()
     try:
         tour()
     except Leave as leave:
-        if str(leave) == "g":
-            print("GDB is yours: 'help splat' lists the commands, 'quit' leaves.")
-            return
-    except gdb.error as error:
-        print(f"splat: the tour ends here: {error}")
-        gdb.execute("quit 1")
-    gdb.execute("quit")
+        wants_prompt = str(leave) == "g"
+    except (Bad, gdb.error) as error:
+        print(f"splat: the tour ends here: {reason(error)}")
+        if not wants_prompt:
+            gdb.execute("quit 1")
+    if not wants_prompt:
+        gdb.execute("quit")
+    print("GDB is yours: 'help splat' lists the commands, 'quit' leaves.")
 
 
 def value(expression):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* State on demand when there is no memory for it (the option "fail_alloc="). The rest: dynamic.c. */
+/* State on demand when there is no memory for it (option "fail_alloc="). The rest: dynamic.c. */
 #include "user/lib/dynstate.h"
 #include "user/lib/ktap.h"
 

@@ -244,6 +244,47 @@ TEST(registers_survive_preemption)
 		EXPECT_EQ(wait_child(pid[i]), EXITED(0));
 }
 
+/* A fork whose child has to wait for its turn while we use the CPU. Does the child see a change? */
+static bool child_was_changed(u64 seed)
+{
+	struct sysargs args = { .nr = SYS_fork };
+	char where[VEC_WHERE];
+	int status = -1;
+	pid_t pid;
+
+	vec_fill(&in, seed);
+	pid = vec_syscall(&in, &out, &args);
+	if (pid == 0)
+		_exit(vec_compare(&in, &out, where));
+	while (wait4(pid, &status, WNOHANG, NULL) == 0)
+		vec_spin(&in, &child_out, 100000);
+	EXPECT_VEC(&in, &out);
+	return status == EXITED(1);
+}
+
+/*
+ * "bug=scribble" is here to show that the tests above can fail. The tick's victim is a child that
+ * waits for our CPU; a tick that finds us in the kernel does nothing, so not each child is one.
+ * fails with: museum_tick() that does nothing
+ */
+TEST(a_scribbled_image_shows)
+{
+	u64 cpus = sched_getaffinity(0);
+	struct splat_info info;
+	bool shows = false;
+
+	if (!on_splat(&info))
+		SKIP("the museum is Splat's");
+	sched_setaffinity(0, BIT(getcpu()));
+	EXPECT(!child_was_changed(80));
+	ASSERT_EQ(splat_setopt("bug=scribble"), 0);
+	for (int i = 0; i < 20 && !shows; i++)
+		shows = child_was_changed(81 + i);
+	splat_setopt("bug=none");
+	EXPECT(shows);
+	sched_setaffinity(0, cpus);
+}
+
 /* fails with: exit_to_user_mode() calling fpregs_restore_userregs() in any case */
 TEST(system_calls_move_no_registers)
 {

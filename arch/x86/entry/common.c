@@ -7,6 +7,7 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/mm/tlb.h"
+#include "kernel/debug/museum.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/exit.h"
 #include "kernel/files.h"
@@ -65,6 +66,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 	case LOCAL_TIMER_VECTOR:
 		tick();
 		watchdog_tick(regs);
+		museum_tick(regs);
 		if (smp_processor_id() == 0)
 			console_poll_input();
 		break;
