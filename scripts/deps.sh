@@ -4,9 +4,9 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium. Needs
-# nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit status
-# 0: all are here now.
+# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book.
+# Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
+# status 0: all are here now.
 set -u
 
 qemu=${QEMU:-qemu-system-x86_64}
@@ -79,6 +79,7 @@ for tool; do
 	bochs) need_bochs ;;
 	iso) need_iso ;;
 	uefi) need_uefi ;;
+	book) need python3 python3; need markdown_py python3-markdown ;;
 	cpio | python3 | gdb | trace-cmd | chromium) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac

@@ -5,8 +5,7 @@
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
 test test-all:
-	@$(DEPS) cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium \
-		trace-cmd
+	@$(DEPS) cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book
 	@$(SUBMAKE) all
 	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
 

@@ -65,7 +65,7 @@ deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
-.PHONY: help iso run demo trace debug tour gdb record rewind tour-rewind
+.PHONY: help iso book run demo trace debug tour gdb record rewind tour-rewind
 all: $(INITRAMFS)	## build the kernel, the initramfs and compile_commands.json
 $(if $(VARIANT),,all: compile_commands.json)
 
@@ -146,6 +146,11 @@ iso:	## build/splat.iso: a bootable CD with one menu entry a world
 	@$(DEPS) $(CC_DEPS) cpio python3 iso
 	@$(SUBMAKE) $B/splat.iso
 	@echo "$B/splat.iso"
+
+book:	## the book, for a browser: build/book/index.html; it needs no network
+	@$(DEPS) book
+	@python3 scripts/book.py build/book
+	@echo "build/book/index.html"
 
 clean:	## remove all that was built
 
