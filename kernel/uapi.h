@@ -98,4 +98,5 @@ struct splat_info {
 	uint64_t xfd;			/* dynamic features: off until asked for, ... */
 	char fpu_gate[16];		/* ... by "XCR0" or "IA32_XFD"; "none" */
 	uint64_t fpu_gate_writes;
+	uint64_t seed;			/* option "seed=": what tests take their values from */
 };

@@ -69,6 +69,7 @@ static void fill_info(struct splat_info *info)
 	info->siglock_acquired = siglock->acquired;
 	info->siglock_contended = siglock->contended;
 	info->siglock_preempt_count = siglock->preempt_count;
+	info->seed = ktest_seed;
 }
 
 static long splat_info(void *user_info, size_t size)

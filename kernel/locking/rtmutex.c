@@ -396,18 +396,16 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
 		return;
 	}
+	/* lab 5.2: solution */
 	/*
 	 * Deboost first, then wake. Between the two we are back at our own priority with the lock
 	 * free; preemption stays off there, or a middle priority could keep us, and so the waiter,
 	 * from going on.
 	 */
-	/* lab 5.2: solution */
 	raw_spin_lock(&current->pi_lock);
 	dequeue_pi(current, waiter);
 	rt_mutex_adjust_prio(current);
 	raw_spin_unlock(&current->pi_lock);
-	/* lab 5.2: starter: give back what this waiter lent us
-	lab 5.2: end */
 	/*
 	 * The waiter stays in the tree and takes the lock itself; until then a more urgent one may
 	 * steal it.
@@ -420,4 +418,15 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 	wake_up_state(task, wake_state);
 	put_task_struct(task);
 	preempt_enable();
+	/* lab 5.2: starter: give back what this waiter lent us; and who may run before it does?
+	raw_spin_lock(&current->pi_lock);
+	dequeue_pi(current, waiter);
+	raw_spin_unlock(&current->pi_lock);
+	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
+	task = get_task_struct(waiter->task);
+	wake_state = waiter->wake_state;
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+	wake_up_state(task, wake_state);
+	put_task_struct(task);
+	lab 5.2: end */
 }

@@ -70,12 +70,12 @@ static noinline bool rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analy
 		set_current_state(TASK_RTLOCK_WAIT);
 	}
 	/* lab 4.1: starter: stand in the lock's queue, and sleep until it can be taken
+	preempt_disable();
 	while (!try_to_take_rt_mutex(lock, current, &waiter)) {
 		raw_spin_unlock_irq(&lock->wait_lock);
-		__set_current_state(TASK_RUNNING);
-		schedule_rtlock();
 		raw_spin_lock_irq(&lock->wait_lock);
 	}
+	preempt_enable();
 	lab 4.1: end */
 	restore_saved_state();
 out:

@@ -178,6 +178,43 @@ KTEST(migrate_disable_holds_while_the_mask_changes)
 	KEXPECT_EQ(cpu_rq(1)->nr_pinned, before);
 }
 
+static spinlock_t lock;
+
+static void hold_then_go(struct thread *self)
+{
+	spin_lock(&lock);
+	self->arg = &stop;
+	spin_until_told(self);		/* a holder must not sleep */
+	spin_unlock(&lock);
+	after_enable = smp_processor_id();
+}
+
+/* fails with: rt_spin_lock() without migrate_disable() */
+KTEST(a_holder_of_a_spinlock_stays)
+{
+	NEEDS_RT("who spins is not preempted, so it cannot move");
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(fifo(40));
+
+	stop = false;
+	after_enable = -1;
+	spin_lock_init(&lock);
+	thread_run_on(kt, &a, hold_then_go, NULL, BIT(1), fifo(10));
+	SPIN_UNTIL(READ_ONCE(a.seen));
+	if (a.task)
+		KEXPECT_EQ(set_cpus_allowed(a.task, BIT(0)), 0);
+	for (int i = 0; i < 3; i++) {
+		unsigned int seen = READ_ONCE(a.seen);
+
+		SPIN_UNTIL(READ_ONCE(a.seen) != seen);
+		KEXPECT_EQ(READ_ONCE(a.result), 1);
+	}
+	WRITE_ONCE(stop, true);
+	thread_join(&a);
+	KEXPECT_EQ(after_enable, 0);
+}
+
 static void pin_and_unpin(struct thread *self)
 {
 	u64 end = READ_ONCE(jiffies) + 10 * AWAIT_TICKS;

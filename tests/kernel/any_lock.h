@@ -73,7 +73,7 @@ static inline void expect_all_free(struct ktest_run *kt)
 	__set_current_state(TASK_RUNNING);	/* so that the next test gets its turn */
 }
 
-#define EXPECT_OWN_PRIO(fifo) KEXPECT_EQ(current->prio, PRIO_OF(fifo))
+#define EXPECT_OWN_PRIO(rank) KEXPECT_EQ(current->prio, PRIO_OF(fifo(rank)))
 
 #define RUN_WITH_SPINLOCKS(fn, kind) do {						\
 	NEEDS_RT("a spinlock_t that spins has no waiters in an order, and no owner");	\

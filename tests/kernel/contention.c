@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks that sleep, with owner and waiters on several CPUs: one holder at a time, the most urgent
- * next, priorities lent across CPUs, and chain walks in chains that change under them.
+ * Locks that sleep, with owner and waiters on several CPUs: one holder at a time, and chain walks
+ * in chains that change under them. Who is next, and what it lends, is in lending.c.
  */
 #include "kernel/locking/rtmutex.h"
 #include "kernel/locking/spinlock.h"
@@ -34,7 +34,7 @@ static void start_many(struct ktest_run *kt, int count, void (*fn)(struct thread
 	for (int i = 0; i < count; i++) {
 		thread_make_on(kt, &threads[i], fn, &go, spread ? BIT(i % nr_cpus) : ~0UL);
 		threads[i].mark = i;
-		thread_start(&threads[i], i % 2 ? 10 + i : 0);
+		thread_start(&threads[i], i % 2 ? fifo(10 + i) : 0);
 	}
 }
 
@@ -127,7 +127,7 @@ static void add_with(struct ktest_run *kt, void (*fn)(struct thread *self), bool
 KTEST(a_mutex_has_one_holder)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	add_with(kt, add_under_mutex, true);
 }
@@ -135,7 +135,7 @@ KTEST(a_mutex_has_one_holder)
 KTEST(a_mutex_has_one_holder_when_all_wander)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	add_with(kt, add_under_mutex, false);
 }
@@ -144,7 +144,7 @@ KTEST(a_mutex_has_one_holder_when_all_wander)
 KTEST(a_spinlock_has_one_holder)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	add_with(kt, add_under_spinlock, true);
 	KEXPECT_EQ(spinlock.record.acquired, sum);
@@ -154,135 +154,10 @@ KTEST(a_spinlock_has_one_holder)
 KTEST(a_spinlock_has_one_holder_when_all_wander)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	add_with(kt, add_under_spinlock, false);
 	KEXPECT_EQ(spinlock.record.acquired, sum);
-}
-
-/* --- Who is next --- */
-
-static unsigned int order[THREADS], served;
-
-static void serve(struct thread *self)
-{
-	order[served++] = self->mark;
-}
-
-static void take_mutex_in_turn(struct thread *self)
-{
-	mutex_lock(&mutexes[0]);
-	serve(self);
-	mutex_unlock(&mutexes[0]);
-}
-
-static void take_spinlock_in_turn(struct thread *self)
-{
-	spin_lock(&spinlock);
-	serve(self);
-	spin_unlock(&spinlock);
-}
-
-/* Waiters on all CPUs but @busy, in an order of coming that is not that of their priorities. */
-static void queue_up(struct ktest_run *kt, void (*fn)(struct thread *self),
-		     const struct rt_mutex_base *lock, unsigned int busy)
-{
-	served = 0;
-	for (int i = 0; i < THREADS; i++) {
-		unsigned int cpu = i % nr_cpus, urgency = i * 3 % THREADS;
-
-		thread_make_on(kt, &threads[i], fn, NULL, BIT(cpu == busy ? 0 : cpu));
-		threads[i].mark = urgency;
-		thread_start(&threads[i], 10 + urgency);
-		AWAIT(thread_is_blocked_on(&threads[i], lock));
-	}
-	KEXPECT_EQ(served, 0);
-}
-
-static void expect_by_urgency(struct ktest_run *kt)
-{
-	for (int i = 0; i < THREADS; i++)
-		thread_join(&threads[i]);
-	KEXPECT_EQ(served, THREADS);
-	for (unsigned int i = 0; i < served; i++)
-		KEXPECT_EQ(order[i], THREADS - 1 - i);
-}
-
-/* fails with: tree_less() putting new waiters last */
-KTEST(the_most_urgent_of_all_cpus_gets_a_mutex)
-{
-	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
-
-	init();
-	mutex_lock(&mutexes[0]);
-	queue_up(kt, take_mutex_in_turn, &mutexes[0].rtmutex, NR_CPUS);
-	mutex_unlock(&mutexes[0]);
-	expect_by_urgency(kt);
-}
-
-static void hold_spinlock(struct thread *self)
-{
-	spin_lock(&spinlock);
-	self->arg = &stop;
-	spin_until_told(self);		/* a holder must not sleep */
-	spin_unlock(&spinlock);
-}
-
-KTEST(the_most_urgent_of_all_cpus_gets_a_spinlock)
-{
-	NEEDS_RT("who spins is served in the order of coming: k/smp");
-	static struct thread holder;
-	NEEDS_CPUS(2);
-	RUN_ON(BIT(0));
-	RUN_AS_FIFO(50);
-
-	init();
-	thread_run_on(kt, &holder, hold_spinlock, NULL, BIT(1), 5);
-	AWAIT(READ_ONCE(holder.seen));
-	queue_up(kt, take_spinlock_in_turn, &spinlock.lock, 1);
-	if (holder.task)
-		KEXPECT_EQ(holder.task->prio, PRIO_OF(10 + THREADS - 1));
-	WRITE_ONCE(stop, true);
-	expect_by_urgency(kt);
-	thread_join(&holder);
-}
-
-/* --- Lending across CPUs --- */
-
-static void hold_mutex(struct thread *self)
-{
-	mutex_lock(&mutexes[0]);
-	self->arg = &go;
-	spin_until_told(self);
-	self->mark = current->prio;
-	mutex_unlock(&mutexes[0]);
-}
-
-/*
- * The owner waits for a CPU behind a middle priority. We lend it ours, from another CPU.
- * fails with: set_prio() not calling check_preempt_curr()
- */
-KTEST(a_loan_preempts_on_the_owners_cpu)
-{
-	struct thread *owner = &threads[0], *middle = &threads[1];
-	NEEDS_CPUS(2);
-	RUN_ON(BIT(0));
-	RUN_AS_FIFO(50);
-
-	init();
-	thread_run_on(kt, owner, hold_mutex, NULL, BIT(1), 10);
-	SPIN_UNTIL(READ_ONCE(owner->seen));
-	thread_run_on(kt, middle, spin_until_told, &stop, BIT(1), 20);
-	SPIN_UNTIL(READ_ONCE(middle->seen));
-	WRITE_ONCE(go, true);				/* but it does not get to see it */
-	mutex_lock(&mutexes[0]);
-	KEXPECT_EQ(owner->mark, PRIO_OF(50));
-	KEXPECT(!READ_ONCE(middle->done));
-	mutex_unlock(&mutexes[0]);
-	WRITE_ONCE(stop, true);
-	thread_join(middle);
-	thread_join(owner);
 }
 
 /* --- Chains that change --- */
@@ -311,11 +186,11 @@ KTEST(a_walk_stops_where_the_chain_has_changed)
 	struct rt_mutex_base *last = &mutexes[2].rtmutex;
 	NEEDS_CPUS(2);
 	RUN_ON(BIT(0));
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	init();
 	mutex_lock(&mutexes[2]);
-	thread_run_on(kt, owner, hold_and_want, (void *)1, BIT(1), 10);
+	thread_run_on(kt, owner, hold_and_want, (void *)1, BIT(1), fifo(10));
 	AWAIT(thread_is_blocked_on(owner, last));
 	thread_make_on(kt, asker, hold_and_want, (void *)0, BIT(1));
 	if (!owner->task || !asker->task)
@@ -324,7 +199,7 @@ KTEST(a_walk_stops_where_the_chain_has_changed)
 	elsewhere.task = owner->task;
 
 	raw_spin_lock_irq(&last->wait_lock);
-	thread_start(asker, 20);
+	thread_start(asker, fifo(20));
 	while (!READ_ONCE(asker->task->pi_blocked_on))
 		cpu_relax();
 	while (raw_spin_is_locked(&mutexes[1].rtmutex.wait_lock))
@@ -373,14 +248,14 @@ static void change_priorities(void)
 	static unsigned int n;
 
 	for (int i = 0; i < 3; i++, n++)
-		thread_set_fifo(&threads[n % THREADS], 1 + n * 7 % 40);
+		thread_set_fifo(&threads[n % THREADS], fifo(1 + n * 7 % 40));
 }
 
 /* fails with: chain_step() not looking at next_lock (now and then) */
 KTEST(no_false_alarm_while_chains_change)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	init();
 	deadlocks = 0;
@@ -411,7 +286,7 @@ static void go_round(struct thread *self)
 KTEST(real_rings_come_undone)
 {
 	NEEDS_CPUS(2);
-	RUN_AS_FIFO(50);
+	RUN_AS_FIFO(fifo(48));
 
 	init();
 	deadlocks = 0;

@@ -19,9 +19,7 @@ static void expect_parents_values(struct ktest_run *kt, const struct kind *kind,
 {
 	unsigned int before = kt->complaints;
 
-	if (kind->minimal)
-		EXPECT_IMAGE(child->thread.fpu.fpstate, INIT);
-	else
+	if (!kind->minimal)		/* else see a_kernel_function_starts_clean */
 		EXPECT_IMAGE(child->thread.fpu.fpstate, OWN);
 	NAME_FAILURES(kind, before);
 }
@@ -185,7 +183,35 @@ KTEST(skipping_the_save_shows)
 
 /* --- The child's side of the ownership table --- */
 
-/* fails with: fpu_clone() without set_tsk_thread_flag(); or without setting last_cpu to -1 */
+/* fails with: fpu_clone() without __fpu_invalidate_fpregs_state() */
+KTEST(the_childs_registers_are_on_no_cpu)
+{
+	KEEP_WORLD;
+	KEEP_USER_FPU;
+
+	FOR_EACH_WORLD_AND_KIND(kind) {
+		unsigned int before = kt->complaints;
+		struct task_struct *child;
+		struct fpu *fpu;
+
+		own_in_registers();
+		child = new_child();
+		fpu = &child->thread.fpu;
+		/* Recycled memory: a dead task's owner pointer and last_cpu may point here. */
+		fpu->last_cpu = smp_processor_id();
+		fpu_clone(child, kind->flags, kind->minimal);
+		KEXPECT_EQ(fpu->last_cpu, -1U);
+		fpregs_lock();
+		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
+		KEXPECT(!fpregs_state_valid(fpu, smp_processor_id()));
+		this_cpu_write(fpu_fpregs_owner_ctx, own_fpu());
+		fpregs_unlock();
+		NAME_FAILURES(kind, before);
+		kfree(child);
+	}
+}
+
+/* fails with: fpu_clone() without set_tsk_thread_flag() */
 KTEST(the_child_must_load_before_ring_3)
 {
 	KEEP_WORLD;
@@ -199,22 +225,14 @@ KTEST(the_child_must_load_before_ring_3)
 		own_in_registers();
 		child = new_child();		/* so its flag is clear, as the parent's */
 		fpu = &child->thread.fpu;
-		/* Recycled memory: a dead task's owner pointer and last_cpu may point here. */
-		fpu->last_cpu = smp_processor_id();
 		fpu_clone(child, kind->flags, kind->minimal);
 		KEXPECT(test_tsk_thread_flag(child, TIF_NEED_FPU_LOAD));
-		KEXPECT_EQ(fpu->last_cpu, -1U);
 		KEXPECT_EQ(fpu->fpstate, &fpu->__fpstate);
 		KEXPECT_EQ(fpu->fpstate->size, fpu_kernel_cfg.default_size);
 		KEXPECT_EQ(fpu->fpstate->user_size, fpu_user_cfg.default_size);
 		KEXPECT_EQ(fpu->fpstate->xfeatures, fpu_kernel_cfg.default_features);
 		KEXPECT_EQ(fpu->fpstate->user_xfeatures, fpu_user_cfg.default_features);
 		KEXPECT_EQ(fpu->fpstate->xfd, init_fpstate.xfd);
-		fpregs_lock();
-		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
-		KEXPECT(!fpregs_state_valid(fpu, smp_processor_id()));
-		this_cpu_write(fpu_fpregs_owner_ctx, own_fpu());
-		fpregs_unlock();
 		KEXPECT(!test_thread_flag(TIF_NEED_FPU_LOAD));	/* the child's, not ours */
 		NAME_FAILURES(kind, before);
 		kfree(child);
@@ -231,18 +249,26 @@ KTEST(a_kernel_function_starts_clean)
 {
 	KEEP_WORLD;
 	KEEP_USER_FPU;
-	struct task_struct *child;
-	const union fpregs_state *image;
-	u32 size = fpu_kernel_cfg.default_size;
+	u32 size = fpu_kernel_cfg.default_size, clean = cpu_has.xsave ? XSAVE_MIN_SIZE : size;
 
-	own_in_registers();
-	child = clone_child(KIND_MINIMAL);
-	image = &child->thread.fpu.fpstate->regs;
-	EXPECT_IMAGE(child->thread.fpu.fpstate, INIT);
-	KEXPECT(!memcmp(image, &init_fpstate.regs, cpu_has.xsave ? XSAVE_MIN_SIZE : size));
-	if (size > XSAVE_MIN_SIZE)
-		KEXPECT(!memchr_inv(image->bytes + XSAVE_MIN_SIZE, 0, size - XSAVE_MIN_SIZE));
-	kfree(child);
+	FOR_EACH_WORLD_AND_KIND(kind) {
+		unsigned int before = kt->complaints;
+		struct task_struct *child;
+		union fpregs_state *image;
+
+		if (!kind->minimal)
+			continue;
+		own_in_registers();
+		child = new_child();
+		image = &child->thread.fpu.__fpstate.regs;
+		memset(image, 0xcc, clean);
+		fpu_clone(child, kind->flags, kind->minimal);
+		EXPECT_IMAGE(&child->thread.fpu.__fpstate, INIT);
+		KEXPECT(!memcmp(image, &init_fpstate.regs, clean));
+		KEXPECT(!memchr_inv(image->bytes + clean, 0, size - clean));
+		NAME_FAILURES(kind, before);
+		kfree(child);
+	}
 }
 
 static struct {
@@ -296,6 +322,8 @@ KTEST(header_is_clean_and_has_no_pasid)
 		struct task_struct *child;
 		struct xstate_header *header;
 
+		if (kind->minimal)
+			continue;		/* see a_kernel_function_starts_clean */
 		own_in_registers();
 		child = new_child();
 		header = &child->thread.fpu.__fpstate.regs.xsave.header;

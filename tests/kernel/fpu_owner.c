@@ -12,8 +12,26 @@ KTEST_SUITE(fpu_owner);
 
 /* --- The table --- */
 
-/* fails with: fpregs_state_valid() looking at the owner only; or at last_cpu only */
-KTEST(valid_takes_both_owner_and_last_cpu)
+/* fails with: fpregs_state_valid() looking at the owner only */
+KTEST(valid_only_where_it_was_last)
+{
+	KEEP_USER_FPU;
+	const unsigned int cpu = smp_processor_id();
+	struct fpu *fpu = own_fpu();
+
+	fpregs_lock();
+	this_cpu_write(fpu_fpregs_owner_ctx, fpu);
+	fpu->last_cpu = OTHER_CPU;
+	KEXPECT(!fpregs_state_valid(fpu, cpu));
+	fpu->last_cpu = -1;
+	KEXPECT(!fpregs_state_valid(fpu, cpu));
+	fpu->last_cpu = cpu;
+	KEXPECT(fpregs_state_valid(fpu, cpu));
+	fpregs_unlock();
+}
+
+/* fails with: fpregs_state_valid() looking at last_cpu only */
+KTEST(valid_only_for_the_owner)
 {
 	KEEP_USER_FPU;
 	struct task_struct *other = fake_task();
@@ -21,18 +39,13 @@ KTEST(valid_takes_both_owner_and_last_cpu)
 	struct fpu *fpu = own_fpu();
 
 	fpregs_lock();
-	this_cpu_write(fpu_fpregs_owner_ctx, fpu);
-	fpu->last_cpu = cpu;
-	KEXPECT(fpregs_state_valid(fpu, cpu));
-	fpu->last_cpu = OTHER_CPU;
-	KEXPECT(!fpregs_state_valid(fpu, cpu));
-	fpu->last_cpu = -1;
-	KEXPECT(!fpregs_state_valid(fpu, cpu));
 	fpu->last_cpu = cpu;
 	this_cpu_write(fpu_fpregs_owner_ctx, &other->thread.fpu);
 	KEXPECT(!fpregs_state_valid(fpu, cpu));
 	this_cpu_write(fpu_fpregs_owner_ctx, NULL);
 	KEXPECT(!fpregs_state_valid(fpu, cpu));
+	this_cpu_write(fpu_fpregs_owner_ctx, fpu);
+	KEXPECT(fpregs_state_valid(fpu, cpu));
 	fpregs_unlock();
 	kfree(other);
 }

@@ -19,10 +19,14 @@
 #include "kernel/sched/sched.h"
 #include "kernel/debug/ktap.h"
 #include "lib/string.h"
+#include "tests/kernel/random.h"
 
 /* --- Values --- */
 
-/* Whose values: a different one in every byte of every register. INIT: the initial state. */
+/*
+ * Whose values: those of two owners differ in every byte of every register, and "seed=" changes
+ * them all. INIT: the initial state.
+ */
 enum whose { INIT, OWN, INTRUDER, STALE };
 
 struct fpu_values {
@@ -40,15 +44,17 @@ static inline bool has_avx(void)
 
 static inline void make_values(struct fpu_values *v, enum whose who)
 {
+	u64 random = ktest_seed | 1;
+
 	memset(v, 0, sizeof(*v));
 	v->mxcsr = MXCSR_DEFAULT | who << 13;		/* rounding: enables no exception */
 	v->fcw = FCW_DEFAULT | who << 10;
 	if (who == INIT)
 		return;
-	v->st0 = 0x4010000000000000 | (u64)who << 32;
+	v->st0 = 0x4010000000000000 | (u64)who << 32 | next_random(&random);
 	for (int i = 0; i < 16; i++)
 		for (int j = 0; j < (has_avx() ? 32 : 16); j++)
-			v->ymm[i][j] = who * 0x35 + i * 29 + j;
+			v->ymm[i][j] = who * 0x35 + next_random(&random);
 }
 
 /* What stands in a legacy area. ST(0) has 80 bits there: sign and exponent above 64 of mantissa. */
@@ -226,6 +232,8 @@ static inline void own_in_both(enum whose who)
 {
 	fpregs_lock();
 	switch_fpu_return();
+	this_cpu_write(fpu_fpregs_owner_ctx, own_fpu());
+	own_fpu()->last_cpu = smp_processor_id();
 	load_regs(who);
 	save_fpregs_to_fpstate(own_fpu()->fpstate);
 	set_thread_flag(TIF_NEED_FPU_LOAD);

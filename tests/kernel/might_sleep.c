@@ -10,6 +10,7 @@
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/panic.h"
+#include "kernel/time.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -20,8 +21,6 @@ KTEST_SUITE(might_sleep);
 static mutex_t mutex = MUTEX_INIT;
 static spinlock_t spinlock = SPINLOCK_INIT, other_spinlock = SPINLOCK_INIT;
 static raw_spinlock_t raw_lock;
-static struct thread contender;
-static spinlock_t contended;		/* its own, in case the contender gets stuck with it */
 
 static void reopen_limit(bool *unused)
 {
@@ -38,6 +37,9 @@ static void reopen_limit(bool *unused)
 	EXPECT_SPLATS(before, kind, 1);							\
 	EXPECT_SPLATS_IN_ALL(before, 1);						\
 } while (0)
+
+/* How deep things are nested, and how often repeated: as "seed=" says. */
+#define DEPTH		(2 + (unsigned int)(ktest_seed % 5))
 
 /* What a spinlock_t in the wrong place is worth: it may be taken anywhere where it spins. */
 #define SPINLOCK_REPORTS (preempt_rt() ? 1 : 0)
@@ -127,45 +129,6 @@ KTEST(the_irq_form_is_reported_too)
 	EXPECT_SPLATS_IN_ALL(before, SPINLOCK_REPORTS);
 }
 
-static void contend_atomically(struct thread *self)
-{
-	preempt_disable();
-	spin_lock(&contended);
-	self->seen = preempt_count();
-	log_mark('l');
-	spin_unlock(&contended);
-	preempt_enable();		/* schedule() has set the count to 0: one too many */
-	self->result = preempt_count();
-}
-
-/* fails with: rt_spin_lock() not checking when it will block anyway */
-KTEST(a_contended_spinlock_is_reported_and_blocks)
-{
-	NEEDS_RT("a spinlock_t that spins never blocks");
-	WITH_OPEN_LIMIT;
-	struct splats before = splats_now();
-	RUN_AS_FIFO(10);
-
-	log_clear();
-	spin_lock_init(&contended);
-	thread_make(kt, &contender, contend_atomically, NULL, "contender");
-	spin_lock(&contended);
-	thread_start(&contender, 20);
-	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
-	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
-	EXPECT_SPLATS_IN_ALL(before, 2);
-	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
-	log_mark('1');
-	spin_unlock(&contended);
-	log_mark('2');
-	EXPECT_LOG("1l2");
-	KEXPECT_EQ(contender.seen, 0);
-	KEXPECT_EQ(contender.result, 0);
-	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
-	EXPECT_SPLATS_IN_ALL(before, 3);
-	thread_end(&contender);
-}
-
 /* fails with: wait_for_completion() without might_sleep() */
 KTEST(other_sleeping_calls_are_reported)
 {
@@ -249,16 +212,15 @@ KTEST(an_rcu_reader_may_take_a_spinlock)
 {
 	struct splats before = splats_now();
 
-	rcu_read_lock();
-	spin_lock(&spinlock);
-	spin_unlock(&spinlock);
-	rcu_read_lock();
-	spin_lock(&spinlock);
-	spin_lock(&other_spinlock);
-	spin_unlock(&other_spinlock);
-	spin_unlock(&spinlock);
-	rcu_read_unlock();
-	rcu_read_unlock();
+	for (unsigned int i = 0; i < DEPTH; i++) {
+		rcu_read_lock();
+		spin_lock(&spinlock);
+		spin_lock(&other_spinlock);
+		spin_unlock(&other_spinlock);
+		spin_unlock(&spinlock);
+	}
+	for (unsigned int i = 0; i < DEPTH; i++)
+		rcu_read_unlock();
 	EXPECT_SPLATS_IN_ALL(before, 0);
 	KEXPECT_EQ(current->rcu_read_lock_nesting, 0);
 }
@@ -370,13 +332,13 @@ KTEST(counting_goes_on_while_printing_is_limited)
 	struct splats before = splats_now();
 
 	preempt_disable();
-	for (int i = 1; i <= 3; i++) {
+	for (unsigned int i = 1; i <= DEPTH; i++) {
 		mutex_lock(&mutex);
 		mutex_unlock(&mutex);
 		EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, i);
 	}
 	preempt_enable();
-	EXPECT_SPLATS_IN_ALL(before, 3);
+	EXPECT_SPLATS_IN_ALL(before, DEPTH);
 }
 
 /* What was printed since message @from: how often a line begins so; the number of the last one. */
@@ -395,15 +357,17 @@ static unsigned int printed(u64 from, const char *begin, u64 *last)
 	return count;
 }
 
-/* fails with: __might_resched() without the limit, or setting it anew each time */
+/* fails with: __might_resched() without the limit, or with one that a silent report prolongs */
 KTEST(one_report_a_second_is_printed)
 {
 	WITH_OPEN_LIMIT;
-	u64 from = printk_next(), last;
+	u64 from = printk_next(), last, end = READ_ONCE(jiffies) + HZ + HZ / 4;
 
-	for (int i = 0; i < 3; i++)
+	while (READ_ONCE(jiffies) < end) {
 		violate_mutex_under_preempt_disable();
-	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 1);
+		sleep_ns(125000000);
+	}
+	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 2);
 }
 
 /* fails with: print_preempt_disable_ip() not called, or given another address */
@@ -413,24 +377,30 @@ KTEST(the_report_names_who_turned_preemption_off)
 	u64 from = printk_next(), last;
 	char address[24];
 
-	preempt_disable();
-	snprintf(address, sizeof(address), "[<%016lx>]",
-		 (unsigned long)this_cpu_read(preempt_disable_ip));
+	for (unsigned int i = 0; i < DEPTH; i++) {
+		preempt_disable();
+		if (!i)			/* the first one is meant */
+			snprintf(address, sizeof(address), "[<%016lx>]",
+				 (unsigned long)this_cpu_read(preempt_disable_ip));
+	}
 	mutex_lock(&mutex);
 	mutex_unlock(&mutex);
-	preempt_enable();
+	for (unsigned int i = 0; i < DEPTH; i++)
+		preempt_enable();
 	KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 1);
 	KEXPECT(printk_text(last + 1) && !strncmp(printk_text(last + 1), address,
 						  strlen(address)));
-	/* An interrupt that is off is nobody's preempt_disable(). */
-	might_sleep_ratelimit_reset();
-	from = printk_next();
-	local_irq_disable();
-	mutex_lock(&mutex);
-	mutex_unlock(&mutex);
-	local_irq_enable();
-	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 1);
-	KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 0);
+	/* Interrupts that are off, or a reader, are nobody's preempt_disable(). */
+	for (int reader = 0; reader < 2; reader++) {
+		might_sleep_ratelimit_reset();
+		from = printk_next();
+		reader ? rcu_read_lock() : local_irq_disable();
+		mutex_lock(&mutex);
+		mutex_unlock(&mutex);
+		reader ? rcu_read_unlock() : local_irq_enable();
+		KEXPECT_EQ(printed(from, "BUG: sleeping function called", &last), 1);
+		KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 0);
+	}
 }
 
 /* --- The task's state --- */

@@ -29,15 +29,15 @@ static void ask_twice(struct thread *self)
 /* fails with: mutex_slowlock() not returning the error, or leaving the mark for waiters */
 KTEST(locking_twice_is_a_deadlock)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
-	thread_run(kt, &threads[0], ask_twice, NULL, "a", 20);
+	thread_run(kt, &threads[0], ask_twice, NULL, "a", fifo(20));
 	EXPECT_LOG("a");
 	KEXPECT_EQ(threads[0].result, -EDEADLK);
 	KEXPECT(clean_after);
 	KEXPECT(threads[0].seen);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20)));
 	thread_end(&threads[0]);
 	expect_all_free(kt);
 }
@@ -68,35 +68,36 @@ static void close_the_ring(struct thread *self)
 /* Thread i waits for lock i-1 with lock i; the thread that has lock 0 closes the ring. */
 static void deadlock_ring(struct ktest_run *kt, int nr_threads, const char *order)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
 	init_completion(&may_ask);
 	init_completion(&may_go_on);
-	thread_run(kt, &threads[0], close_the_ring, LOCK(nr_threads), "a", 15);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(nr_threads), "a", fifo(15));
 	for (long i = 1; i <= nr_threads; i++)
-		thread_run(kt, &threads[i], hold_and_ask, LOCK(i), (char[2]){ 'a' + i }, 20 + i);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20 + nr_threads));
-	thread_set_fifo(&threads[0], 40);	/* so that it lends to all others while it asks */
+		thread_run(kt, &threads[i], hold_and_ask, LOCK(i), (char[2]){ 'a' + i },
+			   fifo(20 + i));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20 + nr_threads)));
+	thread_set_fifo(&threads[0], fifo(40));	/* so that it lends to all others while it asks */
 	complete(&may_ask);
 	EXPECT_LOG("a");
 	KEXPECT_EQ(threads[0].result, -EDEADLK);
 	KEXPECT(clean_after);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(40));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(40)));
 	/* Nobody else noticed: they wait as before, at the priorities they had. */
 	for (int i = 1; i <= nr_threads; i++) {
 		KEXPECT(thread_is_blocked_on(&threads[i], base(i - 1)));
-		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(20 + nr_threads));
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(fifo(20 + nr_threads)));
 	}
 	KEXPECT_EQ(base(nr_threads)->owner, (u64)threads[nr_threads].task);
-	thread_set_fifo(&threads[0], 15);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20 + nr_threads));
+	thread_set_fifo(&threads[0], fifo(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20 + nr_threads)));
 	complete(&may_go_on);
 	EXPECT_LOG(order);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
 	for (int i = 1; i <= nr_threads; i++) {
 		KEXPECT_EQ(threads[i].result, 0);
-		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(20 + i));
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(fifo(20 + i)));
 	}
 	for (int i = 0; i <= nr_threads; i++)
 		thread_end(&threads[i]);
@@ -118,7 +119,7 @@ KTEST(a_ring_of_three_is_a_deadlock)
 /* fails with: task_blocks_on_rt_mutex() reporting a deadlock for any owner that is blocked */
 KTEST(a_chain_is_no_deadlock)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
 	thread_make(kt, &threads[1], hold_and_ask, LOCK(1), "b");
@@ -126,7 +127,7 @@ KTEST(a_chain_is_no_deadlock)
 	thread_make(kt, &threads[3], hold_and_ask, LOCK(3), "d");
 	mutex_lock(&locks[0].mutex);
 	for (int i = 1; i <= 3; i++)
-		thread_start(&threads[i], 20 + i);
+		thread_start(&threads[i], fifo(20 + i));
 	EXPECT_OWN_PRIO(23);
 	mutex_unlock(&locks[0].mutex);
 	EXPECT_LOG("bcd");
@@ -145,27 +146,55 @@ KTEST(a_chain_is_no_deadlock)
  */
 KTEST(the_least_urgent_finds_the_deadlock_too)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
 	init_completion(&may_ask);
 	init_completion(&may_go_on);
 	complete(&may_go_on);
-	thread_run(kt, &threads[0], close_the_ring, LOCK(1), "a", 20);
-	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", 30);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(30));
-	thread_set_fifo(&threads[1], 15);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
-	thread_run(kt, &threads[2], take_and_mark, LOCK(1), "c", 40);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(40));
+	thread_run(kt, &threads[0], close_the_ring, LOCK(1), "a", fifo(20));
+	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", fifo(30));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(30)));
+	thread_set_fifo(&threads[1], fifo(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20)));
+	thread_run(kt, &threads[2], take_and_mark, LOCK(1), "c", fifo(40));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(40)));
 	complete(&may_ask);
 	KEXPECT_EQ(threads[0].result, -EDEADLK);
 	KEXPECT_EQ(threads[1].result, 0);
 	KEXPECT(clean_after);
 	EXPECT_LOG("abc");
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
-	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20)));
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(15)));
 	for (int i = 0; i < 3; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+
+/*
+ * In the middle of the ring stands one who lends nothing: a more urgent one waits before it.
+ * fails with: chain_step() going on only where it changed the owner's tree
+ */
+KTEST(a_ring_through_a_queue_is_a_deadlock)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	init_completion(&may_ask);
+	init_completion(&may_go_on);
+	complete(&may_go_on);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(2), "a", fifo(20));
+	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", fifo(21));
+	thread_run(kt, &threads[2], hold_and_ask, LOCK(2), "c", fifo(22));
+	thread_run(kt, &threads[3], take_and_mark, LOCK(1), "d", fifo(40));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(40)));
+	KEXPECT_EQ(thread_prio(&threads[2]), PRIO_OF(fifo(22)));
+	complete(&may_ask);
+	KEXPECT_EQ(threads[0].result, -EDEADLK);
+	KEXPECT_EQ(threads[1].result, 0);
+	KEXPECT_EQ(threads[2].result, 0);
+	EXPECT_LOG("abdc");
+	for (int i = 0; i < 4; i++)
 		thread_end(&threads[i]);
 	expect_all_free(kt);
 }

@@ -29,20 +29,82 @@ FOR_BOTH_KINDS(a_free_lock_is_taken_and_given)
 /* --- Donation --- */
 
 /* fails with: task_blocks_on_rt_mutex() not adjusting the owner's priority */
+static void a_waiter_lends(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+	u64 boosts = this_cpu()->rq->nr_boosts;
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	KEXPECT(thread_is_blocked_on(&threads[0], base(0)));
+	EXPECT_OWN_PRIO(20);
+	KEXPECT_EQ(current->normal_prio, PRIO_OF(fifo(10)));
+	KEXPECT_GE(this_cpu()->rq->nr_boosts - boosts, 1);
+	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
+	release(0);
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(a_waiter_lends)
+
+static unsigned int count_lenders(void)
+{
+	unsigned int count = 0;
+	struct rb_node *node;
+
+	for (node = rb_first_cached(&current->pi_waiters); node; node = rb_next(node))
+		count++;
+	return count;
+}
+
+/*
+ * fails with: task_blocks_on_rt_mutex() leaving the old top waiter in the owner's tree, or putting
+ * one there that is not the top
+ */
+static void each_lock_has_one_lender(struct ktest_run *kt, enum kind kind)
+{
+	static const struct { int lock, rank; unsigned int lenders; } come[] = {
+		{ 0, 15, 1 }, { 7, 20, 2 }, { 0, 25, 2 }, { 7, 30, 2 }, { 7, 30, 2 },
+	};
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(kind);
+	for (size_t i = 0; i < ARRAY_SIZE(come); i++)
+		thread_make(kt, &threads[i], take_and_mark, LOCK(come[i].lock), "w");
+	take(7);
+	take(0);
+	for (size_t i = 0; i < ARRAY_SIZE(come); i++) {
+		thread_start(&threads[i], fifo(come[i].rank));
+		do_sched_yield();		/* the last one is only our equal */
+		KEXPECT(thread_is_blocked_on(&threads[i], base(come[i].lock)));
+		EXPECT_OWN_PRIO(come[i].rank);
+		KEXPECT_EQ(count_lenders(), come[i].lenders);
+	}
+	release(0);
+	release(7);
+	for (size_t i = 0; i < ARRAY_SIZE(come); i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+FOR_ALL_KINDS(each_lock_has_one_lender)
+
+/* fails with: task_blocks_on_rt_mutex() not adjusting the owner's priority */
 static void donate_one(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 	u64 boosts = this_cpu()->rq->nr_boosts, waits = this_cpu()->rq->nr_lock_waits;
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	take(0);
-	thread_start(&threads[0], 20);
+	thread_start(&threads[0], fifo(20));
 	KEXPECT(thread_is_blocked_on(&threads[0], base(0)));
 	KEXPECT(rt_mutex_has_waiters(base(0)));
 	KEXPECT_EQ(base(0)->owner, (u64)current | RT_MUTEX_HAS_WAITERS);
 	EXPECT_OWN_PRIO(20);
-	KEXPECT_EQ(current->normal_prio, PRIO_OF(10));
+	KEXPECT_EQ(current->normal_prio, PRIO_OF(fifo(10)));
 	KEXPECT_GE(this_cpu()->rq->nr_boosts - boosts, 1);
 	KEXPECT_GE(this_cpu()->rq->nr_lock_waits - waits, 1);
 	log_mark('1');
@@ -58,16 +120,16 @@ FOR_BOTH_KINDS(donate_one)
 /* fails with: rt_mutex_slowunlock() going back to normal_prio whoever else waits */
 static void donate_multiple(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "b");
 	take(7);
 	take(0);
-	thread_start(&threads[0], 15);
+	thread_start(&threads[0], fifo(15));
 	EXPECT_OWN_PRIO(15);
-	thread_start(&threads[1], 20);
+	thread_start(&threads[1], fifo(20));
 	EXPECT_OWN_PRIO(20);
 	log_mark('1');
 	release(7);
@@ -86,7 +148,7 @@ FOR_ALL_KINDS(donate_multiple)
 /* fails with: rt_mutex_slowunlock() taking the most urgent waiter of any lock out of pi_waiters */
 static void donate_multiple2(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
@@ -94,10 +156,10 @@ static void donate_multiple2(struct ktest_run *kt, enum kind kind)
 	thread_make(kt, &threads[2], mark, NULL, "c");
 	take(7);
 	take(0);
-	thread_start(&threads[0], 13);
+	thread_start(&threads[0], fifo(13));
 	EXPECT_OWN_PRIO(13);
-	thread_start(&threads[2], 12);
-	thread_start(&threads[1], 15);
+	thread_start(&threads[2], fifo(12));
+	thread_start(&threads[1], fifo(15));
 	EXPECT_OWN_PRIO(15);
 	release(0);			/* a may go on, but b's loan keeps us in front */
 	EXPECT_OWN_PRIO(15);
@@ -126,24 +188,24 @@ static void take_both(struct thread *self)
 /* fails with: task_blocks_on_rt_mutex() not walking on from an owner that is blocked itself */
 static void donate_nest(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_both, NULL, "m");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
 	take(0);
-	thread_start(&threads[0], 15);
+	thread_start(&threads[0], fifo(15));
 	EXPECT_OWN_PRIO(15);
-	thread_start(&threads[1], 20);
+	thread_start(&threads[1], fifo(20));
 	EXPECT_OWN_PRIO(20);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(20));
-	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(20));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20)));
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(20)));
 	log_mark('1');
 	release(0);
 	EXPECT_OWN_PRIO(10);
 	log_mark('2');
 	EXPECT_LOG("1mhM2");
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
 	thread_end(&threads[0]);
 	thread_end(&threads[1]);
 	expect_all_free(kt);
@@ -171,7 +233,7 @@ static void chain_link(struct thread *self)
 static void donate_chain(struct ktest_run *kt, enum kind kind)
 {
 	enum { LINKS = LOCKS - 1 };
-	RUN_AS_FIFO(1);
+	RUN_AS_FIFO(fifo(1));
 
 	locks_init(kind);
 	for (long i = 1; i <= LINKS; i++) {
@@ -181,20 +243,20 @@ static void donate_chain(struct ktest_run *kt, enum kind kind)
 	}
 	take(0);
 	for (int i = 1; i <= LINKS; i++) {
-		thread_start(&threads[i], 3 * i);
+		thread_start(&threads[i], fifo(3 * i));
 		EXPECT_OWN_PRIO(3 * i);
-		thread_start(&others[i], 3 * i - 1);	/* gets the CPU when link i is done */
+		thread_start(&others[i], fifo(3 * i - 1));	/* comes after link i */
 	}
 	for (int i = 1; i <= LINKS; i++)
-		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(3 * LINKS));
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(fifo(3 * LINKS)));
 	release(0);
 	EXPECT_OWN_PRIO(1);
 	EXPECT_LOG("1234567hHgGfFeEdDcCbB");
 	for (int i = 1; i <= LINKS; i++) {
 		/* All took their lower lock at the top priority, and kept it until the other. */
-		KEXPECT_EQ(threads[i].result, PRIO_OF(3 * LINKS));
-		KEXPECT_EQ(threads[i].seen, PRIO_OF(3 * LINKS));
-		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(3 * i));
+		KEXPECT_EQ(threads[i].result, PRIO_OF(fifo(3 * LINKS)));
+		KEXPECT_EQ(threads[i].seen, PRIO_OF(fifo(3 * LINKS)));
+		KEXPECT_EQ(thread_prio(&threads[i]), PRIO_OF(fifo(3 * i)));
 		thread_end(&threads[i]);
 		thread_end(&others[i]);
 	}
@@ -205,19 +267,19 @@ FOR_ALL_KINDS(donate_chain)
 /* fails with: sched_setscheduler() setting prio = normal_prio */
 static void donate_lower(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	take(0);
-	thread_start(&threads[0], 20);
+	thread_start(&threads[0], fifo(20));
 	EXPECT_OWN_PRIO(20);
-	set_own_fifo(5);
+	set_own_fifo(fifo(5));
 	EXPECT_OWN_PRIO(20);
-	KEXPECT_EQ(current->normal_prio, PRIO_OF(5));
+	KEXPECT_EQ(current->normal_prio, PRIO_OF(fifo(5)));
 	set_own_fifo(0);
 	EXPECT_OWN_PRIO(20);
-	set_own_fifo(6);
+	set_own_fifo(fifo(6));
 	log_mark('1');
 	release(0);
 	EXPECT_OWN_PRIO(6);
@@ -231,20 +293,20 @@ FOR_BOTH_KINDS(donate_lower)
 /* fails with: rt_mutex_setprio() taking the maximum of the two numbers */
 static void raise_while_boosted(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	take(0);
-	thread_start(&threads[0], 20);
-	set_own_fifo(15);
+	thread_start(&threads[0], fifo(20));
+	set_own_fifo(fifo(15));
 	EXPECT_OWN_PRIO(20);
-	set_own_fifo(30);
+	set_own_fifo(fifo(30));
 	EXPECT_OWN_PRIO(30);
 	release(0);
 	EXPECT_OWN_PRIO(30);		/* a may have the lock, but not the CPU */
 	log_mark('1');
-	set_own_fifo(10);
+	set_own_fifo(fifo(10));
 	log_mark('2');
 	EXPECT_LOG("1a2");
 	thread_end(&threads[0]);
@@ -255,20 +317,20 @@ FOR_BOTH_KINDS(raise_while_boosted)
 /* fails with: rt_mutex_adjust_pi() going one step only */
 static void a_change_travels_along_the_chain(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_both, NULL, "m");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
 	take(0);
-	thread_start(&threads[0], 15);
-	thread_start(&threads[1], 20);
-	thread_set_fifo(&threads[1], 30);
+	thread_start(&threads[0], fifo(15));
+	thread_start(&threads[1], fifo(20));
+	thread_set_fifo(&threads[1], fifo(30));
 	EXPECT_OWN_PRIO(30);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(30));
-	thread_set_fifo(&threads[1], 12);
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(30)));
+	thread_set_fifo(&threads[1], fifo(12));
 	EXPECT_OWN_PRIO(15);		/* m's own */
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
 	release(0);
 	EXPECT_OWN_PRIO(10);
 	EXPECT_LOG("mMh");
@@ -294,17 +356,17 @@ static void hold_until_told(struct thread *self)
 /* fails with: set_prio() changing a queued task's number and not its place */
 static void a_runnable_owner_moves_in_the_run_queue(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	init_completion(&may_release);
-	thread_run(kt, &threads[0], hold_until_told, NULL, "o", 12);
-	set_own_fifo(40);
+	thread_run(kt, &threads[0], hold_until_told, NULL, "o", fifo(12));
+	set_own_fifo(fifo(40));
 	complete(&may_release);				/* the owner is queued at 12, */
-	thread_run(kt, &threads[1], mark, NULL, "m", 20);	/* behind this one */
-	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", 30);
+	thread_run(kt, &threads[1], mark, NULL, "m", fifo(20));	/* behind this one */
+	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", fifo(30));
 	log_mark('1');
-	set_own_fifo(10);				/* h blocks, and lends the owner its 30 */
+	set_own_fifo(fifo(10));				/* h blocks, and lends the owner its 30 */
 	log_mark('2');
 	EXPECT_LOG("1ohmO2");
 	for (int i = 0; i < 3; i++)
@@ -321,7 +383,7 @@ static void preempted_while_holding(struct thread *self)
 {
 	take(0);
 	log_mark(self->mark);
-	set_own_fifo(5);			/* below the test: it goes on here */
+	set_own_fifo(fifo(5));			/* below the test: it goes on here */
 	log_mark(self->mark);
 	release(0);
 	log_mark(self->mark + 'A' - 'a');
@@ -331,15 +393,15 @@ static void preempted_while_holding(struct thread *self)
 KTEST(spinlock_a_runnable_owner_moves_in_the_run_queue)
 {
 	NEEDS_RT("the owner of a spinlock_t that spins is not preempted");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(SPINLOCK);
-	thread_run(kt, &threads[0], preempted_while_holding, NULL, "o", 20);
+	thread_run(kt, &threads[0], preempted_while_holding, NULL, "o", fifo(20));
 	log_mark('1');
-	set_own_fifo(40);
-	thread_run(kt, &threads[1], mark, NULL, "m", 20);
-	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", 30);
-	set_own_fifo(4);
+	set_own_fifo(fifo(40));
+	thread_run(kt, &threads[1], mark, NULL, "m", fifo(20));
+	thread_run(kt, &threads[2], take_and_mark, LOCK(0), "h", fifo(30));
+	set_own_fifo(fifo(4));
 	log_mark('2');
 	EXPECT_LOG("o1ohmO2");
 	for (int i = 0; i < 3; i++)
@@ -350,26 +412,26 @@ KTEST(spinlock_a_runnable_owner_moves_in_the_run_queue)
 /* fails with: try_to_take_rt_mutex() not making the remaining top waiter the new owner's lender */
 KTEST(the_new_owner_inherits_from_those_who_still_wait)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
 	init_completion(&may_release);
 	thread_make(kt, &threads[0], hold_until_told, NULL, "o");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "w");
 	take(0);
-	thread_start(&threads[1], 15);
-	thread_start(&threads[0], 20);
+	thread_start(&threads[1], fifo(15));
+	thread_start(&threads[0], fifo(20));
 	release(0);				/* to o, who waits for our word */
 	EXPECT_OWN_PRIO(10);
 	KEXPECT_EQ(rt_mutex_owner(base(0)), threads[0].task);
 	KEXPECT(thread_is_blocked_on(&threads[1], base(0)));
-	thread_set_fifo(&threads[0], 5);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(15));
+	thread_set_fifo(&threads[0], fifo(5));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
 	complete(&may_release);
 	log_mark('1');
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(5));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(5)));
 	EXPECT_LOG("ow1");
-	set_own_fifo(1);
+	set_own_fifo(fifo(1));
 	EXPECT_LOG("ow1O");
 	thread_end(&threads[0]);
 	thread_end(&threads[1]);
@@ -379,21 +441,21 @@ KTEST(the_new_owner_inherits_from_those_who_still_wait)
 /* fails with: sched_fork() giving the child the parent's prio */
 KTEST(a_loan_is_not_inherited)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(MUTEX);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	take(0);
-	thread_start(&threads[0], 20);
+	thread_start(&threads[0], fifo(20));
 	EXPECT_OWN_PRIO(20);
 	thread_make(kt, &threads[1], mark, NULL, "c");
-	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(10));
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(10)));
 	if (threads[1].task) {
 		KEXPECT(rb_empty_cached(&threads[1].task->pi_waiters));
 		KEXPECT_EQ(threads[1].task->pi_blocked_on, NULL);
 	}
 	release(0);
-	thread_start(&threads[1], 20);
+	thread_start(&threads[1], fifo(20));
 	EXPECT_LOG("ac");
 	thread_end(&threads[0]);
 	thread_end(&threads[1]);

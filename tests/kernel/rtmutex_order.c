@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Who comes next when a lock is given back: which of those who wait, who of the waiter and the old
- * owner gets the CPU, and who may take the lock before the woken one does.
- */
+/* Which of those who wait is next: the most urgent one, whatever changes meanwhile. */
 #include "tests/kernel/any_lock.h"
 
 KTEST_SUITE(rtmutex_order);
@@ -12,24 +9,24 @@ KTEST_SUITE(rtmutex_order);
 /* fails with: rt_mutex_setprio() of a waiter leaving it at its old place in the tree */
 static void the_most_urgent_waiter_is_next(struct ktest_run *kt, enum kind kind)
 {
-	static const int fifo[] = { 30, 14, 40, 20, 35 };	/* of a, b, ... in the end */
-	RUN_AS_FIFO(10);
+	static const int rank[] = { 30, 14, 40, 20, 35 };	/* of a, b, ... in the end */
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
-	for (size_t i = 0; i < ARRAY_SIZE(fifo); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(rank); i++)
 		thread_make(kt, &threads[i], take_and_mark, LOCK(0), (char[2]){ 'a' + i });
 	take(0);
-	for (size_t i = 0; i < ARRAY_SIZE(fifo); i++)
-		thread_start(&threads[i], 11 + i);	/* each above the one before: all block */
-	for (size_t i = 0; i < ARRAY_SIZE(fifo); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rank); i++)
+		thread_start(&threads[i], fifo(11 + i));	/* above the one before: blocks */
+	for (size_t i = 0; i < ARRAY_SIZE(rank); i++) {
 		KEXPECT(thread_is_blocked_on(&threads[i], base(0)));
-		thread_set_fifo(&threads[i], fifo[i]);
+		thread_set_fifo(&threads[i], fifo(rank[i]));
 	}
 	EXPECT_OWN_PRIO(40);
 	release(0);
 	EXPECT_OWN_PRIO(10);
 	EXPECT_LOG("ceadb");
-	for (size_t i = 0; i < ARRAY_SIZE(fifo); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(rank); i++)
 		thread_end(&threads[i]);
 	expect_all_free(kt);
 }
@@ -38,14 +35,14 @@ FOR_BOTH_KINDS(the_most_urgent_waiter_is_next)
 /* fails with: tree_less() putting a new waiter before its equals */
 static void equals_are_first_come_first_served(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	for (int i = 0; i < 4; i++)
 		thread_make(kt, &threads[i], take_and_mark, LOCK(0), (char[2]){ 'a' + i });
 	take(0);
 	for (int i = 0; i < 4; i++) {
-		thread_start(&threads[i], 20);
+		thread_start(&threads[i], fifo(20));
 		do_sched_yield();	/* from the second on it is our equal */
 		KEXPECT(thread_is_blocked_on(&threads[i], base(0)));
 	}
@@ -62,16 +59,16 @@ FOR_BOTH_KINDS(equals_are_first_come_first_served)
 /* fails with: chain_step() requeueing a waiter and not telling the owner */
 static void raising_a_waiter_changes_who_is_first(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "b");
 	take(0);
-	thread_start(&threads[0], 15);
-	thread_start(&threads[1], 20);
+	thread_start(&threads[0], fifo(15));
+	thread_start(&threads[1], fifo(20));
 	EXPECT_OWN_PRIO(20);
-	thread_set_fifo(&threads[0], 25);
+	thread_set_fifo(&threads[0], fifo(25));
 	EXPECT_OWN_PRIO(25);
 	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
 	release(0);
@@ -86,23 +83,23 @@ FOR_BOTH_KINDS(raising_a_waiter_changes_who_is_first)
 /* fails with: chain_step() looking at the owner only if the waiter is the top one afterwards */
 static void lowering_a_waiter_takes_the_loan_back(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
 	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "b");
 	take(0);
-	thread_start(&threads[0], 15);
-	thread_start(&threads[1], 20);
+	thread_start(&threads[0], fifo(15));
+	thread_start(&threads[1], fifo(20));
 	EXPECT_OWN_PRIO(20);
-	thread_set_fifo(&threads[1], 12);
+	thread_set_fifo(&threads[1], fifo(12));
 	EXPECT_OWN_PRIO(15);
 	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
-	thread_set_fifo(&threads[0], 5);
+	thread_set_fifo(&threads[0], fifo(5));
 	EXPECT_OWN_PRIO(12);
-	thread_set_fifo(&threads[1], 5);
+	thread_set_fifo(&threads[1], fifo(5));
 	EXPECT_OWN_PRIO(10);		/* they lend less than we have */
-	set_own_fifo(3);
+	set_own_fifo(fifo(3));
 	EXPECT_OWN_PRIO(5);
 	release(0);
 	EXPECT_OWN_PRIO(3);
@@ -118,7 +115,7 @@ FOR_BOTH_KINDS(lowering_a_waiter_takes_the_loan_back)
 /* fails with: waiter_prio() ordering SCHED_OTHER tasks before FIFO 1 */
 static void others_wait_behind_fifo(struct ktest_run *kt, enum kind kind)
 {
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	locks_init(kind);
 	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "o");
@@ -130,144 +127,16 @@ static void others_wait_behind_fifo(struct ktest_run *kt, enum kind kind)
 	thread_start(&threads[1], 0);
 	await_blocked(kt, &threads[1], base(0));
 	KEXPECT_EQ(current->prio, DEFAULT_PRIO);	/* nothing to lend */
-	thread_start(&threads[2], 1);
+	thread_start(&threads[2], fifo(1));
 	EXPECT_OWN_PRIO(1);
 	release(0);
 	KEXPECT_EQ(current->prio, DEFAULT_PRIO);
 	for (int i = 0; i < 10; i++)
 		do_sched_yield();
 	EXPECT_LOG("fop");
-	set_own_fifo(10);
+	set_own_fifo(fifo(10));
 	for (int i = 0; i < 3; i++)
 		thread_end(&threads[i]);
 	expect_all_free(kt);
 }
 FOR_BOTH_KINDS(others_wait_behind_fifo)
-
-/* --- The old owner, the new one, and the CPU --- */
-
-/*
- * fails with: rt_mutex_slowunlock() leaving preemption on between the deboost and the wake-up, or
- * waking before it deboosts
- */
-static void nobody_comes_between_deboost_and_wake_up(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(10);
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "h");
-	thread_make(kt, &threads[1], mark, NULL, "m");
-	take(0);
-	thread_start(&threads[0], 30);
-	thread_start(&threads[1], 20);		/* runnable, but we are at 30 */
-	log_mark('1');
-	release(0);
-	log_mark('2');
-	EXPECT_LOG("1hm2");
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(nobody_comes_between_deboost_and_wake_up)
-
-/* fails with: set_prio() putting a task that loses a loan at the tail of its level */
-static void the_deboosted_goes_on_before_its_equals(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(10);
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	thread_make(kt, &threads[1], mark, NULL, "e");
-	take(0);
-	thread_start(&threads[0], 20);
-	thread_start(&threads[1], 10);
-	release(0);
-	log_mark('1');
-	do_sched_yield();
-	log_mark('2');
-	EXPECT_LOG("a1e2");
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(the_deboosted_goes_on_before_its_equals)
-
-/* --- Between the unlock and the woken waiter --- */
-
-/* fails with: rt_mutex_slowunlock() making the woken waiter the owner */
-static void the_more_urgent_steals(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(10);
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	take(0);
-	thread_start(&threads[0], 15);
-	set_own_fifo(30);
-	release(0);
-	KEXPECT_EQ(base(0)->owner, RT_MUTEX_HAS_WAITERS);	/* free, and promised to nobody */
-	KEXPECT(threads[0].task && threads[0].task->on_rq);
-	take(0);
-	KEXPECT_EQ(rt_mutex_owner(base(0)), current);
-	log_mark('1');
-	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
-	set_own_fifo(10);		/* a looks, finds the lock taken, and waits on */
-	EXPECT_OWN_PRIO(15);
-	log_mark('2');
-	release(0);
-	EXPECT_OWN_PRIO(10);
-	EXPECT_LOG("12a");
-	thread_end(&threads[0]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(the_more_urgent_steals)
-
-/* fails with: rt_mutex_steal() with <= in place of < */
-static void equal_fifo_does_not_steal(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(10);
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	take(0);
-	thread_start(&threads[0], 15);
-	set_own_fifo(15);
-	release(0);			/* a is woken, but only as urgent as we are */
-	log_mark('1');
-	take(0);
-	log_mark('2');
-	release(0);
-	EXPECT_LOG("1a2");
-	thread_end(&threads[0]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(equal_fifo_does_not_steal)
-
-/* fails with: rt_mutex_steal() without its second case */
-static void other_may_steal_a_spinlock_only(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(10);
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	take(0);
-	thread_start(&threads[0], 0);
-	await_blocked(kt, &threads[0], base(0));
-	current->time_slice = 1 << 20;	/* until then equals stay equals, but a does not run */
-	release(0);
-	log_mark('1');
-	take(0);
-	log_mark('2');
-	release(0);
-	current->time_slice = SLICE_TICKS;
-	for (int i = 0; i < 10; i++)
-		do_sched_yield();
-	if (kind == SPINLOCK)
-		EXPECT_LOG("12a");
-	else
-		EXPECT_LOG("1a2");
-	set_own_fifo(10);
-	thread_end(&threads[0]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(other_may_steal_a_spinlock_only)

@@ -10,6 +10,9 @@
 
 KTEST_SUITE(saved_state);
 
+/* Another one with each "seed=". */
+#define SOME_STATE	(ktest_seed & 1 ? TASK_INTERRUPTIBLE : TASK_UNINTERRUPTIBLE)
+
 static spinlock_t lock, second_lock;
 static struct thread sleeper;
 
@@ -49,26 +52,25 @@ KTEST(a_free_lock_leaves_the_state_alone)
 	unsigned int inside, after;
 
 	init();
-	set_current_state(TASK_INTERRUPTIBLE);
+	set_current_state(SOME_STATE);
 	spin_lock(&lock);
 	inside = task_state(current);
 	spin_unlock(&lock);
 	after = task_state(current);
 	__set_current_state(TASK_RUNNING);
-	KEXPECT_EQ(inside, TASK_INTERRUPTIBLE);
-	KEXPECT_EQ(after, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(inside, SOME_STATE);
+	KEXPECT_EQ(after, SOME_STATE);
 	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 static void keeps(struct ktest_run *kt, unsigned long state)
 {
-	struct splats before = splats_now();
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_in_state, (void *)state, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	expect_waits(kt, state);
 	log_mark('1');
 	spin_unlock(&lock);
@@ -79,7 +81,6 @@ static void keeps(struct ktest_run *kt, unsigned long state)
 	if (sleeper.task)
 		KEXPECT_EQ(sleeper.task->saved_state, TASK_RUNNING);
 	thread_end(&sleeper);
-	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 /* fails with: restore_saved_state() setting RUNNING */
@@ -103,9 +104,20 @@ KTEST(running_stays_running)
 	keeps(kt, TASK_RUNNING);
 }
 
+/* fails with: rt_spin_lock() calling __might_sleep() */
+KTEST(waiting_is_no_mistake_in_any_state)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	struct splats before = splats_now();
+
+	keeps(kt, TASK_INTERRUPTIBLE);
+	keeps(kt, TASK_RUNNING);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
 static void lock_twice_in_state(struct thread *self)
 {
-	set_current_state(TASK_INTERRUPTIBLE);
+	set_current_state(SOME_STATE);
 	spin_lock(&lock);
 	spin_lock(&second_lock);
 	self->seen = task_state(current);
@@ -118,20 +130,20 @@ static void lock_twice_in_state(struct thread *self)
 KTEST(the_state_survives_two_waits)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_twice_in_state, NULL, "sleeper");
 	spin_lock(&second_lock);
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
-	expect_waits(kt, TASK_INTERRUPTIBLE);
+	thread_start(&sleeper, fifo(20));
+	expect_waits(kt, SOME_STATE);
 	spin_unlock(&lock);
 	KEXPECT(thread_is_blocked_on(&sleeper, &second_lock.lock));
 	if (sleeper.task)
-		KEXPECT_EQ(sleeper.task->saved_state, TASK_INTERRUPTIBLE);
+		KEXPECT_EQ(sleeper.task->saved_state, SOME_STATE);
 	spin_unlock(&second_lock);
-	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
+	KEXPECT_EQ(sleeper.seen, SOME_STATE);
 	thread_end(&sleeper);
 }
 
@@ -152,13 +164,13 @@ static void lock_then_sleep(struct thread *self)
 KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_INTERRUPTIBLE, "sleeper");
+	thread_make(kt, &sleeper, lock_then_sleep, (void *)(unsigned long)SOME_STATE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
-	expect_waits(kt, TASK_INTERRUPTIBLE);
+	thread_start(&sleeper, fifo(20));
+	expect_waits(kt, SOME_STATE);
 	if (sleeper.task)
 		KEXPECT(wake_up_process(sleeper.task));
 	log_mark('1');
@@ -179,12 +191,12 @@ KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	log_mark('1');
 	spin_unlock(&lock);
 	log_mark('2');
@@ -202,12 +214,12 @@ KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 KTEST(a_wake_up_goes_by_the_mask)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	if (sleeper.task) {
 		KEXPECT(!wake_up_state(sleeper.task, TASK_INTERRUPTIBLE));
 		expect_waits(kt, TASK_UNINTERRUPTIBLE);
@@ -221,28 +233,6 @@ KTEST(a_wake_up_goes_by_the_mask)
 		KEXPECT(!wake_up_state(sleeper.task, TASK_UNINTERRUPTIBLE));
 	}
 	EXPECT_LOG("lw");
-	thread_end(&sleeper);
-}
-
-/* fails with: rtlock_slowlock() taking any wake-up for the lock */
-KTEST(a_stray_lock_wake_up_changes_nothing)
-{
-	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
-
-	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_INTERRUPTIBLE, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, 20);
-	for (int i = 0; i < 2 && sleeper.task; i++) {
-		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
-		do_sched_yield();		/* boosted, we are its equal */
-		expect_waits(kt, TASK_INTERRUPTIBLE);	/* it looked, and waits again */
-		EXPECT_LOG("");
-	}
-	spin_unlock(&lock);
-	EXPECT_LOG("l");
-	KEXPECT_EQ(sleeper.seen, TASK_INTERRUPTIBLE);
 	thread_end(&sleeper);
 }
 
@@ -269,14 +259,14 @@ static void wait_for_condition(struct thread *self)
 KTEST(a_condition_under_a_contended_lock)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
-	RUN_AS_FIFO(10);
+	RUN_AS_FIFO(fifo(10));
 
 	init();
 	init_waitqueue_head(&queue);
 	condition = false;
 	thread_make(kt, &sleeper, wait_for_condition, NULL, "sleeper");
 	spin_lock(&lock);
-	thread_start(&sleeper, 20);
+	thread_start(&sleeper, fifo(20));
 	expect_waits(kt, TASK_INTERRUPTIBLE);
 	/* It saw nothing yet, but is in the queue: this wake-up is for the state put aside. */
 	wake_up_all(&queue);
@@ -290,5 +280,73 @@ KTEST(a_condition_under_a_contended_lock)
 	wake_up_all(&queue);
 	EXPECT_LOG("w");
 	KEXPECT_EQ(sleeper.result, 0);
+	thread_end(&sleeper);
+}
+
+/* --- Where nobody may sleep --- */
+
+static struct thread contender;
+static spinlock_t contended;		/* its own, in case the contender gets stuck with it */
+
+static void contend_atomically(struct thread *self)
+{
+	preempt_disable();
+	spin_lock(&contended);
+	self->seen = preempt_count();
+	log_mark('l');
+	spin_unlock(&contended);
+	preempt_enable();		/* schedule() has set the count to 0: one too many */
+	self->result = preempt_count();
+}
+
+/* fails with: rt_spin_lock() not checking when it will block anyway */
+KTEST(a_contended_spinlock_is_reported_and_blocks)
+{
+	NEEDS_RT("a spinlock_t that spins never blocks");
+	struct splats before = splats_now();
+	RUN_AS_FIFO(fifo(10));
+
+	might_sleep_ratelimit_reset();
+	log_clear();
+	spin_lock_init(&contended);
+	thread_make(kt, &contender, contend_atomically, NULL, "contender");
+	spin_lock(&contended);
+	thread_start(&contender, fifo(20));
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
+	EXPECT_SPLATS(before, SPLAT_ATOMIC_SCHED, 1);
+	EXPECT_SPLATS_IN_ALL(before, 2);
+	KEXPECT_EQ(preempt_count(), 0);		/* the other's mistake is not ours */
+	log_mark('1');
+	spin_unlock(&contended);
+	log_mark('2');
+	EXPECT_LOG("1l2");
+	KEXPECT_EQ(contender.seen, 0);
+	KEXPECT_EQ(contender.result, 0);
+	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
+	EXPECT_SPLATS_IN_ALL(before, 3);
+	thread_end(&contender);
+}
+
+/* Last: who gets this wrong may never come out of it. */
+
+/* fails with: rtlock_slowlock() taking any wake-up for the lock */
+KTEST(a_stray_lock_wake_up_changes_nothing)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+	for (int i = 0; i < 2 && sleeper.task; i++) {
+		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
+		do_sched_yield();		/* boosted, we are its equal */
+		expect_waits(kt, TASK_RUNNING);	/* it looked, and waits again */
+		EXPECT_LOG("");
+	}
+	spin_unlock(&lock);
+	EXPECT_LOG("l");
+	KEXPECT_EQ(sleeper.seen, TASK_RUNNING);
 	thread_end(&sleeper);
 }

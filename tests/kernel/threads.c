@@ -11,6 +11,16 @@
 #define LOG_MAX		64
 #define YIELDS_MAX	1000
 
+int fifo(unsigned int rank)
+{
+	int prio = rank;
+
+	BUG_ON(rank > FIFO_RANKS);
+	for (unsigned int i = 2; i <= rank; i++)
+		prio += ktest_seed >> i & 1;
+	return prio;
+}
+
 /* --- The test itself --- */
 
 static void set_fifo(struct task_struct *task, int fifo)

@@ -19,6 +19,14 @@
 /* task->prio of a FIFO task: 99 is the most urgent. */
 #define PRIO_OF(fifo)	(MAX_RT_PRIO - 1 - (fifo))
 
+#define FIFO_RANKS	49
+
+/*
+ * A scenario's @rank as a FIFO priority: in the order of ranks, but other ones with each "seed=".
+ * 0 stays 0, for SCHED_OTHER, and 1 the lowest; below 98 in all.
+ */
+int fifo(unsigned int rank);
+
 /* --- The world --- */
 
 /* Ends the test unless spinlock_t sleeps; @why: what there is nothing of with rt=off. */

@@ -3,6 +3,7 @@
  * The main() of a ring-3 test program: runs its TEST()s in the order of the file and prints KTAP.
  */
 #include "user/lib/ktap.h"
+#include "user/lib/vec.h"
 
 /* The linker names the ends of a section whose name is a C identifier. */
 extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
@@ -64,6 +65,15 @@ int run_child(void (*fn)(void *), void *arg)
 bool on_splat(struct splat_info *info)
 {
 	return splat_info(info) >= 0;
+}
+
+/* The kernel's option "seed=" changes what the tests put into registers. */
+static void take_seed(void)
+{
+	struct splat_info info = { 0 };
+
+	if (on_splat(&info))
+		vec_salt = info.seed;
 }
 
 /*
@@ -199,6 +209,7 @@ int main(int argc, char **argv, char **envp)
 	int number = 0, count = 0, failed = 0, ret;
 
 	ktap_self = argv[0];
+	take_seed();
 	for (; *envp; envp++)
 		ktap_long |= !strcmp(*envp, "LONG=1");
 	ret = test_reexec(argc, argv);

@@ -43,9 +43,11 @@ static void put32(u8 *to, u32 value)
 	memcpy(to, &value, sizeof(value));
 }
 
+u64 vec_salt;
+
 void vec_fill(struct vec_image *image, u64 seed)
 {
-	u64 *word = (u64 *)image->reg, state = seed << 32;
+	u64 *word = (u64 *)image->reg, state = (seed << 32) + vec_salt;
 	size_t i;
 
 	for (i = 0; i < sizeof(image->reg) / sizeof(*word); i++)

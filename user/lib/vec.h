@@ -46,8 +46,9 @@ struct sysargs {
 	long ret;			/* vec_syscall()'s own */
 };
 
-/* Seeds that differ give images in which every register differs. */
+/* Seeds that differ give images in which every register differs; so does another vec_salt. */
 void vec_fill(struct vec_image *image, u64 seed);
+extern u64 vec_salt;
 /* What every program must find in its registers when it starts. */
 void vec_initial(struct vec_image *image);
 
