@@ -33,7 +33,7 @@ TITLE = "The Splat book"
 TOOL = ["markdown_py", "-x", "tables", "-x", "footnotes", "-x", "fenced_code", "-x", "toc",
         "-x", "sane_lists",
         "-x", "def_list"]
-PLACEHOLDER = re.compile(r"&lt;(TIME|ADDR|OFF|LINE|PID)&gt;")
+PLACEHOLDER = re.compile(r"&lt;(TIME|ADDR|OFF|LINE|PID|N)&gt;")
 
 
 class Wrong(Exception):
