@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State on demand from the inside: permission, the first use, memory that is not there, the gate in
- * the switch. All tests run with the gate that the machine has, and again with IA32_XFD's, whose
- * MSRs are a model on a CPU without them. What programs see is in tests/user/dynamic.c.
+ * State on demand from the inside: the first use, memory that is not there, the gate in the switch;
+ * permission is in fpu_permission.c. All tests run with the gate that the machine has, and again
+ * with IA32_XFD's, whose MSRs are a model on a CPU without them. What programs see is in
+ * tests/user/dynamic.c.
  */
 #include "arch/x86/fpu/kernel_fpu.h"
-#include "kernel/debug/scrub.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
+#include "tests/kernel/threads.h"
 
 KTEST_SUITE(fpu_dynamic);
-
-#define FOR_BOTH_GATES(body)								\
-	do {										\
-		if (!GROUP)								\
-			KSKIP("nothing is dynamic here");				\
-		if (scrub_is_on())							\
-			KSKIP("the scrubber uses the FPU of other CPUs meanwhile");	\
-		body(kt, fpu_gate);							\
-		body(kt, GATE_XFD);							\
-	} while (0)
 
 static bool gate_is(u64 off)
 {
@@ -36,8 +27,10 @@ static bool gate_is(u64 off)
 
 static void fill_bytes(u8 *to, size_t size, u8 seed)
 {
+	u64 random = (ktest_seed ^ (u64)seed << 32) | 1;
+
 	for (size_t i = 0; i < size; i++)
-		to[i] = seed + 7 * i;
+		to[i] = next_random(&random);
 }
 
 /* Not tiles, whose bytes are not all free: fpu_matrix and tests/user/dynamic.c have them. */
@@ -96,21 +89,12 @@ static void expect_dynamic(struct ktest_run *kt, u8 seed)
 
 /* --- Tests --- */
 
-static void closed_until_permitted(struct ktest_run *kt, enum fpu_gate gate)
+static void room_for_all(struct ktest_run *kt, enum fpu_gate gate)
 {
 	WITH_GATE(gate);
 	struct fpstate *large;
 
-	own_in_registers();
-	grant(false);
-	restores_to_user();
-	KEXPECT_EQ(first_use(), SIGILL);
-	KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);
-
 	grant(true);
-	KEXPECT_EQ(own_fpu()->perm.__state_perm & GROUP, GROUP);
-	KEXPECT_EQ(own_fpu()->perm.__state_size, fpu_image_size(fpu_kernel_cfg.max_features));
-	KEXPECT_EQ(own_fpu()->fpstate, &own_fpu()->__fpstate);	/* it allocates nothing */
 	own_in_registers();
 	restores_to_user();
 	fpregs_lock();
@@ -133,9 +117,9 @@ static void closed_until_permitted(struct ktest_run *kt, enum fpu_gate gate)
 }
 
 /* fails with: fpstate_realloc() not writing xcomp_bv, not calling xfd_update_state() */
-KTEST(first_use_needs_permission_and_gives_room)
+KTEST(first_use_gives_room)
 {
-	FOR_BOTH_GATES(closed_until_permitted);
+	FOR_BOTH_GATES(room_for_all);
 }
 
 static void without_memory(struct ktest_run *kt, enum fpu_gate gate)
@@ -160,6 +144,24 @@ static void without_memory(struct ktest_run *kt, enum fpu_gate gate)
 KTEST(first_use_without_memory_changes_nothing)
 {
 	FOR_BOTH_GATES(without_memory);
+}
+
+static void no_report(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct splats before = splats_now();
+
+	grant(true);
+	might_sleep_ratelimit_reset();
+	KEXPECT_EQ(first_use(), 0);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+	KEXPECT_EQ(preempt_count(), 0);
+}
+
+/* fails with: fpstate_realloc() allocating inside fpregs_lock; fpu_first_use() inside siglock */
+KTEST(memory_is_asked_for_where_one_may_sleep)
+{
+	FOR_BOTH_GATES(no_report);
 }
 
 static void preempted_first_use(struct ktest_run *kt, enum fpu_gate gate)

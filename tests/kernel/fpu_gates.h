@@ -7,6 +7,7 @@
 
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/dynamic.h"
+#include "kernel/debug/scrub.h"
 #include "kernel/exit.h"
 #include "tests/kernel/fpu_regs.h"
 
@@ -69,3 +70,14 @@ static inline int first_use(void)
 	signal = fpu_first_use(vector, SIGBUS);
 	return signal;
 }
+
+/* The test @body with the gate that the machine has, and with IA32_XFD's. */
+#define FOR_BOTH_GATES(body)								\
+	do {										\
+		if (!GROUP)								\
+			KSKIP("nothing is dynamic here");				\
+		if (scrub_is_on())							\
+			KSKIP("the scrubber uses the FPU of other CPUs meanwhile");	\
+		body(kt, fpu_gate);							\
+		body(kt, GATE_XFD);							\
+	} while (0)

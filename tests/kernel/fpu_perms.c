@@ -17,20 +17,26 @@ static void expect_default_perm(struct ktest_run *kt, const struct fpu_state_per
 	KEXPECT_EQ(perm->__user_state_size, fpu_user_cfg.default_size);
 }
 
+/* What stands in field @nr of the record with @mark, by "seed=". */
+static u32 value(unsigned int nr, u32 mark)
+{
+	return (u32)ktest_seed << 16 | nr << 12 | mark;
+}
+
 static void mark_perm(struct fpu *fpu, u32 mark)
 {
-	fpu->perm = (struct fpu_state_perm){ 0x1000 + mark, 0x2000 + mark, 0x3000 + mark };
-	fpu->guest_perm = (struct fpu_state_perm){ 0x4000 + mark, 0x5000 + mark, 0x6000 + mark };
+	fpu->perm = (struct fpu_state_perm){ value(1, mark), value(2, mark), value(3, mark) };
+	fpu->guest_perm = (struct fpu_state_perm){ value(4, mark), value(5, mark), value(6, mark) };
 }
 
 static void expect_marked_perm(struct ktest_run *kt, const struct fpu *fpu, u32 mark)
 {
-	KEXPECT_EQ(fpu->perm.__state_perm, 0x1000 + mark);
-	KEXPECT_EQ(fpu->perm.__state_size, 0x2000 + mark);
-	KEXPECT_EQ(fpu->perm.__user_state_size, 0x3000 + mark);
-	KEXPECT_EQ(fpu->guest_perm.__state_perm, 0x4000 + mark);
-	KEXPECT_EQ(fpu->guest_perm.__state_size, 0x5000 + mark);
-	KEXPECT_EQ(fpu->guest_perm.__user_state_size, 0x6000 + mark);
+	KEXPECT_EQ(fpu->perm.__state_perm, value(1, mark));
+	KEXPECT_EQ(fpu->perm.__state_size, value(2, mark));
+	KEXPECT_EQ(fpu->perm.__user_state_size, value(3, mark));
+	KEXPECT_EQ(fpu->guest_perm.__state_perm, value(4, mark));
+	KEXPECT_EQ(fpu->guest_perm.__state_size, value(5, mark));
+	KEXPECT_EQ(fpu->guest_perm.__user_state_size, value(6, mark));
 }
 
 #define LEADERS		1

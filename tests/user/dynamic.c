@@ -334,7 +334,7 @@ static void fork_while_asking(void *arg __unused)
 	long before, after = 0;
 
 	ASSERT_EQ(thread_create(&t, ask_after_some_forks, NULL, STACK_SIZE), 0);
-	while (after < 3 && children < 10000) {
+	while (after < 3 && children < 1000) {
 		before = is_permitted();
 		EXPECT_EQ(run_child(look, (void *)before), EXITED(0));
 		EXPECT(children || !before);

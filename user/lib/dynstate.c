@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Dynamic state (see dynstate.h): AVX, AVX-512, or AMX tiles. */
 #include "user/lib/dynstate.h"
+#include "user/lib/vec.h"
 
 #define EACH_OF_16(op)		op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9)	\
 				op(10) op(11) op(12) op(13) op(14) op(15)
@@ -53,6 +54,8 @@ static void fill(struct dyn_image *image, u64 seed)
 {
 	u8 *bytes = (u8 *)image;
 
+	if (seed)
+		seed = (seed ^ vec_salt) ?: 1;		/* 0 is the initial state */
 	for (size_t i = 0; i < sizeof(*image); i++) {
 		seed = seed * 6364136223846793005 + !!seed;
 		bytes[i] = seed >> 56;

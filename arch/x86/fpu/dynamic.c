@@ -100,6 +100,7 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	struct fpu *fpu = &current->thread.fpu;
 	struct fpstate *new, *old;
 
+	/* lab 7.3: solution */
 	new = kzalloc(offsetof(struct fpstate, regs) + size, GFP_KERNEL);
 	if (!new)
 		return -ENOMEM;
@@ -109,21 +110,19 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	old = fpu->fpstate;
 	new->size = size;
 	new->user_size = user_size;
-	/* lab 7.3: solution */
 	new->xfeatures = old->xfeatures | features;
 	new->user_xfeatures = old->user_xfeatures | features;
 	new->xfd = old->xfd & ~features;
 	new->regs.xsave.header.xcomp_bv = fpu_xcomp_bv(new->xfeatures);
 	fpu->fpstate = new;
 	xfd_update_state(new->xfd);
-	/* lab 7.3: starter: describe the new buffer, make it the active one, open the gate
-	fpregs_unlock();
-	kfree(new);
-	return -ENOMEM;
-	lab 7.3: end */
 	fpregs_unlock();
 	fpstate_free(fpu, old);
 	return 0;
+	/* lab 7.3: starter: a larger buffer, described, active, and the gate open
+	new = old = fpu->fpstate;
+	return new == old ? -ENOMEM : 0;
+	lab 7.3: end */
 }
 
 /* --- First use --- */
@@ -157,13 +156,14 @@ int fpu_first_use(unsigned long vector, int signal)
 	local_irq_enable();
 	if (!features)
 		return signal;
+	/* lab 7.2: solution */
 	spin_lock_irq(&current->sighand->siglock);
 	perm = *group_perm();
 	spin_unlock_irq(&current->sighand->siglock);
-	/* lab 7.2: solution */
 	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;
-	/* lab 7.2: starter: may this process use what it touched?
+	/* lab 7.2: starter: may this process use what it touched, and how much room does it take?
+	perm = current->thread.fpu.perm;
 	lab 7.2: end */
 	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size) ? SIGSEGV : 0;
 }

@@ -7,7 +7,7 @@ static bool overlap(const struct xstate_layout *l, unsigned int a, unsigned int 
 {
 	/* lab 1.4: solution */
 	return l->offset[a] < l->offset[b] + l->size[b] && l->offset[b] < l->offset[a] + l->size[a];
-	/* lab 1.4: starter: do the standard places of @a and @b have a byte in common?
+	/* lab 1.4: starter: whether the standard places of @a and @b have a byte in common
 	return false;
 	lab 1.4: end */
 }
@@ -122,7 +122,7 @@ u32 xstate_image_size(const struct xstate_layout *l, u64 features, bool compacte
 	for_each_xfeature(nr, features & l->features & ~l->supervisor & ~XFEATURE_MASK_FPSSE)
 		size = max(size, l->offset[nr] + l->size[nr]);
 	return size;
-	/* lab 1.1: starter: where does the last component of a standard image end
+	/* lab 1.1: starter: the standard format: where does the last component end? The other: step 2
 	if (compacted)
 		return compacted_offset(l, features, XFEATURE_MAX);
 	return XSTATE_SIZE_MAX;
@@ -137,7 +137,7 @@ u32 xstate_image_offset(const struct xstate_layout *l, u64 xcomp_bv, unsigned in
 	if (!(xcomp_bv & XCOMP_BV_COMPACTED))
 		return l->offset[nr];
 	return xcomp_bv & BIT_ULL(nr) ? compacted_offset(l, xcomp_bv, nr) : 0;
-	/* lab 1.3: starter: the place of a component in an image whose format XCOMP_BV tells
+	/* lab 1.3: starter: its place in an image of which XCOMP_BV tells the format
 	return 0;
 	lab 1.3: end */
 }
