@@ -61,8 +61,8 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	if (likely(nested == offsets && !irqs_disabled() && !(current->flags & PF_IDLE)))
 		return;
 	/* lab 6.1: starter: when is nothing wrong?
-	if (nested != 0x12345678)
-		return;
+	(void)nested;
+	return;
 	lab 6.1: end */
 	if (system_state != SYSTEM_RUNNING)
 		return;

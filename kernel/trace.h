@@ -67,6 +67,8 @@ struct trace_ring {
 	u64			head;		/* written so far */
 };
 
+extern struct trace_ring trace_rings[];	/* by CPU */
+
 void trace_record(enum trace_type type, u64 a, u64 b);
 void trace_task_comm(void);		/* current's name, 16 bytes: new, or on its first way in */
 void trace_init(void);			/* rings, if the command line asks; after kmalloc_init() */

@@ -32,7 +32,7 @@ END = re.compile(r"\s*lab (\d+)\.(\d+): end \*/")
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
             "scripts/lab.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
-            "scripts/bochs3.sh", "README.md")
+            "scripts/bochs3.sh", "README.md", "docs/instructors-guide.md")
 
 
 class Wrong(Exception):
@@ -147,15 +147,16 @@ def check():
 def content(lab):
     """Path -> (bytes, mode) of everything in the starter tree."""
     found = {}
+    plan, folder = load(lab)
+    left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out):
             continue
         with open(name, "rb") as file:
             data = file.read()
         if name.endswith((".c", ".h", ".S")):
             data = rendered(parse(data.decode(), name), lab).encode()
         found[name] = data, os.stat(name).st_mode & 0o777
-    plan, folder = load(lab)
     plan["files"] = sorted({name for name, here in holes(tracked()).items()
                             if any(hole.lab == lab for hole in here)} | {"answers.md"})
     for name, target in (("handout.md", "README.md"), ("answers.md", "answers.md")):

@@ -4,7 +4,9 @@
  * them, a sleeping one, is reported because the FPU's is held around it.
  */
 #include "kernel/panic.h"
+#include "kernel/trace.h"
 #include "tests/kernel/fpu_worlds.h"
+#include "tests/kernel/threads.h"
 
 KTEST_SUITE(fpu_perms);
 
@@ -109,6 +111,74 @@ KTEST(without_dynamic_features_permissions_are_defaults)
 	}
 }
 
+/* --- Which lock for which step: what the trace says of a fork in the fixed order --- */
+
+static struct task_struct *traced_fork(struct ktest_run *kt, const struct kind *kind, u64 *from)
+{
+	bool was_on = hooks_on & HOOK_TRACE;
+	struct task_struct *child;
+
+	set_world("fixed", "force");
+	own_in_registers();
+	KEXPECT_EQ(option_set_runtime("trace=on"), 0);
+	*from = trace_rings[smp_processor_id()].head;
+	child = clone_child(kind);
+	if (!was_on)
+		option_set_runtime("trace=off");
+	return child;
+}
+
+/* How often does @type of @what stand there from @from on? Each time with this preempt_count. */
+static unsigned int traced(struct ktest_run *kt, u64 from, enum trace_type type, const void *what,
+			   unsigned int preempt_count)
+{
+	const struct trace_ring *ring = &trace_rings[smp_processor_id()];
+	unsigned int count = 0;
+
+	for (; from < ring->head; from++) {
+		const struct trace_event *event = &ring->events[from % ring->size];
+
+		if (event->type != type || event->a != (u64)what || event->pid != current->pid)
+			continue;
+		KEXPECT_EQ(event->preempt_count, preempt_count);
+		count++;
+	}
+	return count;
+}
+
+/* fails with: fpu_clone_fixed() without fpregs_lock() */
+KTEST(registers_are_saved_under_fpregs_lock)
+{
+	KEEP_WORLD;
+	KEEP_USER_FPU;
+	u64 from;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct task_struct *child = traced_fork(kt, &kinds[i], &from);
+
+		KEXPECT_EQ(traced(kt, from, TRACE_fpu_save, child->thread.fpu.fpstate,
+				  FPREGS_LOCK_COUNT), !kinds[i].minimal);
+		kfree(child);
+	}
+}
+
+/* fails with: fpu_inherit_perms() without spin_lock_irq() */
+KTEST(permissions_are_read_under_siglock)
+{
+	KEEP_WORLD;
+	KEEP_USER_FPU;
+	u64 from;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		bool inherits = !(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal;
+		struct task_struct *child = traced_fork(kt, &kinds[i], &from);
+
+		KEXPECT_EQ(traced(kt, from, TRACE_lock_acquired, &current->sighand->siglock,
+				  SPINLOCK_COUNT), inherits);
+		kfree(child);
+	}
+}
+
 /* --- The report --- */
 
 static const struct world seed_world = { "buggy", "force" };
@@ -135,8 +205,8 @@ static u64 might_sleep_reports(struct ktest_run *kt, const struct world *w, cons
 
 /*
  * The seed's report needs no contention, only the order, and a siglock that may sleep.
- * fails with: fpu_clone_buggy() unlocking before fpu_inherit_perms(); or rt_spin_lock() checking
- * only when the lock is taken
+ * fails with: the fixed order in the place of the buggy one; or rt_spin_lock() checking only when
+ * the lock is taken
  */
 KTEST(buggy_order_with_dynamic_reports_once)
 {
@@ -155,7 +225,7 @@ KTEST(buggy_order_with_dynamic_reports_once)
 	}
 }
 
-/* fails with: fpu_clone_fixed() unlocking after fpu_inherit_perms() */
+/* fails with: fault/fork-always-buggy */
 KTEST(other_worlds_report_nothing)
 {
 	KEEP_WORLD;

@@ -5,8 +5,7 @@
  * fork must do two things for the child: copy the parent's registers, and inherit the parent's
  * permissions. The first needs the registers to stay put, so preemption is off (fpregs_lock). The
  * second reads a record that other threads may change, so it takes siglock: under PREEMPT_RT a lock
- * that sleeps. The two must not overlap. From Linux 5.16 to 6.1-rc5 they did; fpu_clone_buggy() is
- * that order, fpu_clone_fixed() is commit 36b038791e1e's.
+ * that sleeps. The order of the two is what Splat is about.
  */
 #include "arch/x86/fpu/clone.h"
 #include "arch/x86/cpu/features.h"
@@ -88,22 +87,19 @@ static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 	this_cpu_add_int(fpu_clone_saves, 1);
 }
 
+/* lab 6.4: solution */
+/*
+ * The two must not overlap. From Linux 5.16 to 6.1-rc5 they did, as in fpu_clone_buggy(); this is
+ * the order of commit 36b038791e1e.
+ */
 static noinline void fpu_clone_fixed(struct fpu *dst_fpu, unsigned long clone_flags)
 	__must_not_hold(preempt_off)
 {
-	/* lab 6.4: solution */
 	fpregs_lock();
 	save_parent_regs(dst_fpu);
 	fpregs_unlock();
 	if (!(clone_flags & CLONE_THREAD))
 		fpu_inherit_perms(dst_fpu);
-	/* lab 6.4: starter: this was "fixed" in a hurry
-	fpregs_lock();
-	save_parent_regs(dst_fpu);
-	if (!(clone_flags & CLONE_THREAD))
-		fpu_inherit_perms(dst_fpu);
-	fpregs_unlock();
-	lab 6.4: end */
 }
 
 static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_flags)
@@ -115,6 +111,20 @@ static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_fl
 		fpu_inherit_perms(dst_fpu);	/* spin_lock_irq() with preemption off: the bug */
 	fpregs_unlock();
 }
+/* lab 6.4: starter: two functions that looked alike are two steps now. Somebody tidied up
+static noinline void clone_regs(struct fpu *dst_fpu)
+{
+	fpregs_lock();
+	save_parent_regs(dst_fpu);
+}
+
+static noinline void clone_perms(struct fpu *dst_fpu, unsigned long clone_flags)
+{
+	if (!(clone_flags & CLONE_THREAD))
+		fpu_inherit_perms(dst_fpu);
+	fpregs_unlock();
+}
+lab 6.4: end */
 
 int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal)
 {
@@ -147,10 +157,15 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 		return 0;
 	}
 	/* 5. Registers and permissions, in the order under study. */
+	/* lab 6.4: solution */
 	if (clone_order)
 		fpu_clone_buggy(dst_fpu, clone_flags);
 	else
 		fpu_clone_fixed(dst_fpu, clone_flags);
+	/* lab 6.4: starter: one way for fpu_clone=fixed and fpu_clone=buggy
+	clone_regs(dst_fpu);
+	clone_perms(dst_fpu, clone_flags);
+	lab 6.4: end */
 	/* lab 3.4: solution */
 	/* 6. PASID names an address space: a child never inherits it. */
 	if (cpu_has.xsave)
