@@ -186,7 +186,8 @@ def ownership(alt):
         picture.arrow([(begin, y), (end, y)])
         picture.text(370, y - 7, text, "small", "middle")
     picture.arrow([(615, 110), (615, 180)])
-    picture.text(625, 150, "another's are loaded here", "small")
+    picture.text(607, 142, "another task's are loaded,", "small", "end")
+    picture.text(607, 158, "or the kernel computes", "small", "end")
     picture.text(20, 362, "flag: TIF_NEED_FPU_LOAD.  valid: the CPU's owner is this task, and "
                  "last_cpu is this CPU.", "small")
     return picture

@@ -54,7 +54,8 @@ $(INITRAMFS): $(USER_BINS) $(USER_TESTS) $(wildcard tests/user/mkbadelf.py) scri
 
 compile_commands.json: scripts/compdb.py Makefile scripts/targets.mk \
 		$(sort $(dir $(KSRC) $(USRC))) | deps-all
-	$(Q)python3 scripts/compdb.py '$(CC) $(KCFLAGS)' $(KSRC) -- '$(CC) $(UCFLAGS)' $(USRC) >$@
+	$(Q)python3 scripts/compdb.py '$(CC) $(filter-out -Werror,$(KCFLAGS))' $(KSRC) -- \
+		'$(CC) $(filter-out -Werror,$(UCFLAGS))' $(USRC) >$@
 
 # GRUB's folder is newer when it has got modules for another firmware.
 $B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh $(wildcard /usr/lib/grub)

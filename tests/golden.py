@@ -3,8 +3,8 @@
 Golden files: text that must come out exactly so, but for what changes from build to build.
 
 In a golden file <ADDR> stands for hexadecimal digits (an address), <OFF> for an offset and a size
-(+0x17/0xb0 without the plus), <TIME> for a time stamp's number, <PID> and <LINE> for a decimal
-number, <TYPE> for a type's name in quotes. All else is literal.
+(+0x17/0xb0 without the plus), <TIME> for a time stamp's number, <PID>, <LINE> and <N> for a
+decimal number, <TYPE> for a type's name in quotes. All else is literal.
 
 Entries with "? " are no part of the report: they are words that happened to lie on the stack, and
 another compiler leaves others. They are left out on both sides.
@@ -16,6 +16,7 @@ PATTERNS = {
     "<OFF>": r"0x[0-9a-f]+/0x[0-9a-f]+",
     "<TIME>": r" *\d+\.\d{6}",
     "<PID>": r"\d+",
+    "<N>": r"\d+",
     "<LINE>": r"\d+",
     "<TYPE>": r"'[^']+'",
 }

@@ -302,7 +302,8 @@ def all_suites():
 
 def wrong_names(text, sources, suites):
     """Names in @text, of tests, targets, files and functions, that are not there."""
-    hosts, planted = {name for name, _, _ in TESTS}, {fault["name"] for fault in faults.load()}
+    hosts = {name for name, _, _ in TESTS}
+    planted = {fault["name"]: fault["test"] for fault in faults.load()}
     makefiles = "".join(read(path) for path in ("Makefile", "labs/lab.mk",
                                                 *glob.glob("scripts/*.mk")))
     for name in re.findall(r"\b([ku]/\w+(?:/\w+)?)\b", text):
@@ -311,6 +312,9 @@ def wrong_names(text, sources, suites):
             yield name
     yield from (f"host/{n}" for n in re.findall(r"`host/([\w-]+)`", text) if n not in hosts)
     yield from (f"fault/{n}" for n in re.findall(r"`fault/([\w-]+)`", text) if n not in planted)
+    for name, red in re.findall(r"`fault/([\w-]+)`: `([ku]/[^`]+)`", text):
+        if planted.get(name) != red:
+            yield f"fault/{name} turns {planted.get(name)} red, not {red}"
     for target in re.findall(r"(?:`|^ {4,}|^\$ )make ([a-z][a-z0-9-]*)", text, re.M):
         if not re.search(rf"^(?:[\w-]+ )*{target}(?: [\w-]+)*:", makefiles, re.M):
             yield f"make {target}"

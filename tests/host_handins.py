@@ -39,7 +39,7 @@ CHEATS = {
 		pr_plain("ok 1 k/fpu_owner");
 	}
 """,
-    "exits-early": "\tmachine_exit(VERDICT_PASS);\n",
+    "exits-early": "\tmachine_exit(EXIT_BYTE_PASS);\n",
     "hangs": "\tfor (;;)\n\t\tcpu_relax();\n",
     "hangs-with-interrupts-off": "\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n",
     "floods": '\tfor (;;)\n\t\tpr_plain("all is well, all is well, all is well");\n',

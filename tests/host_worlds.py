@@ -64,7 +64,8 @@ def silicon():
 def wrappers():
     """The instructions that move FPU state stand in wrappers that count them, and nowhere else."""
     found = []
-    for path in glob.glob("[abkl]*/**/*.[chS]", recursive=True):
+    for path in (path for top in ("arch", "boot", "kernel", "lib")
+                 for path in glob.glob(f"{top}/**/*.[chS]", recursive=True)):
         with open(path, encoding="utf-8") as file:
             if re.search(r"\bf?x(save|rstor)(opt|c|s)?(64)?[ \t]+[%(]", file.read()):
                 found.append(path)

@@ -134,7 +134,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	/* lab 3.1: solution */
 	/* 1. The child's registers are nowhere yet. */
 	__fpu_invalidate_fpregs_state(dst_fpu);
-	/* lab 3.1: starter: where are the child's registers?
+	/* lab 3.1: starter: say where the child's registers are
 	lab 3.1: end */
 	/* 2. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
@@ -145,13 +145,13 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	 * copied.
 	 */
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
-	/* lab 3.1: starter: and what must it do before ring 3?
+	/* lab 3.1: starter: and what it must do before ring 3
 	lab 3.1: end */
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
 		/* lab 3.2: solution */
 		fpstate_init_minimal(dst_fpu->fpstate);
-		/* lab 3.2: starter: the initial image
+		/* lab 3.2: starter: give it the initial image
 		(void)fpstate_init_minimal;
 		lab 3.2: end */
 		return 0;
@@ -170,7 +170,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	/* 6. PASID names an address space: a child never inherits it. */
 	if (cpu_has.xsave)
 		dst_fpu->fpstate->regs.xsave.header.xfeatures &= ~XFEATURE_MASK(PASID);
-	/* lab 3.4: starter: one component must not cross a fork
+	/* lab 3.4: starter: one component must not cross a fork: take it out
 	lab 3.4: end */
 	return 0;
 }
