@@ -70,7 +70,7 @@ void verdict_print(const char *suite, const char *test, const char *status)
 		return;
 	snprintf(text, sizeof(text), "%s %s %s", suite, test, status);
 	signature = siphash(text);
-	/* In as many steps for each number: the same boot with another secret must go the same way. */
+	/* As many steps for each number: with another secret the boot must go the same way. */
 	for (int i = 0; i < 16; i++)
 		digits[i] = "0123456789abcdef"[signature >> (60 - 4 * i) & 15];
 	pr_plain("  # verdict %s %s", digits, text);

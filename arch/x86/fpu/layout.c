@@ -122,7 +122,7 @@ u32 xstate_image_size(const struct xstate_layout *l, u64 features, bool compacte
 	for_each_xfeature(nr, features & l->features & ~l->supervisor & ~XFEATURE_MASK_FPSSE)
 		size = max(size, l->offset[nr] + l->size[nr]);
 	return size;
-	/* lab 1.1: starter: the standard format: where does the last component end? The other: step 2
+	/* lab 1.1: starter: the standard format; the other one is step 2
 	if (compacted)
 		return compacted_offset(l, features, XFEATURE_MAX);
 	return XSTATE_SIZE_MAX;
