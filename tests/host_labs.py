@@ -136,17 +136,6 @@ def prove(number):
         shutil.rmtree(path)
 
 
-def each_lab():
-    for number in lab.numbers():
-        def proof(number=number):
-            prove(number)
-        proof.__doc__ = f"Lab {number}: starter, solution, wrong answers."
-        test(f"labs-{number}", long=True)(proof)
-
-
-each_lab()
-
-
 # --- Handouts ---
 
 BLOCK = re.compile(r"^```console( solved)?\n(.*?)^```", re.M | re.S)
@@ -201,15 +190,16 @@ def handout(number):
     expect(not trouble, "\n".join(trouble))
 
 
-def each_handout():
+def for_each_lab(suffix, function, text):
     for number in lab.numbers():
         def proof(number=number):
-            handout(number)
-        proof.__doc__ = f"Lab {number}: its handout's commands."
-        test(f"labs-{number}-handout", long=True)(proof)
+            function(number)
+        proof.__doc__ = f"Lab {number}: {text}"
+        test(f"labs-{number}{suffix}", long=True)(proof)
 
 
-each_handout()
+for_each_lab("", prove, "starter, solution, wrong answers.")
+for_each_lab("-handout", handout, "its handout's commands.")
 
 
 # --- Marks ---

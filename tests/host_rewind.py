@@ -176,11 +176,7 @@ def rewind_tour():
             terminal.read_until("q: leave] ")
             terminal.type("\r")
     terminal.read_until("opens it.")
-    terminal.read_until("(gdb) ")
-    terminal.type("p 40 + 2\r")
-    terminal.read_until("= 42")
-    terminal.type("quit\r")
-    code = terminal.end()
+    code = terminal.end_in_gdb()
     expect(code == 0, f"on a terminal: exit status {code}")
 
 

@@ -112,10 +112,5 @@ def by_hand():
         terminal.type("\r")
         expect(" 2. copy_thread" in terminal.read_until("q: leave] "), "Enter does not go on")
         terminal.type(answer + "\r")
-        if answer == "g":
-            terminal.read_until("(gdb) ")
-            terminal.type("p child->pid + 41\r")
-            terminal.read_until(" = 42")
-            terminal.type("quit\r")
-        code = terminal.end()
+        code = terminal.end_in_gdb() if answer == "g" else terminal.end()
         expect(code == 0, f"{answer}: exit status {code}")

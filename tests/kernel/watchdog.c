@@ -120,10 +120,11 @@ static void start_other(struct ktest_run *kt, void (*fn)(struct thread *self))
 }
 
 /* It runs elsewhere, and may need a moment to come to its end. */
+/* Its own CPU drops the last reference for its running when it has switched away from it. */
 static void end_other(void)
 {
 	for (u64 start = sched_clock(); sched_clock() - start < LIMIT_NS; cpu_relax())
-		if (READ_ONCE(other.done))
+		if (READ_ONCE(other.done) && other.task && READ_ONCE(other.task->usage) == 1)
 			break;
 	thread_end(&other);
 }
