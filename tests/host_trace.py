@@ -8,7 +8,7 @@ import re
 import sys
 
 import machine
-from host import expect, expect_code, test
+from host import expect, expect_code, session, test
 
 sys.path.insert(0, "scripts")
 
@@ -20,12 +20,17 @@ def traced(name, append, **world):
     ram = os.path.join(machine.LOGS, name + ".ram")
     code, output = machine.boot(name, f"trace=on {append}", RAM=ram, **world)
     expect_code(code, machine.PASS, output)
+    return output, *left_in(ram)
+
+
+def left_in(ram):
+    """[(event's name, a, b, pid), ...] and how many are lost; the file goes."""
     symbols, types = trace.Symbols("build/splat.elf"), trace.event_types()
     with open(ram, "rb") as file:
         events, lost = trace.events(file.read(), symbols)
     os.remove(ram)
-    return output, [(types[event[5]][0], symbols.name(event[1]), symbols.name(event[2]), event[3])
-                    for event in events], lost
+    return [(types[event[5]][0], symbols.name(event[1]), symbols.name(event[2]), event[3])
+            for event in events], lost
 
 
 def sections(events):
@@ -75,6 +80,24 @@ def full():
     expect(lost > 0 and len(events) > 10000, f"{len(events)} events, {lost} lost")
     calls = [name for name, *_ in events if name in ("sys_enter", "sys_exit")]
     expect(calls, "no system call among them")
+
+
+@test("trace-by-a-call", check=False)
+def by_a_call():
+    """Switched on and off by a system call: what is between is recorded, and nothing else."""
+    ram = os.path.abspath(machine.LOGS) + "/trace-by-a-call.ram"
+    with session(f"RAM={ram}") as shell:
+        for line in ("ls", "set trace=on", "echo between", "set trace=off", "ls", "cat nothing"):
+            shell.read_until("$ ")
+            shell.type(line + "\r")
+        shell.read_until("$ ")
+    events, lost = left_in(ram)
+    expect(events and not lost, f"{len(events)} events, {lost} lost")
+    called = [first for name, first, *_ in events if name == "sys_enter"]
+    returned = [first for name, first, *_ in events if name == "sys_exit"]
+    expect(returned[0] == hex(1001) == called[-1], f"from {returned[0]} to {called[-1]}")
+    execs = called.count(hex(59))
+    expect(execs == 1, f"{execs} programs were started, not echo alone")
 
 
 @test("trace-is-off", check=False)
