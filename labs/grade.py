@@ -162,7 +162,8 @@ def build(tree, log):
             if name in os.environ}
     with open(log, "wb") as out:
         process = subprocess.Popen(["make", "-j2", "all"], cwd=tree,
-                                   env={**keep, "NO_INSTALL": "1"}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                   env={**keep, "NO_INSTALL": "1"}, stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=out,
                                    preexec_fn=lambda: confine(DISK_MAX))
         try:
             code = process.wait(BUILD_S)

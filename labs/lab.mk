@@ -8,5 +8,6 @@ grade:	## points for this lab, step by step; SEED=word for other values
 
 HANDIN ?= handin.tar.gz
 handin:	## handin.tar.gz: the files that are graded
-	@tar czf $(HANDIN) $$(python3 -c 'import json; print(*json.load(open("lab.json"))["files"])')
+	@tar czf $(HANDIN) \
+		$$(python3 -c 'import json; print(*json.load(open("lab.json"))["files"])')
 	@echo "$(HANDIN): $$(tar tzf $(HANDIN) | wc -l) files"

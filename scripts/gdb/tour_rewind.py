@@ -3,8 +3,8 @@
 A tour backwards through a recording (`make tour-rewind`): from the splat to the instruction that
 turned preemption off, and from a lost register to the write that lost it.
 
-Every number in the text is from the run itself. On a terminal GDB's prompt is yours in the end; else
-it runs through, and the exit status says whether it got there.
+Every number in the text is from the run itself. On a terminal GDB's prompt is yours in the end;
+else it runs through, and the exit status says whether it got there.
 """
 import re
 
