@@ -10,6 +10,7 @@
 #include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(fpu_dynamic);
 
@@ -181,6 +182,30 @@ static void preempted_first_use(struct ktest_run *kt, enum fpu_gate gate)
 KTEST(registers_are_loaded_before_the_layout_changes)
 {
 	FOR_BOTH_GATES(preempted_first_use);
+}
+
+static void watched_first_use(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct task_struct *intruder = fake_task();
+	struct watch watches[] = {
+		{ .at = &own_fpu()->fpstate, .name = "the task's buffer", .rule = with_fpregs_lock },
+		{ .at = &this_cpu()->xfd_state, .name = "the gate", .rule = with_fpregs_lock },
+		{ .at = &this_cpu()->fpu_fpregs_owner_ctx, .name = "the owner", .rule = with_fpregs_lock },
+	};
+
+	grant(true);
+	own_in_memory(intruder);
+	watch_start(watches, ARRAY_SIZE(watches));
+	first_use();
+	watch_end(kt);
+	kfree(intruder);
+}
+
+/* fails with: fpstate_realloc() opening the gate after fpregs_unlock(), or without a lock at all */
+KTEST(the_change_is_made_under_fpregs_lock)
+{
+	FOR_BOTH_GATES(watched_first_use);
 }
 
 static void another_tasks(struct ktest_run *kt, enum fpu_gate gate)

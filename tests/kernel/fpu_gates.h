@@ -40,14 +40,19 @@ static inline void end_gate(enum fpu_gate *gate)
 	set_gate(*gate);
 }
 
+static inline void ask(void)
+{
+	BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
+				GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
+				XFEATURE_Hi16_ZMM));
+}
+
 static inline void grant(bool permitted)
 {
 	fpstate_reset(own_fpu());
 	fpu_reset_perms(own_fpu());
 	if (permitted)
-		BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
-					GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
-					XFEATURE_Hi16_ZMM));
+		ask();
 }
 
 /* The leader is current for this time: the test may be a thread of anything. */

@@ -7,6 +7,7 @@
 #include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(fpu_permission);
 
@@ -43,6 +44,49 @@ static void ask_and_look(struct ktest_run *kt, enum fpu_gate gate)
 KTEST(asking_is_noted_under_siglock)
 {
 	FOR_BOTH_GATES(ask_and_look);
+}
+
+static void ask_while_watched(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct fpu_state_perm *perm = &current->group_leader->thread.fpu.perm;
+	struct watch watches[] = {
+		{ .at = &perm->__state_perm, .name = "the bitmap", .rule = with_siglock },
+		{ .at = &perm->__state_size, .name = "the sizes", .rule = with_siglock },
+	};
+
+	grant(false);
+	watch_start(watches, ARRAY_SIZE(watches));
+	ask();
+	watch_end(kt);
+}
+
+/* fails with: xstate_request_perm() writing the sizes after its spin_unlock_irq() */
+KTEST(the_record_is_written_under_siglock)
+{
+	FOR_BOTH_GATES(ask_while_watched);
+}
+
+/* The sizes only: the bitmap alone may be looked at without the lock. */
+static void use_while_watched(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct watch watch = {
+		.at = &current->group_leader->thread.fpu.perm.__state_size, .name = "the sizes",
+		.reads = true, .rule = with_siglock,
+	};
+
+	own_in_registers();
+	grant(true);
+	watch_start(&watch, 1);
+	first_use();
+	watch_end(kt);
+}
+
+/* fails with: fpu_first_use() reading the record after its spin_unlock_irq() */
+KTEST(the_sizes_are_read_under_siglock)
+{
+	FOR_BOTH_GATES(use_while_watched);
 }
 
 static void use_without_permission(struct ktest_run *kt, enum fpu_gate gate)

@@ -4,9 +4,9 @@
  * them, a sleeping one, is reported because the FPU's is held around it.
  */
 #include "kernel/panic.h"
-#include "kernel/trace.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(fpu_perms);
 
@@ -111,39 +111,25 @@ KTEST(without_dynamic_features_permissions_are_defaults)
 	}
 }
 
-/* --- Which lock for which step: what the trace says of a fork in the fixed order --- */
+/* --- Which lock for which step, in the fixed order --- */
 
-static struct task_struct *traced_fork(struct ktest_run *kt, const struct kind *kind, u64 *from)
+/* The parent's registers are somebody else's: they are loaded first, under the same lock. */
+static void watch_registers(struct ktest_run *kt, const struct kind *kind)
 {
-	bool was_on = hooks_on & HOOK_TRACE;
-	struct task_struct *child;
+	struct task_struct *child = new_child(), *intruder = fake_task();
+	struct watch watches[] = {
+		{ .at = &child->thread.fpu.__fpstate.regs, .name = "the child's image",
+		  .rule = with_fpregs_lock },
+		{ .at = &this_cpu()->fpu_fpregs_owner_ctx, .name = "the owner",
+		  .rule = with_fpregs_lock },
+	};
 
-	set_world("fixed", "force");
-	own_in_registers();
-	KEXPECT_EQ(option_set_runtime("trace=on"), 0);
-	*from = trace_rings[smp_processor_id()].head;
-	child = clone_child(kind);
-	if (!was_on)
-		option_set_runtime("trace=off");
-	return child;
-}
-
-/* How often does @type of @what stand there from @from on? Each time with this preempt_count. */
-static unsigned int traced(struct ktest_run *kt, u64 from, enum trace_type type, const void *what,
-			   unsigned int preempt_count)
-{
-	const struct trace_ring *ring = &trace_rings[smp_processor_id()];
-	unsigned int count = 0;
-
-	for (; from < ring->head; from++) {
-		const struct trace_event *event = &ring->events[from % ring->size];
-
-		if (event->type != type || event->a != (u64)what || event->pid != current->pid)
-			continue;
-		KEXPECT_EQ(event->preempt_count, preempt_count);
-		count++;
-	}
-	return count;
+	own_in_memory(intruder);
+	watch_start(watches, ARRAY_SIZE(watches));
+	fpu_clone(child, kind->flags, kind->minimal);
+	watch_end(kt);
+	kfree(child);
+	kfree(intruder);
 }
 
 /* fails with: fpu_clone_fixed() without fpregs_lock() */
@@ -151,15 +137,31 @@ KTEST(registers_are_saved_under_fpregs_lock)
 {
 	KEEP_WORLD;
 	KEEP_USER_FPU;
-	u64 from;
 
+	set_world("fixed", "force");
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct task_struct *child = traced_fork(kt, &kinds[i], &from);
+		unsigned int before = kt->complaints;
 
-		KEXPECT_EQ(traced(kt, from, TRACE_fpu_save, child->thread.fpu.fpstate,
-				  FPREGS_LOCK_COUNT), !kinds[i].minimal);
-		kfree(child);
+		if (!kinds[i].minimal)
+			watch_registers(kt, &kinds[i]);
+		NAME_FAILURES(&kinds[i], before);
 	}
+}
+
+static void watch_permissions(struct ktest_run *kt, const struct kind *kind)
+{
+	const struct fpu *leaders = &current->group_leader->thread.fpu;
+	struct watch watches[] = {
+		{ .at = &leaders->perm.__state_size, .name = "the leader's record", .reads = true,
+		  .rule = with_siglock },
+		{ .at = &leaders->guest_perm.__state_size, .name = "its guest's record",
+		  .reads = true, .rule = with_siglock },
+	};
+
+	own_in_registers();
+	watch_start(watches, ARRAY_SIZE(watches));
+	kfree(clone_child(kind));
+	watch_end(kt);
 }
 
 /* fails with: fpu_inherit_perms() without spin_lock_irq() */
@@ -167,15 +169,14 @@ KTEST(permissions_are_read_under_siglock)
 {
 	KEEP_WORLD;
 	KEEP_USER_FPU;
-	u64 from;
 
+	set_world("fixed", "force");
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		bool inherits = !(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal;
-		struct task_struct *child = traced_fork(kt, &kinds[i], &from);
+		unsigned int before = kt->complaints;
 
-		KEXPECT_EQ(traced(kt, from, TRACE_lock_acquired, &current->sighand->siglock,
-				  SPINLOCK_COUNT), inherits);
-		kfree(child);
+		if (!(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal)
+			watch_permissions(kt, &kinds[i]);
+		NAME_FAILURES(&kinds[i], before);
 	}
 }
 
@@ -220,7 +221,7 @@ KTEST(buggy_order_with_dynamic_reports_once)
 		unsigned int before = kt->complaints;
 
 		KEXPECT_EQ(might_sleep_reports(kt, &seed_world, &kinds[i]),
-			   inherits && preempt_rt());
+			   inherits && spinlock_sleeps(&current->sighand->siglock));
 		NAME_FAILURES(&kinds[i], before);
 	}
 }

@@ -350,3 +350,28 @@ static inline void put_back_user_fpu(struct kept_fpu *kept)
 #define KEEP_USER_FPU										\
 	struct kept_fpu __kept __unused __attribute__((cleanup(put_back_user_fpu))) =		\
 		keep_user_fpu()
+
+/* --- Rules for watched memory (watch.h): never both locks, in whatever order --- */
+
+static inline bool siglock_is_ours(void)
+{
+	spinlock_t *lock = &current->sighand->siglock;
+
+	return spinlock_sleeps(lock) ? rt_mutex_owner(&lock->lock) == current :
+	       raw_spin_is_held(&lock->rlock);
+}
+
+static inline bool fpregs_are_locked(void)
+{
+	return preempt_rt() ? current->thread.fpregs_locked : preempt_count() & SOFTIRQ_MASK;
+}
+
+static inline bool with_fpregs_lock(const struct pt_regs *regs)
+{
+	return fpregs_are_locked() && !siglock_is_ours();
+}
+
+static inline bool with_siglock(const struct pt_regs *regs)
+{
+	return siglock_is_ours() && !fpregs_are_locked();
+}

@@ -47,6 +47,10 @@ KTEST(leaving_saves_nothing_if_memory_is_true)
 	KEXPECT_EQ(own_fpu()->last_cpu, OTHER_CPU);
 	KEXPECT_EQ(fpu_owner(), &other->thread.fpu);
 	KEXPECT(test_thread_flag(TIF_NEED_FPU_LOAD));
+	/* Nor if this CPU's owner pointer says that it is ours, from before it went elsewhere. */
+	this_cpu_write(fpu_fpregs_owner_ctx, own_fpu());
+	KEXPECT_EQ(saves_to_leave(current), 0);
+	EXPECT_IMAGE(own_fpu()->fpstate, OWN);
 	kfree(other);
 }
 

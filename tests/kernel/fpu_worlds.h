@@ -63,10 +63,13 @@ static const struct kind kinds[] = {
 #define KIND_THREAD	(&kinds[2])
 #define KIND_MINIMAL	(&kinds[3])
 
+/* What nothing may be written to, behind a child's image: as much as a header would take. */
+#define BEHIND		(XSAVE_MIN_SIZE - XSAVE_HDR_OFFSET)
+
 /* As dup_task_struct() makes it: a copy of current up to the FPU part, flag included, and zeros. */
 static inline struct task_struct *new_child(void)
 {
-	struct task_struct *child = kzalloc(task_struct_size(), GFP_KERNEL);
+	struct task_struct *child = kzalloc(task_struct_size() + BEHIND, GFP_KERNEL);
 
 	BUG_ON(!child);
 	memcpy(child, current, offsetof(struct task_struct, thread.fpu));

@@ -41,6 +41,8 @@ bool do_syscall_64(struct pt_regs *regs);	/* true: SYSRET may be used to go back
 void exit_to_user_mode(struct pt_regs *regs);
 
 /* traps.c */
+/* For tests that watch memory by the debug registers: called for a #DB of the kernel's own. */
+extern void (*kernel_debug_trap)(struct pt_regs *regs);
 void do_exception(unsigned long vector, struct pt_regs *regs);
 /* A fault that ring 0 must not have: print and panic. */
 void __noreturn die(const char *what, struct pt_regs *regs);

@@ -43,6 +43,8 @@ static const struct exception exceptions[32] = {
 	[X86_TRAP_XF] = { "SIMD floating-point exception", SIGFPE },
 };
 
+void (*kernel_debug_trap)(struct pt_regs *regs);
+
 void die(const char *what, struct pt_regs *regs)
 {
 	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);
@@ -79,6 +81,8 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 	} else if (vector == X86_TRAP_DB && !user_mode(regs) &&
 		   regs->ip == (unsigned long)entry_SYSCALL_64) {
 		/* Some CPUs step into SYSCALL. The way back sets TF: the next one is in ring 3. */
+	} else if (vector == X86_TRAP_DB && !user_mode(regs) && kernel_debug_trap) {
+		kernel_debug_trap(regs);
 	} else if (vector == X86_TRAP_PF) {
 		do_page_fault(regs);
 	} else if (vector == X86_TRAP_DF || vector == X86_TRAP_MC) {

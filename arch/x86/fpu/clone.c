@@ -71,20 +71,20 @@ static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(pree
 
 /*
  * The parent's registers straight into the child's buffer, with the child's mask. Not from the
- * parent's buffer: that may be old, larger, or laid out differently. If current was preempted or
- * the kernel used the FPU since entry, the registers are somebody else's: load them first.
- * fpregs_lock held.
+ * parent's buffer: that may be old, larger, or laid out differently. fpregs_lock held.
  */
 static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 {
+	this_cpu_add_int(fpu_clone_saves, 1);
+	if (museum_bug(BUG_SKIP_SAVE))
+		return;
 	/* lab 3.3: solution */
+	/* If current was preempted since it entered, or the kernel computed, they are another's. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
-	if (!museum_bug(BUG_SKIP_SAVE))
-		save_fpregs_to_fpstate(dst_fpu->fpstate);
+	save_fpregs_to_fpstate(dst_fpu->fpstate);
 	/* lab 3.3: starter: the parent's registers into the child's buffer
 	lab 3.3: end */
-	this_cpu_add_int(fpu_clone_saves, 1);
 }
 
 /* lab 6.4: solution */
@@ -111,7 +111,7 @@ static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_fl
 		fpu_inherit_perms(dst_fpu);	/* spin_lock_irq() with preemption off: the bug */
 	fpregs_unlock();
 }
-/* lab 6.4: starter: two functions that looked alike are two steps now. Somebody tidied up
+/* lab 6.4: starter: the registers, and then the permissions
 static noinline void clone_regs(struct fpu *dst_fpu)
 {
 	fpregs_lock();
@@ -162,7 +162,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 		fpu_clone_buggy(dst_fpu, clone_flags);
 	else
 		fpu_clone_fixed(dst_fpu, clone_flags);
-	/* lab 6.4: starter: one way for fpu_clone=fixed and fpu_clone=buggy
+	/* lab 6.4: starter: both, whatever fpu_clone= says
 	clone_regs(dst_fpu);
 	clone_perms(dst_fpu, clone_flags);
 	lab 6.4: end */
