@@ -10,6 +10,7 @@
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/panic.h"
+#include "kernel/softirq.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
@@ -187,6 +188,42 @@ KTEST(interrupts_off_is_reported)
 }
 
 /*
+ * Softirq bits and the RCU depth stand in the same place of different numbers.
+ * fails with: __might_resched() joining the two by "or"
+ */
+KTEST(softirqs_off_is_reported)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	local_bh_disable();
+	mutex_lock(&mutex);
+	mutex_unlock(&mutex);
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+	rcu_read_lock();
+	rcu_read_lock();
+	might_sleep_ratelimit_reset();
+	spin_lock(&spinlock);
+	spin_unlock(&spinlock);
+	rcu_read_unlock();
+	rcu_read_unlock();
+	local_bh_enable();
+	EXPECT_SPLATS_IN_ALL(before, 1 + SPINLOCK_REPORTS);
+}
+
+/* fails with: __might_resched() not asking for PF_IDLE, or sparing it */
+KTEST(the_idle_task_may_not_sleep)
+{
+	WITH_OPEN_LIMIT;
+	struct splats before = splats_now();
+
+	current->flags |= PF_IDLE;
+	might_sleep();
+	current->flags &= ~PF_IDLE;
+	EXPECT_ONE(before, SPLAT_MIGHT_SLEEP);
+}
+
+/*
  * On RT the two stay on; else _irq says what it does.
  * fails with: spin_lock_irq() as it is in the other world
  */
@@ -360,32 +397,48 @@ static unsigned int printed(u64 from, const char *begin, u64 *last)
 	return count;
 }
 
-/* fails with: __might_resched() without the limit, or with one that a silent report prolongs */
+#define TICK_NS		(1000000000UL / HZ)
+#define FIRST_LINE	"BUG: sleeping function called from invalid context"
+
+/*
+ * Silent for a second, to the last tick, whatever else comes in it; and then no more.
+ * fails with: __might_resched() without the limit, or with one that a silent report prolongs
+ */
 KTEST(one_report_a_second_is_printed)
 {
 	WITH_OPEN_LIMIT;
-	u64 from = printk_next(), last, end = READ_ONCE(jiffies) + HZ + HZ / 4;
+	u64 from, first, last;
 
-	while (READ_ONCE(jiffies) < end) {
+	do {				/* until no tick comes in between */
+		might_sleep_ratelimit_reset();
+		from = printk_next();
+		first = READ_ONCE(jiffies);
 		violate_mutex_under_preempt_disable();
-		sleep_ns(125000000);
-	}
-	KEXPECT_EQ(printed(from, "BUG: sleeping function called from invalid context", &last), 2);
+	} while (READ_ONCE(jiffies) != first);
+	sleep_ns((HZ / 2 + ktest_seed % (HZ / 4)) * TICK_NS);
+	violate_mutex_under_preempt_disable();
+	sleep_ns((first + HZ - 2 - READ_ONCE(jiffies)) * TICK_NS);
+	violate_mutex_under_preempt_disable();
+	if (READ_ONCE(jiffies) - first < HZ)
+		KEXPECT_EQ(printed(from, FIRST_LINE, &last), 1);
+	sleep_ns(3 * TICK_NS);
+	violate_mutex_under_preempt_disable();
+	KEXPECT_EQ(printed(from, FIRST_LINE, &last), 2);
 }
 
-/* fails with: print_preempt_disable_ip() not called, or given another address */
-KTEST(the_report_names_who_turned_preemption_off)
+/* Report a mutex at this depth, and be told whose address that is: the first one's. */
+static void expect_name(struct ktest_run *kt)
 {
-	WITH_OPEN_LIMIT;
 	u64 from = printk_next(), last;
 	char address[24];
 
 	for (unsigned int i = 0; i < DEPTH; i++) {
 		preempt_disable();
-		if (!i)			/* the first one is meant */
+		if (!i)
 			snprintf(address, sizeof(address), "[<%016lx>]",
 				 (unsigned long)this_cpu_read(preempt_disable_ip));
 	}
+	might_sleep_ratelimit_reset();
 	mutex_lock(&mutex);
 	mutex_unlock(&mutex);
 	for (unsigned int i = 0; i < DEPTH; i++)
@@ -393,6 +446,23 @@ KTEST(the_report_names_who_turned_preemption_off)
 	KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 1);
 	KEXPECT(printk_text(last + 1) && !strncmp(printk_text(last + 1), address,
 						  strlen(address)));
+}
+
+/*
+ * Also if that is not all that is wrong.
+ * fails with: print_preempt_disable_ip() not called, or given another address
+ */
+KTEST(the_report_names_who_turned_preemption_off)
+{
+	WITH_OPEN_LIMIT;
+
+	expect_name(kt);
+	rcu_read_lock();
+	expect_name(kt);
+	rcu_read_unlock();
+	local_irq_disable();
+	expect_name(kt);
+	local_irq_enable();
 }
 
 /* Interrupts that are off, or a reader, are nobody's preempt_disable(). */

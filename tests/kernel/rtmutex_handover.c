@@ -9,10 +9,7 @@ KTEST_SUITE(rtmutex_handover);
 
 /* --- The old owner, the new one, and the CPU --- */
 
-/*
- * fails with: rt_mutex_slowunlock() leaving preemption on between the deboost and the wake-up, or
- * waking before it deboosts
- */
+/* fails with: rt_mutex_slowunlock() leaving preemption on between the deboost and the wake-up */
 static void nobody_comes_between_deboost_and_wake_up(struct ktest_run *kt, enum kind kind)
 {
 	RUN_AS_FIFO(fifo(10));

@@ -7,6 +7,7 @@
 #include "kernel/locking/spinlock.h"
 #include "kernel/might_sleep.h"
 #include "tests/kernel/threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(saved_state);
 
@@ -104,14 +105,23 @@ KTEST(running_stays_running)
 	keeps(kt, TASK_RUNNING);
 }
 
+/* fails with: rtlock_slowlock() sleeping with preemption off */
+KTEST(waiting_is_no_mistake)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	struct splats before = splats_now();
+
+	keeps(kt, TASK_RUNNING);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
 /* fails with: rt_spin_lock() calling __might_sleep() */
-KTEST(waiting_is_no_mistake_in_any_state)
+KTEST(nor_is_it_in_another_state)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	struct splats before = splats_now();
 
 	keeps(kt, TASK_INTERRUPTIBLE);
-	keeps(kt, TASK_RUNNING);
 	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
@@ -325,6 +335,85 @@ KTEST(a_contended_spinlock_is_reported_and_blocks)
 	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
 	EXPECT_SPLATS_IN_ALL(before, 3);
 	thread_end(&contender);
+}
+
+/* --- Under which lock: looked at by the CPU itself, see watch.h --- */
+
+static bool pi_lock_is_held(const struct pt_regs *regs)
+{
+	return raw_spin_is_held(&sleeper.task->pi_lock);
+}
+
+/* fails with: save_state() or restore_saved_state() without pi_lock */
+KTEST(the_state_is_put_aside_under_pi_lock)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	struct watch watch = { .name = "saved_state", .half = true, .rule = pi_lock_is_held };
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)(unsigned long)SOME_STATE, "sleeper");
+	if (!sleeper.task)
+		return;
+	watch.at = &sleeper.task->saved_state;
+	watch_start(&watch, 1);
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+	spin_unlock(&lock);
+	watch_end(kt);
+	thread_end(&sleeper);
+}
+
+/* fails with: rt_spin_lock() calling migrate_disable() or rcu_read_lock() before it has the lock */
+KTEST(a_waiter_has_promised_nothing)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+	expect_waits(kt, TASK_RUNNING);
+	if (sleeper.task) {
+		KEXPECT_EQ(sleeper.task->migration_disabled, 0);
+		KEXPECT_EQ(sleeper.task->rcu_read_lock_nesting, 0);
+	}
+	spin_unlock(&lock);
+	thread_end(&sleeper);
+}
+
+/*
+ * When the waiter gives wait_lock back: the holder may release the lock from now on, and what its
+ * wake-up finds must be the state of one who waits. Interrupts are off to the last.
+ */
+static bool it_says_that_it_waits(const struct pt_regs *regs)
+{
+	return current != sleeper.task || !current->pi_blocked_on ||
+	       raw_spin_is_locked(&lock.lock.wait_lock) ||
+	       (task_state(current) == TASK_RTLOCK_WAIT && !(regs->flags & X86_EFLAGS_IF));
+}
+
+/* fails with: rtlock_slowlock() setting the state between raw_spin_unlock_irq() and the sleep */
+KTEST(it_says_that_it_waits_before_it_lets_the_queue_go)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	struct watch watch = { .at = &lock.lock.wait_lock, .name = "the queue's lock",
+			       .rule = it_says_that_it_waits };
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
+	watch_start(&watch, 1);
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+	for (int i = 0; i < 2 && sleeper.task; i++) {
+		wake_up_state(sleeper.task, TASK_RTLOCK_WAIT);
+		do_sched_yield();		/* boosted, we are its equal */
+	}
+	spin_unlock(&lock);
+	watch_end(kt);
+	thread_end(&sleeper);
 }
 
 /* Last: who gets this wrong may never come out of it. */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What must be true while a loan is given and taken back, and cannot be seen from outside: which
+ * lock is held, and what comes first. Looked at by the CPU itself, see watch.h.
+ */
+#include "kernel/time.h"
+#include "tests/kernel/any_lock.h"
+#include "tests/kernel/watch.h"
+
+KTEST_SUITE(rtmutex_loans);
+
+static struct task_struct *owner;
+
+static bool owners_pi_lock_is_held(const struct pt_regs *regs)
+{
+	return raw_spin_is_held(&owner->pi_lock);
+}
+
+/* fails with: enqueue_pi(), dequeue_pi() or rt_mutex_adjust_prio() called without pi_lock */
+static void lenders_change_under_pi_lock(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+	struct watch watches[] = {
+		{ .at = &current->pi_waiters, .name = "the tree of lenders",
+		  .rule = owners_pi_lock_is_held },
+		{ .at = &current->prio, .name = "prio", .half = true,
+		  .rule = owners_pi_lock_is_held },
+	};
+
+	locks_init(kind);
+	owner = current;
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "b");
+	take(0);
+	watch_start(watches, ARRAY_SIZE(watches));
+	thread_start(&threads[0], fifo(20));
+	thread_start(&threads[1], fifo(30));
+	release(0);
+	watch_end(kt);
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(lenders_change_under_pi_lock)
+
+/* When the waiter's state is set to RUNNING by who unlocks. */
+static bool the_owner_has_its_own_priority(const struct pt_regs *regs)
+{
+	return current != owner || current->prio == current->normal_prio;
+}
+
+/*
+ * Else for a moment two run on one loan, and the waiter may be gone before it is taken out.
+ * fails with: rt_mutex_slowunlock() waking before it deboosts
+ */
+static void the_loan_ends_before_the_wake_up(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+	struct watch watch = { .name = "the waiter's state", .half = true,
+			       .rule = the_owner_has_its_own_priority };
+
+	locks_init(kind);
+	owner = current;
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	if (!threads[0].task)
+		return;
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	EXPECT_OWN_PRIO(20);
+	watch.at = &threads[0].task->__state;
+	watch_start(&watch, 1);
+	release(0);
+	watch_end(kt);
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(the_loan_ends_before_the_wake_up)
+
+/* Two locks, and who waits for the second is less urgent than who waits for the first. */
+static void two_lenders(struct ktest_run *kt)
+{
+	locks_init(MUTEX);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(1), "b");
+	take(0);
+	take(1);
+	thread_start(&threads[0], fifo(30));
+	thread_start(&threads[1], fifo(20));
+	sleep_ns(2 * 1000000000UL / HZ);		/* its turn: it gets to the lock */
+	KEXPECT(thread_is_blocked_on(&threads[1], base(1)));
+}
+
+static void end_lenders(struct ktest_run *kt)
+{
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+
+/* fails with: task_blocks_on_rt_mutex() setting the owner's priority to the waiter's */
+KTEST(a_less_urgent_lender_changes_nothing)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	two_lenders(kt);
+	EXPECT_OWN_PRIO(30);
+	release(0);
+	release(1);
+	end_lenders(kt);
+}
+
+/* fails with: task_blocks_on_rt_mutex() leaving who lends nothing now out of the owner's tree */
+KTEST(until_the_other_loan_ends)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	two_lenders(kt);
+	release(0);
+	EXPECT_OWN_PRIO(20);
+	release(1);
+	EXPECT_OWN_PRIO(10);
+	EXPECT_LOG("ab");
+	end_lenders(kt);
+}
