@@ -82,7 +82,6 @@ void local_bh_enable(void)
 
 static int ksoftirqd(void *unused)
 {
-	current->flags |= PF_NO_SETAFFINITY;
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!this_cpu_read(softirq_pending)) {
@@ -115,6 +114,7 @@ void softirq_init(void)
 		thread = kthread_create(ksoftirqd, NULL, name);
 		if (IS_ERR(thread))
 			panic("cannot make %s", name);
+		thread->flags |= PF_NO_SETAFFINITY;
 		cpus[cpu].ksoftirqd = thread;
 	}
 	set_cpus_allowed(current, ~0UL);
