@@ -99,4 +99,5 @@ struct splat_info {
 	char fpu_gate[16];		/* ... by "XCR0" or "IA32_XFD"; "none" */
 	uint64_t fpu_gate_writes;
 	uint64_t seed;			/* option "seed=": what tests take their values from */
+	uint32_t siglock_sleeps;	/* 1: rt=on, and not siglock=raw */
 };

@@ -39,6 +39,17 @@ def demo_one_cpu():
     expect(output.count("needs a second CPU") == 2, "two lines must say: needs a second CPU")
 
 
+@test("demo-siglock-raw")
+def demo_siglock_raw():
+    """A siglock that spins with rt=on: nothing is reported, and who waits needs a second CPU."""
+    for smp, skipped in ((1, 2), (2, 0)):
+        code, output = machine.boot(f"demo-siglock-raw{smp}", "siglock=raw init=/bin/demo",
+                                    SMP=str(smp))
+        expect_code(code, machine.PASS, output)
+        expect(output.count("needs a second CPU") == skipped and "BUG:" not in output,
+               f"{smp} CPUs: {output}")
+
+
 def demo_can_fail(name, bug):
     """A test that a fork loses registers with @bug, and that the demonstration sees it."""
     def demo():

@@ -25,8 +25,8 @@ struct world {
 	const char *order, *dynamic;
 	bool contended;
 	/*
-	 * What must come out with rt=on. The three kinds that this bug can cause; any other kind
-	 * must stay 0, and with rt=off all of them.
+	 * What must come out if siglock sleeps. The three kinds that this bug can cause; any other
+	 * kind must stay 0, and if it spins all of them.
 	 */
 	u64 might_sleep, atomic_sched, underflow;
 	/* What came out. */
@@ -157,7 +157,7 @@ static void fork_contended(struct world *w, u64 seed)
 {
 	struct thread holder;
 
-	if (!machine.rt && machine.cpus == 1) {
+	if (!machine.siglock_sleeps && machine.cpus == 1) {
 		w->skipped = true;		/* the holder would not let us run */
 		return;
 	}
@@ -228,19 +228,19 @@ static bool siglock_as_it_must(const struct world *w)
 	       w->after.siglock_contended - w->before.siglock_contended == (u32)w->contended &&
 	       (!taken || w->after.siglock_preempt_count == due_count(w)) &&
 	       /* Threads share more than this lock: there may be more. */
-	       (w->contended ? boosts(w) >= machine.rt : boosts(w) == 0);
+	       (w->contended ? boosts(w) >= machine.siglock_sleeps : boosts(w) == 0);
 }
 
 static bool as_it_must(const struct world *w)
 {
-	u64 rt = machine.rt;
+	u64 sleeps = machine.siglock_sleeps;
 
 	if (w->skipped)
 		return true;
-	return !w->error && w->fpu_ok && splats(w, SPLAT_MIGHT_SLEEP) == w->might_sleep * rt &&
-	       splats(w, SPLAT_ATOMIC_SCHED) == w->atomic_sched * rt &&
-	       splats(w, SPLAT_UNDERFLOW) == w->underflow * rt &&
-	       all_splats(w) == (w->might_sleep + w->atomic_sched + w->underflow) * rt &&
+	return !w->error && w->fpu_ok && splats(w, SPLAT_MIGHT_SLEEP) == w->might_sleep * sleeps &&
+	       splats(w, SPLAT_ATOMIC_SCHED) == w->atomic_sched * sleeps &&
+	       splats(w, SPLAT_UNDERFLOW) == w->underflow * sleeps &&
+	       all_splats(w) == (w->might_sleep + w->atomic_sched + w->underflow) * sleeps &&
 	       /* The holder is one, too. */
 	       w->after.forks - w->before.forks == (w->contended ? 2 : 1) &&
 	       siglock_as_it_must(w);
@@ -249,7 +249,7 @@ static bool as_it_must(const struct world *w)
 static void print_machine(void)
 {
 	printf("Splat: FPU state, fork, and a lock that %s (rt=%s).\n",
-	       machine.rt ? "sleeps" : "spins", machine.rt ? "on" : "off");
+	       machine.siglock_sleeps ? "sleeps" : "spins", machine.rt ? "on" : "off");
 	printf("  CPU         %s, %u of them\n", machine.cpu_name, machine.cpus);
 	printf("  registers   %s (XCR0 0x%llx)\n", vec_features(),
 	       (unsigned long long)machine.xfeatures);
@@ -271,7 +271,7 @@ static void print_table(void)
 
 		if (took_siglock(w))
 			snprintf(count, sizeof(count), "%x", w->after.siglock_preempt_count);
-		if (machine.rt)
+		if (machine.siglock_sleeps)
 			snprintf(loans, sizeof(loans), "%llu", boosts(w));
 		printf("  %-6s %-8s %-10s %8s %12llu %7llu %10llu %7s  %-9s  %s\n", w->order,
 		       w->dynamic, w->contended ? "contended" : "free", count,
@@ -283,8 +283,11 @@ static void print_table(void)
 			printf("         ^ %s\n", w->error ? error_name(w->error) : w->where);
 	}
 	printf("\n\"taken at\" is the preempt_count, in hex, at which fork took the siglock.\n%s\n",
-	       machine.rt ?
+	       machine.siglock_sleeps ?
 	       "The lock sleeps, so it must be 0. At 1 (fpregs_lock) it is a bug, lucky or not." :
+	       machine.rt ?
+	       "1 is fpregs_lock. This lock spins, everywhere (siglock=raw), so that is no bug; and\n"
+	       "who waits for it holds up all others of its CPU." :
 	       "200 is fpregs_lock, which holds softirqs off. The lock spins: the buggy order is\n"
 	       "harmless here, even if another CPU holds the lock. Nobody could notice.");
 }

@@ -66,6 +66,7 @@ static void fill_info(struct splat_info *info)
 	info->cpus = nr_cpus;
 	info->hz = HZ;
 	info->rt = preempt_rt();
+	info->siglock_sleeps = spinlock_sleeps(&current->sighand->siglock);
 	info->siglock_acquired = siglock->acquired;
 	info->siglock_contended = siglock->contended;
 	info->siglock_preempt_count = siglock->preempt_count;
