@@ -55,8 +55,9 @@ STOLEN_SECRET = '#define verdict_print not_verdict_print\n#include "kernel/debug
 
 
 def starter():
-    with open(f"{FOLDER}/{LAB}/{FILE}", encoding="utf-8") as file:
-        return {FILE: file.read()}
+    """The opened file as it is handed out."""
+    with open(FILE, encoding="utf-8") as file:
+        return {FILE: lab.rendered(lab.parse(file.read(), FILE), LAB)}
 
 
 def cheat(name):
@@ -79,18 +80,19 @@ def patched():
 @test("labs-cheats", long=True)
 def cheats():
     """None gets a point; each ends, and the report says why."""
-    handed_out(LAB)
+    tree = "cheats-tree"
+    handed_out(LAB, tree)
     work, base = f"{FOLDER}/cheats", f"{FOLDER}/cheats-base"
     for path in (work, base):
         shutil.rmtree(path, ignore_errors=True)
-    points, _ = grade(LAB, f"{FOLDER}/{LAB}", base)
+    points, _ = grade(tree, f"{FOLDER}/{tree}", base)
     expect(not any(points.values()), f"the starter has {points}")
     said = {}
     for name, texts in {**{name: cheat(name) for name in CHEATS}, "patches-tests": patched(),
                         "steals": {FILE: STOLEN_SECRET + starter()[FILE]},
                         "does-not-build": {FILE: starter()[FILE] + "}\n"},
                         "nothing": {}}.items():
-        points, said[name] = grade(LAB, hand_in(f"cheat-{name}", texts), work, f"{base}/tree")
+        points, said[name] = grade(tree, hand_in(f"cheat-{name}", texts), work, f"{base}/tree")
         expect(not any(points.values()), f"{name} has {points}")
     for name, text in (("hangs", "(an endless loop?)"),
                        ("hangs-with-interrupts-off", "(an endless loop?)"),
@@ -102,7 +104,7 @@ def cheats():
     folder = hand_in("cheat-link", {})
     os.makedirs(f"{folder}/arch/x86/fpu")
     os.symlink(os.path.abspath(FILE), f"{folder}/{FILE}")
-    points, text = grade(LAB, folder, work, f"{base}/tree")
+    points, text = grade(tree, folder, work, f"{base}/tree")
     expect(not any(points.values()) and "no plain file" in text, f"a link: {points}: {text}")
     shutil.rmtree(base)
     shutil.rmtree(work)
@@ -130,7 +132,7 @@ def many(folder, count):
     with open(f"{folder}/garbage.tar.gz", "wb") as file:
         file.write(b"this is no archive")
     with tarfile.open(f"{folder}/climber.tar.gz", "w:gz") as tar:
-        tar.add(f"{FOLDER}/{LAB}/{FILE}", "../../../climbed")
+        tar.add(FILE, "../../../climbed")
     return {**wanted, "garbage": False, "climber": False}
 
 
@@ -144,7 +146,6 @@ def results(folder):
 
 
 def grade_many(count):
-    handed_out(LAB)
     folder = f"{FOLDER}/handins"
     wanted = many(folder, count)
     shutil.rmtree(f"{folder}-results", ignore_errors=True)

@@ -71,13 +71,16 @@ def world_jobs(options):
 
 
 def single(name, function):
-    """The result of a test that is a function: a text that it returns or raises is its failure."""
+    """
+    The result of a test that is a function: a text that it returns or raises is its failure, and so
+    is any other mistake in it: the others go on.
+    """
     try:
         text = function()
-    except (host.Failure, OSError, ValueError, LookupError, TypeError) as error:
-        text = str(error) or repr(error)
     except host.Skip as reason:
         return [ktap.Result(name, ktap.SKIPPED, str(reason))]
+    except Exception as error:                  # pylint: disable=broad-except
+        text = str(error) if isinstance(error, host.Failure) else repr(error)
     return [ktap.Result(name, ktap.FAILED if text else ktap.OK, text or "")]
 
 
