@@ -40,6 +40,9 @@ ENDS = {PASS: "", FAIL: "", PANIC: "the kernel panicked",
         -signal.SIGXCPU: "it used too much of the processor (an endless loop?)",
         -signal.SIGXFSZ: "the log is full"}
 SECRET_PHYS = 0x2000000                 # kernel/debug/verdict.c
+SAID = (("first difference", re.compile(r"^\S+\.[ch]:\d+: ")),
+        ("the kernel's report", re.compile(r"^(\[.*\] )?(WARNING|BUG): ")))
+MORE = "(what is missing: make grade ALL=1)"
 SEEDS = 2                               # boots of each world, with different values
 VERDICT = re.compile(rb"^  # verdict ([0-9a-f]{16}) (\S+) (\S+) (ok|failed|skipped)\r?$", re.M)
 
@@ -244,10 +247,13 @@ class Boot:
         self.why = f"it did not end in {BOOT_S} s"
 
     def panic_line(self):
-        """The kernel's last words, as it prints them."""
+        """The kernel's last words, as it prints them, and what led to them."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
-            found = re.search(r"Kernel panic - not syncing: (.*?)\r?$", file.read(), re.M)
-        return f": {found[1]}" if found else ""
+            text = file.read()
+        found = re.search(r"Kernel panic - not syncing: (.*?)\r?$", text, re.M)
+        before = re.findall(r"(?:BUG|Oops|RIP): .*?(?=\r?$)", text[:found.start()], re.M) if found \
+            else []
+        return ": " + ", ".join([found[1], *before[-2:]]) if found else ""
 
     def verdicts(self):
         """What is signed. A test that reports twice, or a signature that is wrong, is nothing."""
@@ -262,7 +268,10 @@ class Boot:
         return found
 
     def complaint(self, test):
-        """What the test printed before its result, for a reader: the first line."""
+        """
+        What was printed before the test's result, for a reader: the first line of the test's own,
+        and the first of a report of the kernel's.
+        """
         with open(self.log, encoding="utf-8", errors="replace") as file:
             lines = [line.rstrip() for line in file]
         suite, _, name = test.rpartition("/")
@@ -271,12 +280,13 @@ class Boot:
             if line.startswith("  # Subtest: "):
                 inside, said = line.endswith(" " + suite.split("/")[1]), []
             elif inside and re.match(rf"  (not )?ok \d+ {name}( |$)", line):
-                return next((text[4:] for text in said if ".c:" in text), "")
+                return [f"{what}: {text}" for what, form in SAID
+                        for text in [next(filter(form.search, said), "")] if text]
             elif inside and re.match(r"  (not )?ok ", line):
                 said = []
-            elif inside and line.startswith("  # ") and not line.startswith("  # verdict"):
-                said.append(line)
-        return ""
+            elif inside and not line.startswith("  # verdict"):
+                said.append(line.removeprefix("  # "))
+        return []
 
 
 class Monitor:
@@ -317,13 +327,25 @@ class Monitor:
 
 # --- Points ---
 
+def wanted(check):
+    """
+    (world, test) that must be right for @check's points: its own test, and those that it needs,
+    since what can be right by doing nothing counts only with what cannot. "needs" may name another
+    world: "soft:k/suite/test".
+    """
+    world = check.get("world", "plain")
+    yield world, check["test"]
+    for need in check.get("needs", []):
+        yield (need.split(":") if ":" in need else (world, need))
+
+
 def boots_of(plan, tree, folder, seeds):
     """World -> (its boots, done, with what each found)."""
     results = {}
     for name, world in plan["worlds"].items():
         suites = sorted({test.rpartition("/")[0] for step in plan["steps"]
-                         for check in step["checks"] if check.get("world", "plain") == name
-                         for test in (check["test"], *check.get("needs", []))})
+                         for check in step["checks"] for where, test in wanted(check)
+                         if where == name})
         results[name], cpu_s = [], CPU_S
         for seed in seeds if suites else []:
             boot = Boot(tree, folder, name, world, suites, seed)
@@ -333,40 +355,45 @@ def boots_of(plan, tree, folder, seeds):
     return results
 
 
-def judge(check, boots):
+def judge(check, results, stop_at):
     """(passed, lines for the student): the worst boot counts."""
-    for boot, found in boots:
-        # What can be right by doing nothing counts only with what cannot.
-        wrong = [name for name in [check["test"], *check.get("needs", [])]
-                 if found.get(name, "none") != "ok"]
-        if not wrong:
-            continue
-        status = found.get(check["test"], "none")
-        lines = [f"{check['test']}: " + {
-            "ok": f"it counts together with {wrong[0]} only",
-            "failed": "it failed", "skipped": "it was skipped", "twice": "it reported twice",
-            "none": "it did not report" + (f": {boot.why}" if boot.why else "")}[status]]
-        if said := boot.complaint(wrong[0]):
-            lines.append(f"first difference: {said}")
-        if "hint" in check:
-            lines.append(f"hint: {check['hint']}")
-        suite = check["test"].rpartition("/")[0]
-        options = boot.append.split(" secret=on")[0]
-        smp = f" SMP={boot.env['SMP']}" if boot.env["SMP"] != "1" else ""
-        lines += [f"log: build/grade/logs/{os.path.basename(boot.log)}",
-                  f'again, in GDB: make debug{smp} APPEND="{options} -- {suite}"']
-        return False, lines
-    return bool(boots), []
+    for world, test in wanted(check):
+        for boot, found in results[world]:
+            status = found.get(test, "none")
+            if status == "ok":
+                continue
+            lines = [f"{test}: " + {
+                "failed": "it failed", "skipped": "it was skipped", "twice": "it reported twice",
+                "none": "it did not report" + (f": {boot.why}" if boot.why else "")}[status]]
+            if test != check["test"]:
+                lines.insert(0, f"{check['test']}: it is right, but counts only with the next")
+            lines += boot.complaint(test)
+            if "hint" in check:
+                lines.append(f"hint: {check['hint']}")
+            return False, lines + replay(boot, test, stop_at)
+    return True, []
 
 
-def grade(plan, boots, trouble):
+def replay(boot, test, stop_at):
+    """Where the log is, and what to type to see @test fail."""
+    options = boot.append.split(" secret=on")[0]
+    smp = f" SMP={boot.env['SMP']}" if boot.env["SMP"] != "1" else ""
+    cpu = f" CPU={boot.env['CPU']}" if boot.env["CPU"] != "max" else ""
+    stop = f" GDBARGS=\"-ex 'break {stop_at}'\"" if stop_at else ""
+    suite = test.rpartition("/")[0]
+    return [f"log: build/grade/logs/{os.path.basename(boot.log)}",
+            f"again, in GDB: make debug ICOUNT=1 MEM={boot.env['MEM']}{cpu}{smp} "
+            f'APPEND="{options} -- {suite}"{stop}']
+
+
+def grade(plan, results, trouble):
     """[{name, points, of, text}] for each step."""
     report = []
     for number, step in enumerate(plan["steps"], 1):
         got, of, lines = 0, 0, []
         for check in step["checks"]:
             passed, said = (False, [trouble]) if trouble else judge(
-                check, boots[check.get("world", "plain")])
+                check, results, step.get("break"))
             of += check["points"]
             got += check["points"] if passed else 0
             lines += said if said not in ([trouble],) or not lines else []
@@ -375,14 +402,18 @@ def grade(plan, boots, trouble):
     return report
 
 
-def show(plan, report, notes):
+def show(plan, report, notes, everything):
+    """The first step that is not done, in full; of later ones the points, or all if @everything."""
     print(f"Lab {plan['lab']}: {plan['title']}\n")
+    shown = False
     for note in notes:
         print(f"  note: {note}")
     for step in report:
         print(f"{step['name']:58} {step['points']:3} of {step['of']:3}")
-        for line in step["text"]:
-            print(f"    {line}")
+        if step["text"]:
+            lines = [MORE] if shown and not everything else step["text"]
+            print(*(f"    {line}" for line in lines), sep="\n")
+            shown = True
     got, of = (sum(step[key] for step in report) for key in ("points", "of"))
     print(f"\n{'points':58} {got:3} of {of:3}")
     return got == of
@@ -406,9 +437,9 @@ def run(options):
     if trouble:
         trouble = f"it does not build: {trouble} (log: build/grade/logs/build.log)"
     seeds = [f"{options.seed}-{number}" for number in range(SEEDS)]
-    boots = {} if trouble else boots_of(plan, tree, logs, seeds)
-    report = grade(plan, boots, trouble)
-    full = show(plan, report, notes)
+    results = {} if trouble else boots_of(plan, tree, logs, seeds)
+    report = grade(plan, results, trouble)
+    full = show(plan, report, notes, options.all)
     if options.json:
         write_json(options.json, {"lab": plan["lab"], "title": plan["title"], "steps": report,
                                   "notes": notes})
@@ -425,6 +456,7 @@ def write_json(path, data):
 def main():
     parser = argparse.ArgumentParser(description="Points for a lab.")
     parser.add_argument("folder", nargs="?", default=".", help="the tree (default: this folder)")
+    parser.add_argument("--all", action="store_true", help="say all of every step")
     parser.add_argument("--json", help="the report as JSON, too")
     parser.add_argument("--seed", default="splat", help="what the values in the tests come from")
     parser.add_argument("--work", help="where it is built (default: build/grade in the tree)")

@@ -15,6 +15,7 @@ check:	## the tests that take less than a minute together
 	@python3 tests/run.py --check $(if $(T),'$(T)')
 
 lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n)
+	@$(DEPS) python3
 	@python3 scripts/lab.py make "$(LAB)" "$(or $(TO),lab-$(LAB))"
 
 bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests

@@ -28,6 +28,7 @@ LABS = "labs"
 MARK = re.compile(r"\blab (\d+)\.(\d+):")
 SOLUTION = re.compile(r"(\s*)/\* lab (\d+)\.(\d+): solution \*/")
 STARTER = re.compile(r"\s*/\* lab (\d+)\.(\d+): starter: (\S.*)")
+ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 END = re.compile(r"\s*lab (\d+)\.(\d+): end \*/")
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
@@ -72,7 +73,7 @@ def parse(text, path):
             if starter and hole.starter is not None or end and hole.starter is None:
                 raise wrong("solution, starter and end do not follow each other")
             if starter:
-                hole.starter, hole.text = [], starter[3].rstrip(".") + "."
+                hole.starter, hole.text = [], re.sub(r"(?<![.?])$", ".", starter[3])
             else:
                 parts.append(hole)
                 hole = None
@@ -98,6 +99,11 @@ def rendered(parts, lab):
         else:
             lines += part.in_starter_tree() if part.lab == lab else part.solution
     return "\n".join(lines)
+
+
+def without_answers(text, lab):
+    """A chapter without what this lab asks for: a sentence stands there instead."""
+    return ASKED.sub(lambda found: found[2] + "\n" if int(found[1]) == lab else found[0], text)
 
 
 def tracked():
@@ -144,28 +150,41 @@ def check():
                                                    else "no source is marked with it"))
 
 
+def handout(folder):
+    """What a student reads: the lab's own text, and before its first steps what all labs need."""
+    texts = []
+    for path in (f"{folder}/handout.md", f"{LABS}/before.md"):
+        with open(path, encoding="utf-8") as file:
+            texts.append(file.read())
+    return texts[0].replace("## Read first", texts[1] + "## Read first", 1)
+
+
 def content(lab):
     """Path -> (bytes, mode) of everything in the starter tree."""
     found = {}
     plan, folder = load(lab)
     left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out) and \
+                not name.startswith("tests/user/"):
             continue
         with open(name, "rb") as file:
             data = file.read()
         if name.endswith((".c", ".h", ".S")):
             data = rendered(parse(data.decode(), name), lab).encode()
+        if name.endswith(".md"):
+            data = without_answers(data.decode(), lab).encode()
         found[name] = data, os.stat(name).st_mode & 0o777
     plan["files"] = sorted({name for name, here in holes(tracked()).items()
                             if any(hole.lab == lab for hole in here)} | {"answers.md"})
-    for name, target in (("handout.md", "README.md"), ("answers.md", "answers.md")):
-        with open(f"{folder}/{name}", "rb") as file:
-            found[target] = file.read(), 0o644
+    with open(f"{folder}/answers.md", "rb") as file:
+        found["answers.md"] = file.read(), 0o644
+    found["README.md"] = handout(folder).encode(), 0o644
     with open(f"{LABS}/grade.py", "rb") as file:
         found["scripts/grade.py"] = file.read(), 0o755
     with open(f"{LABS}/lab.mk", "rb") as file:
-        found["scripts/lab.mk"] = file.read(), 0o644
+        found["scripts/lab.mk"] = file.read().replace(
+            b"LAB_FILES :=", f"LAB_FILES := {' '.join(plan['files'])}".encode(), 1), 0o644
     found["lab.json"] = json.dumps(plan, indent=1).encode() + b"\n", 0o644
     return found
 

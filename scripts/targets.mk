@@ -115,7 +115,10 @@ debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex '
 	@$(SUBMAKE) all </dev/null
 	@scripts/debug.sh $(GDBARGS)
 
+# A lab's folder may be without what tells its end.
+HAVE = @[ -f $1 ] || { echo "splat: this folder has no $1"; exit 1; }
 tour:	## a guided session in GDB: a fork in the buggy order, and one in the fixed order
+	$(call HAVE,scripts/gdb/tour.py)
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb
 	@$(SUBMAKE) all </dev/null
 	@DEBUG_LOG=$${DEBUG_LOG:-$B/tour.log} MEM=48M ICOUNT=1 SMP=1 CPU=max \
@@ -136,6 +139,7 @@ rewind:	## GDB at the end of what `make record` recorded, to go backwards; GDBAR
 	@RRDIR=$${RRDIR:-$B/record} scripts/rewind.sh $(GDBARGS)
 
 tour-rewind:	## a tour in GDB: from the splat, and from a lost register, back to the cause
+	$(call HAVE,scripts/gdb/tour_rewind.py)
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu qemu-img gdb $(if $(WITH_ISO),iso)
 	@$(SUBMAKE) all </dev/null
 	@export RRDIR=$${RRDIR:-$B/tour-rewind}; mkdir -p $$RRDIR; \

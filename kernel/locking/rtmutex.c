@@ -206,7 +206,7 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	} else if (c->detect_deadlock) {
 		ret = 1;
 	}
-	/* lab 5.4: starter: the owner of the next lock inherits, too; 1: the walk goes on
+	/* lab 5.4: starter: the owner of the next lock inherits, too; ret = 1 if the walk goes on
 	(void)prev_top;
 	(void)new_top;
 	if (c->detect_deadlock)
@@ -418,7 +418,7 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 	wake_up_state(task, wake_state);
 	put_task_struct(task);
 	preempt_enable();
-	/* lab 5.2: starter: give back what this waiter lent us; and who may run before it does?
+	/* lab 5.2: starter: give back what this waiter lent us; and who may run before it is awake?
 	raw_spin_lock(&current->pi_lock);
 	dequeue_pi(current, waiter);
 	raw_spin_unlock(&current->pi_lock);

@@ -49,9 +49,12 @@ def truth(task):
         return "in memory", None
     if flag:
         return f"in memory and in the registers of CPU {cpu}", None
+    # Switched out, it was saved; the flag will be set when it comes back. A new one never was in.
+    saved = not task["on_cpu"] and int(task["__state"]) != C["TASK_NEW"]
     if cpu is not None:
-        return f"in the registers of CPU {cpu}; memory may be old", cpu
-    return "nowhere: a bug (flag 0, not valid)", None
+        return (f"in memory and in the registers of CPU {cpu}", None) if saved else \
+            (f"in the registers of CPU {cpu}; memory may be old", cpu)
+    return "in memory" if saved else "nowhere: a bug (flag 0, not valid)", None
 
 
 # --- An image ---

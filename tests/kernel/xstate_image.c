@@ -91,16 +91,18 @@ static void make_up(struct made_up *m, int how, u64 *random)
 	for (u64 __random = ktest_seed | 1, __i = 0;						\
 	     __i < ROUNDS && (make_up(&(m), how, &__random), true); __i++)
 
-#define IN_LAYOUT	"; the layout has %#llx, the image %#llx"
+#define IN_LAYOUT	"; the layout has %#llx (supervisor %#llx, aligned %#llx), the image %#llx"
+#define MASKS(m)	(m)->l.features, (m)->l.supervisor, (m)->l.aligned, (m)->set
 
 static void expect_place(struct ktest_run *kt, const struct made_up *m, u64 format,
 			 unsigned int nr, u32 want)
 {
-	u32 got = xstate_image_offset(&m->l, m->set | format, nr);
+	/* XCOMP_BV of a standard image is 0. */
+	u32 got = xstate_image_offset(&m->l, format ? m->set | format : 0, nr);
 
 	if (got != want)
 		KFAIL("component %u is at %u in the %s format, expected %u" IN_LAYOUT, nr, got,
-		      format ? "compacted" : "standard", want, m->l.features, m->set);
+		      format ? "compacted" : "standard", want, MASKS(m));
 }
 
 static void expect_size(struct ktest_run *kt, bool compacted, int how)
@@ -113,7 +115,7 @@ static void expect_size(struct ktest_run *kt, bool compacted, int how)
 
 		if (got != want)
 			KFAIL("the %s size is %u, expected %u" IN_LAYOUT,
-			      compacted ? "compacted" : "standard", got, want, m.l.features, m.set);
+			      compacted ? "compacted" : "standard", got, want, MASKS(&m));
 	}
 }
 
@@ -187,15 +189,25 @@ KTEST(what_has_no_room_has_no_place)
 		/* Else a function that knows no place at all would be right. */
 		for_each_xfeature(nr, room)
 			if (!xstate_image_offset(&m.l, m.set | XCOMP_BV_COMPACTED, nr))
-				KFAIL("component %u has room, and no place" IN_LAYOUT, nr,
-				      m.l.features, m.set);
+				KFAIL("component %u has room, and no place" IN_LAYOUT, nr, MASKS(&m));
 	}
+}
+
+/* fails with: xstate_image_offset() walking along l->features instead of XCOMP_BV */
+KTEST(a_place_depends_on_those_before_it)
+{
+	struct made_up m;
+	unsigned int nr;
+
+	FOR_EACH_MADE_UP(m, SUBSET | ALIGNED | SUPERVISOR)
+		for_each_xfeature(nr, m.l.features & m.set & ~XFEATURE_MASK_FPSSE)
+			expect_place(kt, &m, XCOMP_BV_COMPACTED, nr, m.compacted_place[nr]);
 }
 
 /* --- Neighbours --- */
 
-/* Are AVX in @size bytes at @a and PKRU in @other bytes at @b taken together? */
-static bool taken(u32 a, u32 size, u32 b, u32 other)
+/* AVX in @size bytes at @a and PKRU in @other bytes at @b, together: NULL, or why they are refused. */
+static const char *refused(u32 a, u32 size, u32 b, u32 other)
 {
 	struct xstate_cpuid c = {
 		.user = XFEATURE_MASK_FPSSE | XFEATURE_MASK(YMM) | XFEATURE_MASK(PKRU),
@@ -204,14 +216,15 @@ static bool taken(u32 a, u32 size, u32 b, u32 other)
 	};
 	struct xstate_layout l;
 
-	return !xstate_layout_init(&l, &c, c.user);
+	return xstate_layout_init(&l, &c, c.user);
 }
 
 #define EXPECT_TAKEN(want, a, size, b, other)							\
 	do {											\
-		if (taken(a, size, b, other) != (want))						\
-			KFAIL("bytes %u-%u and %u-%u were %s", a, (a) + (size) - 1, b,		\
-			      (b) + (other) - 1, want ? "refused" : "taken");			\
+		const char *__why = refused(a, size, b, other);					\
+		if ((!__why) != (want))							\
+			KFAIL("bytes %u-%u and %u-%u were %s%s", a, (a) + (size) - 1, b,	\
+			      (b) + (other) - 1, __why ? "refused: " : "taken", __why ?: "");	\
 	} while (0)
 
 /* fails with: overlap() asking one way only */

@@ -162,7 +162,7 @@ int fpu_first_use(unsigned long vector, int signal)
 	spin_unlock_irq(&current->sighand->siglock);
 	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;
-	/* lab 7.2: starter: may this process use what it touched, and how much room does it take?
+	/* lab 7.2: starter: may this process use what it touched, and how much room does it need
 	perm = current->thread.fpu.perm;
 	lab 7.2: end */
 	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size) ? SIGSEGV : 0;

@@ -48,5 +48,8 @@ const char *xstate_layout_init(struct xstate_layout *l, const struct xstate_cpui
 /* Bytes of an image with room for @features. Supervisor state has no place in the standard one. */
 u32 xstate_image_size(const struct xstate_layout *l, u64 features, bool compacted);
 
-/* Offset of component @nr in an image with this XCOMP_BV; 0 if it has no room there. */
+/*
+ * Offset of component @nr in an image with this XCOMP_BV, which is 0 in the standard format. 0 if
+ * it has no place there.
+ */
 u32 xstate_image_offset(const struct xstate_layout *l, u64 xcomp_bv, unsigned int nr);

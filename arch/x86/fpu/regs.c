@@ -131,7 +131,7 @@ void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
 		return;
 	save_fpregs_to_fpstate(fpu->fpstate);
 	fpu->last_cpu = cpu;
-	/* lab 2.2: starter: prev leaves this CPU: save its registers, if they are its own
+	/* lab 2.2: starter: prev leaves this CPU: save what is not in memory yet
 	lab 2.2: end */
 }
 

@@ -12,6 +12,9 @@
  *    1     no     in memory; the registers are somebody else's, or the kernel's
  *    0     no     nowhere: a bug
  *
+ * That is of the task that runs. One that is switched out was saved, so memory is true, whatever
+ * its flag; it is set when the task comes back.
+ *
  * PKRU stands apart: it is switched at once, because the kernel's own accesses to ring 3's memory
  * obey it.
  */
