@@ -66,9 +66,9 @@ void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 	while (addr < end) {
 		struct page *pages[ZAP_BATCH];
 		unsigned int n = 0;
-		pte_t *pte;
+		pte_t *pte = NULL;
 
-		while (n < ZAP_BATCH && (pte = pgtable_next(mm->pml4, &addr, end))) {
+		while (n < ZAP_BATCH && (pte = pgtable_next(mm->pml4, pte, &addr, end))) {
 			pages[n++] = phys_to_page(*pte & PTE_ADDR);
 			*pte = 0;
 			addr += PAGE_SIZE;
@@ -85,9 +85,9 @@ void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 void mm_protect_area(struct mm_struct *mm, struct vm_area *area)
 {
 	unsigned long addr = area->start;
-	pte_t *pte;
+	pte_t *pte = NULL;
 
-	for (; (pte = pgtable_next(mm->pml4, &addr, area->end)); addr += PAGE_SIZE)
+	for (; (pte = pgtable_next(mm->pml4, pte, &addr, area->end)); addr += PAGE_SIZE)
 		/* Others may share the page: only the next write makes it writable. */
 		*pte = (*pte & PTE_ADDR) | (area_prot(area) & (*pte | ~PTE_RW));
 	flush_tlb_mm_range(mm, area->start, area->end);
@@ -169,11 +169,14 @@ int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t 
 
 static int share_pages(struct mm_struct *to, struct mm_struct *from, const struct vm_area *area)
 {
-	unsigned long addr = area->start;
-	pte_t *src, *dst;
+	unsigned long addr = area->start, last = 0;
+	pte_t *src = NULL, *dst = NULL;
 
-	for (; (src = pgtable_next(from->pml4, &addr, area->end)); addr += PAGE_SIZE) {
-		dst = pgtable_pte(to->pml4, addr, true);
+	for (; (src = pgtable_next(from->pml4, src, &addr, area->end)); addr += PAGE_SIZE) {
+		/* As long as it is the same table, there is no need to walk to it. */
+		dst = dst && addr >> PGTABLE_SHIFT == last >> PGTABLE_SHIFT ?
+		      dst + (addr - last) / PAGE_SIZE : pgtable_pte(to->pml4, addr, true);
+		last = addr;
 		if (!dst)
 			return -ENOMEM;
 		*src &= ~PTE_RW;

@@ -154,14 +154,24 @@ void pgtable_free_user(pte_t *pml4)
 	free_pages(head, 0);
 }
 
-pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end)
+pte_t *pgtable_next(pte_t *pml4, pte_t *before, unsigned long *addr, unsigned long end)
 {
-	/* Table by table: to walk down from the top for each page would be most of fork's time. */
-	for (unsigned long at = *addr; at < end; ) {
-		unsigned long table_end = min(ALIGN_DOWN(at, LARGE_PAGE) + LARGE_PAGE, end);
-		pte_t *pte = pgtable_pte(pml4, at, false);
-		pte_t *last = pte ? pte + (table_end - at) / PAGE_SIZE : NULL;
+	pte_t *table = NULL;		/* the entry of the table that maps @at */
 
+	/* Table by table: to walk down from the top for each page would be most of fork's time. */
+	for (unsigned long at = *addr; at < end; before = NULL) {
+		unsigned long table_end = min(ALIGN_DOWN(at, LARGE_PAGE) + LARGE_PAGE, end);
+		pte_t *pte = NULL, *last;
+
+		if (before && at % LARGE_PAGE) {
+			pte = before + 1;
+		} else {
+			table = table && at % (ENTRIES * LARGE_PAGE) ? table + 1 :
+				walk(pml4, at, 1, false);
+			if (table && (*table & PTE_P))
+				pte = table_of(*table) + index_at(at, 0);
+		}
+		last = pte ? pte + (table_end - at) / PAGE_SIZE : NULL;
 		for (pte_t *p = pte; p < last; p++) {
 			/* A table is mostly empty: eight entries at a time. */
 			while (last - p > 8 &&

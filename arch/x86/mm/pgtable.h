@@ -19,6 +19,8 @@
 #define PTE_NX		BIT(63)
 #define PTE_ADDR	0x000ffffffffff000UL
 
+#define PGTABLE_SHIFT	21		/* what one table maps: 2 MiB */
+
 typedef u64 pte_t;
 
 /*
@@ -50,9 +52,10 @@ void pgtable_free_user(pte_t *pml4);
 
 /*
  * The first entry that has a page at or above *@addr and below @end, or NULL; *@addr becomes its
- * address. An entry other than 0 has a page: without PTE_P, one that nobody may touch (PROT_NONE).
+ * address. @before: the entry of the page just before *@addr, or NULL if it is not at hand. An
+ * entry other than 0 has a page: without PTE_P, one that nobody may touch (PROT_NONE).
  */
-pte_t *pgtable_next(pte_t *pml4, unsigned long *addr, unsigned long end);
+pte_t *pgtable_next(pte_t *pml4, pte_t *before, unsigned long *addr, unsigned long end);
 
 /* PTE_NX where the CPU has it, else 0. */
 extern u64 pte_nx;
