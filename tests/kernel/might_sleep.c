@@ -400,6 +400,15 @@ static unsigned int printed(u64 from, const char *begin, u64 *last)
 #define TICK_NS		(1000000000UL / HZ)
 #define FIRST_LINE	"BUG: sleeping function called from invalid context"
 
+/* Until tick @at; not at all if a slow machine has it behind it. */
+static void sleep_until(u64 at)
+{
+	u64 now = READ_ONCE(jiffies);
+
+	if (now < at)
+		sleep_ns((at - now) * TICK_NS);
+}
+
 /*
  * Silent for a second, to the last tick, whatever else comes in it; and then no more.
  * fails with: __might_resched() without the limit, or with one that a silent report prolongs
@@ -407,21 +416,17 @@ static unsigned int printed(u64 from, const char *begin, u64 *last)
 KTEST(one_report_a_second_is_printed)
 {
 	WITH_OPEN_LIMIT;
-	u64 from, first, last;
+	u64 from = printk_next(), last, first = READ_ONCE(jiffies), printed_by;
 
-	do {				/* until no tick comes in between */
-		might_sleep_ratelimit_reset();
-		from = printk_next();
-		first = READ_ONCE(jiffies);
-		violate_mutex_under_preempt_disable();
-	} while (READ_ONCE(jiffies) != first);
-	sleep_ns((HZ / 2 + ktest_seed % (HZ / 4)) * TICK_NS);
+	violate_mutex_under_preempt_disable();		/* a report may take several ticks */
+	printed_by = READ_ONCE(jiffies);
+	sleep_until(first + HZ / 2 + ktest_seed % (HZ / 4));
 	violate_mutex_under_preempt_disable();
-	sleep_ns((first + HZ - 2 - READ_ONCE(jiffies)) * TICK_NS);
+	sleep_until(first + HZ - 2);
 	violate_mutex_under_preempt_disable();
 	if (READ_ONCE(jiffies) - first < HZ)
 		KEXPECT_EQ(printed(from, FIRST_LINE, &last), 1);
-	sleep_ns(3 * TICK_NS);
+	sleep_until(printed_by + HZ);
 	violate_mutex_under_preempt_disable();
 	KEXPECT_EQ(printed(from, FIRST_LINE, &last), 2);
 }
