@@ -6,7 +6,7 @@ LAB_FILES :=
 $(patsubst %,$B/%.o,$(filter %.c,$(LAB_FILES))): KCFLAGS += -Og
 
 test check: grade
-grade:	## points for this lab, step by step; SEED=word for other values, ALL=1 says all of every step
+grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: says all of each
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@python3 scripts/grade.py $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all) || [ $$? = 1 ]
 

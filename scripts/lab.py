@@ -31,7 +31,7 @@ STARTER = re.compile(r"\s*/\* lab (\d+)\.(\d+): starter: (\S.*)")
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 END = re.compile(r"\s*lab (\d+)\.(\d+): end \*/")
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
-LEFT_OUT = ("labs/*", ".ci/*", "tests/*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
+LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
             "scripts/lab.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
             "scripts/bochs3.sh", "scripts/grade-all", "README.md", "docs/instructors-guide.md")
 
@@ -103,6 +103,8 @@ def rendered(parts, lab):
 
 def without_answers(text, lab):
     """A chapter without what this lab asks for: a sentence stands there instead."""
+    if text.count("<!-- lab ") != len(ASKED.findall(text)):
+        raise Wrong("a chapter has a mark <!-- lab N asks for this: ... --> without its end")
     return ASKED.sub(lambda found: found[2] + "\n" if int(found[1]) == lab else found[0], text)
 
 
@@ -156,6 +158,8 @@ def handout(folder):
     for path in (f"{folder}/handout.md", f"{LABS}/before.md"):
         with open(path, encoding="utf-8") as file:
             texts.append(file.read())
+    if "## Read first" not in texts[0]:
+        raise Wrong(f"{folder}/handout.md has no place for what comes before: ## Read first")
     return texts[0].replace("## Read first", texts[1] + "## Read first", 1)
 
 
@@ -165,8 +169,7 @@ def content(lab):
     plan, folder = load(lab)
     left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out) and \
-                not name.startswith("tests/user/"):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out):
             continue
         with open(name, "rb") as file:
             data = file.read()

@@ -23,8 +23,8 @@ import tracemodel                       # noqa: E402
 
 BEFORE = 4000                           # instructions that the page shows before the first fork
 TITLES = {
-    "buggy": ("Buggy", "fpu_clone_buggy(): siglock is taken first, then fpregs_unlock()"),
-    "fixed": ("Fixed", "fpu_clone_fixed(): fpregs_unlock() first, then siglock is taken"),
+    "buggy": ("Buggy", "fpu_clone=buggy"),
+    "fixed": ("Fixed", "fpu_clone=fixed"),
 }
 
 

@@ -80,7 +80,7 @@ def single(name, function):
     except host.Skip as reason:
         return [ktap.Result(name, ktap.SKIPPED, str(reason))]
     except Exception as error:                  # pylint: disable=broad-except
-        text = str(error) if isinstance(error, host.Failure) else repr(error)
+        text = isinstance(error, host.Failure) and str(error) or repr(error)
     return [ktap.Result(name, ktap.FAILED if text else ktap.OK, text or "")]
 
 

@@ -150,8 +150,8 @@ static void hold_siglock(void *arg __unused)
 
 /*
  * A second thread takes the group's siglock and keeps it until it sees a waiter; we become that
- * waiter, inside fork. We are the more urgent one, so the holder must be boosted (rt=on), or we
- * spin (rt=off).
+ * waiter, inside fork. We are the more urgent one, so the holder must be boosted; or, if siglock
+ * does not sleep, we spin.
  */
 static void fork_contended(struct world *w, u64 seed)
 {
@@ -286,8 +286,8 @@ static void print_table(void)
 	       machine.siglock_sleeps ?
 	       "The lock sleeps, so it must be 0. At 1 (fpregs_lock) it is a bug, lucky or not." :
 	       machine.rt ?
-	       "1 is fpregs_lock. This lock spins, everywhere (siglock=raw), so that is no bug; and\n"
-	       "who waits for it holds up all others of its CPU." :
+	       "1 is fpregs_lock. This lock spins everywhere (siglock=raw), so that is no bug;\n"
+	       "and whoever waits for it holds up all others of its CPU." :
 	       "200 is fpregs_lock, which holds softirqs off. The lock spins: the buggy order is\n"
 	       "harmless here, even if another CPU holds the lock. Nobody could notice.");
 }

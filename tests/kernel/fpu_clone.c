@@ -200,7 +200,7 @@ KTEST(the_childs_registers_are_on_no_cpu)
 		/* Recycled memory: a dead task's owner pointer and last_cpu may point here. */
 		fpu->last_cpu = smp_processor_id();
 		fpu_clone(child, kind->flags, kind->minimal);
-		KEXPECT_EQ(fpu_owner(), own_fpu());		/* the child's record, not the CPU's */
+		KEXPECT_EQ(fpu_owner(), own_fpu());	/* the child's record, not the CPU's */
 		KEXPECT_EQ(fpu->last_cpu, -1U);
 		fpregs_lock();
 		this_cpu_write(fpu_fpregs_owner_ctx, fpu);

@@ -189,9 +189,12 @@ static void watched_first_use(struct ktest_run *kt, enum fpu_gate gate)
 	WITH_GATE(gate);
 	struct task_struct *intruder = fake_task();
 	struct watch watches[] = {
-		{ .at = &own_fpu()->fpstate, .name = "the task's buffer", .rule = with_fpregs_lock },
-		{ .at = &this_cpu()->xfd_state, .name = "the gate", .rule = with_fpregs_lock },
-		{ .at = &this_cpu()->fpu_fpregs_owner_ctx, .name = "the owner", .rule = with_fpregs_lock },
+		{ .at = &own_fpu()->fpstate, .name = "the task's buffer",
+		  .rule = with_fpregs_lock },
+		{ .at = &this_cpu()->xfd_state, .name = "the gate",
+		  .rule = with_fpregs_lock },
+		{ .at = &this_cpu()->fpu_fpregs_owner_ctx, .name = "the owner",
+		  .rule = with_fpregs_lock },
 	};
 
 	grant(true);

@@ -152,9 +152,13 @@ static void watch_permissions(struct ktest_run *kt, const struct kind *kind)
 {
 	const struct fpu *leaders = &current->group_leader->thread.fpu;
 	struct watch watches[] = {
-		{ .at = &leaders->perm.__state_size, .name = "the leader's record", .reads = true,
+		{ .at = &leaders->perm.__state_perm, .name = "the leader's bitmap", .reads = true,
 		  .rule = with_siglock },
-		{ .at = &leaders->guest_perm.__state_size, .name = "its guest's record",
+		{ .at = &leaders->perm.__state_size, .name = "its sizes", .reads = true,
+		  .rule = with_siglock },
+		{ .at = &leaders->guest_perm.__state_perm, .name = "its guest's bitmap",
+		  .reads = true, .rule = with_siglock },
+		{ .at = &leaders->guest_perm.__state_size, .name = "its guest's sizes",
 		  .reads = true, .rule = with_siglock },
 	};
 
@@ -172,10 +176,15 @@ KTEST(permissions_are_read_under_siglock)
 
 	set_world("fixed", "force");
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		bool inherits = !(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal;
+		u32 taken = current->sighand->siglock.record.acquired;
 		unsigned int before = kt->complaints;
 
-		if (!(kinds[i].flags & CLONE_THREAD) && !kinds[i].minimal)
+		if (inherits)
 			watch_permissions(kt, &kinds[i]);
+		else
+			kfree(clone_child(&kinds[i]));
+		KEXPECT_EQ(current->sighand->siglock.record.acquired - taken, inherits);
 		NAME_FAILURES(&kinds[i], before);
 	}
 }

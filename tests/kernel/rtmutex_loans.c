@@ -86,7 +86,8 @@ static void two_lenders(struct ktest_run *kt)
 	take(1);
 	thread_start(&threads[0], fifo(30));
 	thread_start(&threads[1], fifo(20));
-	sleep_ns(2 * 1000000000UL / HZ);		/* its turn: it gets to the lock */
+	for (int i = 0; i < 100 && !thread_is_blocked_on(&threads[1], base(1)); i++)
+		sleep_ns(1000000000UL / HZ);		/* its turn: it gets to the lock */
 	KEXPECT(thread_is_blocked_on(&threads[1], base(1)));
 }
 

@@ -116,7 +116,7 @@ KTEST(waiting_is_no_mistake)
 }
 
 /* fails with: rt_spin_lock() calling __might_sleep() */
-KTEST(nor_is_it_in_another_state)
+KTEST(waiting_in_another_state_is_no_mistake)
 {
 	NEEDS_RT("who spins does not sleep, and has no state to put aside");
 	struct splats before = splats_now();

@@ -189,7 +189,8 @@ KTEST(what_has_no_room_has_no_place)
 		/* Else a function that knows no place at all would be right. */
 		for_each_xfeature(nr, room)
 			if (!xstate_image_offset(&m.l, m.set | XCOMP_BV_COMPACTED, nr))
-				KFAIL("component %u has room, and no place" IN_LAYOUT, nr, MASKS(&m));
+				KFAIL("component %u has room, and no place" IN_LAYOUT, nr,
+				      MASKS(&m));
 	}
 }
 
@@ -206,7 +207,7 @@ KTEST(a_place_depends_on_those_before_it)
 
 /* --- Neighbours --- */
 
-/* AVX in @size bytes at @a and PKRU in @other bytes at @b, together: NULL, or why they are refused. */
+/* AVX in @size bytes at @a and PKRU in @other bytes at @b: NULL, or why they are refused. */
 static const char *refused(u32 a, u32 size, u32 b, u32 other)
 {
 	struct xstate_cpuid c = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Permission and first use (see dynamic.h). siglock and fpregs_lock are never nested, and nothing
- * is allocated under either: look at the record under siglock, allocate, swap under fpregs_lock.
+ * Permission, which belongs to the process, and first use, which is the thread's (see dynamic.h).
+ * Which lock guards what is said at each function.
  */
 #include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/entry/entry.h"
@@ -101,6 +101,7 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	struct fpstate *new, *old;
 
 	/* lab 7.3: solution */
+	/* No lock is held here, siglock neither: memory may sleep. */
 	new = kzalloc(offsetof(struct fpstate, regs) + size, GFP_KERNEL);
 	if (!new)
 		return -ENOMEM;
