@@ -80,7 +80,7 @@ def the_cause(tour):
         back_to_change(tour, "cpus[0].preempt_count")
     tour.move("delete")
     tour.move("x/i $pc")
-    tour.move("bt 5")
+    tour.move("bt 6")
     select(tour, "fpu_clone_buggy")
     tour.move("list")
     tour.say(f"""
@@ -156,7 +156,7 @@ def the_rightful_writer(tour, at):
     tour.say("""
         And before that? Once more.""")
     back_to_change(tour, "*$word")
-    tour.move("bt 5")
+    tour.move("bt 6")
     tour.move("delete")
     tour.say(f"""
         fork itself, {at - instruction():,} instructions earlier: it saves the parent's
