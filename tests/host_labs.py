@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import tarfile
 
 import golden
 import machine
@@ -102,6 +103,16 @@ def no_solution_in(tree, number):
     expect(log.count("\n") == 1, f"the history is {log}")
 
 
+def packed_is_what_is_graded(tree):
+    """make handin: the files that the lab opens, and nothing else."""
+    code, output = machine.run(["make", "handin"], f"{tree}.handin", cwd=tree)
+    expect(code == 0, f"make handin: {output}")
+    with open(f"{tree}/lab.json", encoding="utf-8") as file:
+        opened = json.load(file)["files"]
+    with tarfile.open(f"{tree}/handin.tar.gz") as tar:
+        expect(sorted(tar.getnames()) == opened, f"handin.tar.gz has {tar.getnames()}")
+
+
 def prove(number):
     """Starter, solution and wrong answers of a lab."""
     plan, folder = lab.load(number)
@@ -111,6 +122,7 @@ def prove(number):
     no_solution_in(tree, number)
     code, output = machine.run(["make", "CI=1", "all"], f"{tree}.build", cwd=tree, timeout=300)
     expect(code == 0, f"the starter does not build without warnings:\n{output[-800:]}")
+    packed_is_what_is_graded(tree)
     points, _ = grade(number, tree, f"{FOLDER}/{number}-base")
     wanted = {**dict.fromkeys(points, 0), **plan.get("baseline", {})}
     expect(points == wanted, f"the starter has {points}, not {wanted}")

@@ -24,6 +24,14 @@ static void init(void)
 	log_clear();
 }
 
+/* We hold the lock; the sleeper runs @fn, with @state as its argument, until it waits for it. */
+static void let_wait(struct ktest_run *kt, void (*fn)(struct thread *self), unsigned long state)
+{
+	thread_make(kt, &sleeper, fn, (void *)state, "sleeper");
+	spin_lock(&lock);
+	thread_start(&sleeper, fifo(20));
+}
+
 /* What the sleeper, as it waits for the lock, must look like. */
 static void expect_waits(struct ktest_run *kt, unsigned int saved)
 {
@@ -69,9 +77,7 @@ static void keeps(struct ktest_run *kt, unsigned long state)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)state, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_in_state, state);
 	expect_waits(kt, state);
 	log_mark('1');
 	spin_unlock(&lock);
@@ -177,9 +183,7 @@ KTEST(a_wake_up_during_the_wait_is_neither_lost_nor_early)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_then_sleep, (void *)(unsigned long)SOME_STATE, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_then_sleep, SOME_STATE);
 	expect_waits(kt, SOME_STATE);
 	if (sleeper.task)
 		KEXPECT(wake_up_process(sleeper.task));
@@ -204,9 +208,7 @@ KTEST(without_a_wake_up_it_sleeps_after_the_lock)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_then_sleep, TASK_UNINTERRUPTIBLE);
 	log_mark('1');
 	spin_unlock(&lock);
 	log_mark('2');
@@ -227,9 +229,7 @@ KTEST(a_wake_up_goes_by_the_mask)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_then_sleep, (void *)TASK_UNINTERRUPTIBLE, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_then_sleep, TASK_UNINTERRUPTIBLE);
 	if (sleeper.task) {
 		KEXPECT(!wake_up_state(sleeper.task, TASK_INTERRUPTIBLE));
 		expect_waits(kt, TASK_UNINTERRUPTIBLE);
@@ -274,9 +274,7 @@ KTEST(a_condition_under_a_contended_lock)
 	init();
 	init_waitqueue_head(&queue);
 	condition = false;
-	thread_make(kt, &sleeper, wait_for_condition, NULL, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, wait_for_condition, 0);
 	expect_waits(kt, TASK_INTERRUPTIBLE);
 	/* It saw nothing yet, but is in the queue: this wake-up is for the state put aside. */
 	wake_up_all(&queue);
@@ -371,9 +369,7 @@ KTEST(a_waiter_has_promised_nothing)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_in_state, TASK_RUNNING);
 	expect_waits(kt, TASK_RUNNING);
 	if (sleeper.task) {
 		KEXPECT_EQ(sleeper.task->migration_disabled, 0);
@@ -425,9 +421,7 @@ KTEST(a_stray_lock_wake_up_changes_nothing)
 	RUN_AS_FIFO(fifo(10));
 
 	init();
-	thread_make(kt, &sleeper, lock_in_state, (void *)TASK_RUNNING, "sleeper");
-	spin_lock(&lock);
-	thread_start(&sleeper, fifo(20));
+	let_wait(kt, lock_in_state, TASK_RUNNING);
 	for (int i = 0; i < 2 && sleeper.task; i++) {
 		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
 		do_sched_yield();		/* boosted, we are its equal */
