@@ -106,6 +106,8 @@ struct task_struct {
 
 	/* The run queue's lock, which is that of cpu. */
 	struct list_head	run_node;
+	struct list_head	wait_node[NR_CPUS];	/* in rq->waiting[], for each CPU of ... */
+	u64			waits_for;		/* ... this mask; 0: it runs, or sleeps */
 	enum {
 		NOT_QUEUED,
 		QUEUED,

@@ -108,6 +108,8 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 void schedule_tail(struct task_struct *prev) __no_lock_analysis
 {
 	finish_task_switch(prev);
+	if (nr_cpus > 1)
+		balance();
 	preempt_enable();
 	trace_task_comm();
 }
@@ -146,6 +148,16 @@ static void schedule_debug(struct task_struct *prev)
 	}
 }
 
+/* The run queue's curr runs instead of @prev. */
+static void tell_others(struct rq *rq, struct task_struct *prev)
+{
+	rq->make_room = false;
+	if (prev->on_rq == QUEUED)
+		rq_start_waiting(rq, prev);
+	rq_stop_waiting(rq, rq->curr);
+	rq_publish_curr(rq);
+}
+
 static void __schedule(enum sched_mode mode) __no_lock_analysis
 {
 	struct task_struct *prev = current, *next;
@@ -163,13 +175,14 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	}
 	next = rq_pick(rq);
 	/* Runnable, but not here any more: the next task sees it off, once its stack is free. */
-	if (prev->on_rq && (!cpu_allowed(prev, rq->cpu) || (prev != next && should_push(prev)))) {
+	if (prev->on_rq && unlikely(should_leave(rq, prev))) {
 		rq_dequeue(rq, prev);
 		prev->on_rq = MIGRATING;
 		next = rq_pick(rq);
 	}
 	clear_need_resched(prev);
 	if (prev == next) {
+		rq->make_room &= prev->migration_disabled > 0;
 		raw_spin_unlock_irq(&rq->lock);
 		return;
 	}
@@ -177,6 +190,8 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	prev->switched_out = READ_ONCE(jiffies);
 	rq->nr_preemptions += mode == SM_PREEMPT;
 	rq->curr = next;
+	if (nr_cpus > 1)
+		tell_others(rq, prev);
 	next->on_cpu = true;
 	trace(sched_switch, prev->pid, next->pid);
 	context_switch(rq, prev, next);
@@ -187,6 +202,8 @@ static void __schedule_loop(enum sched_mode mode) __no_lock_analysis
 	do {
 		preempt_disable();
 		__schedule(mode);
+		if (nr_cpus > 1)
+			balance();
 		preempt_enable_no_resched();
 	} while (need_resched());
 }
@@ -237,6 +254,8 @@ void preempt_schedule_irq(void) __no_lock_analysis
 		preempt_disable();
 		local_irq_enable();
 		__schedule(SM_PREEMPT);
+		if (nr_cpus > 1)
+			balance();
 		local_irq_disable();
 		preempt_enable_no_resched();
 	} while (need_resched());
@@ -364,7 +383,10 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 	} else {
 		task->prio = prio;
 	}
+	rq_publish_curr(rq);
 	raw_spin_unlock(&rq->lock);
+	if (nr_cpus > 1)
+		push_waiting(rq);
 }
 
 void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
@@ -400,10 +422,11 @@ void migrate_enable(void) __no_lock_analysis
 	/* First: between the last enable and the count we must not move. */
 	preempt_disable();
 	this_cpu()->rq->nr_pinned--;
-	/* A full barrier: set_cpus_allowed() changes the mask and then looks here. */
+	/* A full barrier: who changes the mask, or asks for room, does so and then looks here. */
 	__atomic_store_n(&current->migration_disabled, 0, __ATOMIC_SEQ_CST);
-	if (unlikely(!cpu_allowed(current, smp_processor_id())))
-		resched_current();		/* it was to move, and had to wait for us */
+	/* It was to move, or to make room, and had to wait for us. */
+	if (unlikely(!cpu_allowed(current, smp_processor_id()) || this_cpu()->rq->make_room))
+		resched_current();
 	preempt_enable();
 }
 
@@ -425,6 +448,7 @@ void sched_fork(struct task_struct *child) __no_lock_analysis
 	raw_spin_unlock_irqrestore(&current->pi_lock, flags);
 	child->prio = child->normal_prio;		/* a loan is not inherited */
 	child->on_rq = NOT_QUEUED;
+	child->waits_for = 0;
 	child->on_cpu = false;
 	child->cpu = smp_processor_id();
 	child->time_slice = SLICE_TICKS;

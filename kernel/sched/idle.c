@@ -11,8 +11,6 @@
 void cpu_idle(void) __no_lock_analysis
 {
 	for (;;) {
-		if (!need_resched())
-			idle_pull();
 		local_irq_disable();
 		/*
 		 * STI takes effect after the next instruction, so no interrupt slips in between

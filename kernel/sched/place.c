@@ -2,12 +2,25 @@
 /*
  * Which CPU a task runs on.
  *
- * Chosen when it is made and when it wakes; changed when it is preempted though another CPU has
- * something less urgent to do, when its affinity forbids where it is, and when a CPU has nothing to
- * do and finds it waiting. A task that is on a CPU cannot be moved: it becomes MIGRATING in
- * schedule(), and whoever runs next there queues it elsewhere (place_task()).
+ * The rule: no task waits while another CPU, where it may run, does something less urgent. It can
+ * be broken by a task that starts to wait, and by a CPU that turns to something less urgent. So
+ * both look: who makes a task wait looks for a CPU (push_waiting()), and each CPU that has chosen
+ * looks at what waits elsewhere (balance()):
  *
- * What is read of other CPUs without their locks may be old: a bad choice, never a wrong one.
+ *   CPU 0, queues a task                   CPU 1, its task goes to sleep
+ *     task into waiting[1]                   its task out of the queue
+ *     barrier                                barrier
+ *     looks at what CPU 1 has: busy          looks at waiting[1] of CPU 0: empty
+ *
+ * With the barriers at least one of the two sees the other. A task that waits can be moved under
+ * both queues' locks, and one that is preempted waits. A task that is on a CPU cannot be moved: it
+ * becomes MIGRATING in schedule(), and whoever runs next there queues it elsewhere (place_task()).
+ * That happens to a task whose new mask forbids the CPU, and to one that is in the way: it could go
+ * on elsewhere, and a task that waits behind it could not (ask_to_leave()). Rings of several such
+ * moves are not looked for: that would cost more than it brings.
+ *
+ * What is read of other CPUs without their locks may be old: it is looked at again under them, and
+ * who changes it looks himself.
  */
 #include "arch/x86/percpu.h"
 #include "kernel/sched/sched.h"
@@ -25,18 +38,17 @@ static bool cpu_is_idle(unsigned int cpu)
 }
 
 /*
- * The allowed CPU with the least urgent tasks, or NR_CPUS if none has only less urgent ones than
- * @task. Those that wait there count: what still runs will soon have made room for them.
+ * The CPU with the least urgent tasks among those where @task may run, or NR_CPUS if all have tasks
+ * as urgent as @prio. What waits there counts: what still runs will soon have made room for it.
  */
-static unsigned int least_urgent_cpu(const struct task_struct *task)
+static unsigned int least_urgent_cpu(const struct task_struct *task, int prio)
 {
 	unsigned int best = NR_CPUS;
-	int prio = task->prio;
 
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		int its = rq_top_prio(cpu_rq(cpu));
 
-		if (cpu_allowed(task, cpu) && its > prio) {
+		if (its > prio && cpu_allowed(task, cpu)) {
 			prio = its;
 			best = cpu;
 		}
@@ -44,30 +56,24 @@ static unsigned int least_urgent_cpu(const struct task_struct *task)
 	return best;
 }
 
-/* The best CPU for @task, which is in no queue. */
+/* The best CPU for @task, which is in no queue: of equals the last one, for its caches' sake. */
 static unsigned int select_task_rq(struct task_struct *task)
 {
-	unsigned int cpu = task->cpu;
+	unsigned int cpu = task->cpu, other;
+	bool stays = cpu_allowed(task, cpu);
 
-	if (cpu_allowed(task, cpu) && (task->migration_disabled || cpu_is_idle(cpu)))
-		return cpu;				/* its data may still be in the caches */
-	for (unsigned int other = 0; other < nr_cpus; other++)
-		if (cpu_allowed(task, other) && cpu_is_idle(other))
-			return other;
-	if (rt_prio(task->prio)) {
-		unsigned int other = least_urgent_cpu(task);
-
-		if (other < NR_CPUS)
-			return other;
-	}
-	/* set_cpus_allowed() saw to it that there is one. */
-	return cpu_allowed(task, cpu) ? cpu : (unsigned int)__builtin_ctzl(task->cpus_mask);
+	if (nr_cpus == 1 || (stays && (task->migration_disabled || cpu_is_idle(cpu))))
+		return cpu;
+	other = least_urgent_cpu(task, stays ? rq_top_prio(cpu_rq(cpu)) : -1);
+	return other < NR_CPUS ? other : cpu;
 }
 
-bool should_push(const struct task_struct *task)
+bool should_leave(const struct rq *rq, const struct task_struct *curr)
 {
-	return nr_cpus > 1 && rt_prio(task->prio) && !task->migration_disabled &&
-	       least_urgent_cpu(task) < NR_CPUS;
+	if (!cpu_allowed(curr, rq->cpu))
+		return true;
+	return rq->make_room && !curr->migration_disabled &&
+	       least_urgent_cpu(curr, rq_waiting_prio(rq, rq->cpu)) < NR_CPUS;
 }
 
 void place_task(struct task_struct *task) __no_lock_analysis
@@ -77,30 +83,126 @@ void place_task(struct task_struct *task) __no_lock_analysis
 	raw_spin_lock(&rq->lock);
 	activate_task(rq, task);
 	raw_spin_unlock(&rq->lock);
+	if (nr_cpus > 1)
+		push_waiting(rq);
 }
 
-void idle_pull(void) __no_lock_analysis
+/* --- What waits --- */
+
+/* Will somebody go on waiting? If curr is about to give way, its CPU looks itself when it has. */
+static inline bool some_wait_on(const struct rq *rq)
 {
-	struct rq *here = this_cpu()->rq;
+	return READ_ONCE(rq->nr_running) > 1 &&
+	       rq_waiting_prio(rq, rq->cpu) >= READ_ONCE(rq->curr_prio);
+}
 
-	for (unsigned int i = 1; i < nr_cpus; i++) {
-		struct rq *there = cpu_rq((here->cpu + i) % nr_cpus);
-		struct rq *first = here < there ? here : there;
-		struct rq *second = here < there ? there : here;
-		struct task_struct *task;
+/* Let the most urgent task that waits on @from, and may, run on @to at once. False: it would not. */
+static bool move_waiting(struct rq *from, struct rq *to) __no_lock_analysis
+{
+	struct rq *first = from < to ? from : to, *second = from < to ? to : from;
+	unsigned long flags = raw_spin_lock_irqsave(&first->lock);
+	struct task_struct *task;
+	bool moves;
 
-		if (READ_ONCE(there->nr_running) < 2)
-			continue;
-		raw_spin_lock_irq(&first->lock);
-		raw_spin_lock(&second->lock);
-		task = rq_find_waiting(there, here->cpu);
-		if (task) {
-			rq_dequeue(there, task);
-			activate_task(here, task);
-		}
-		raw_spin_unlock(&second->lock);
-		raw_spin_unlock_irq(&first->lock);
-		if (task)
-			return;
+	raw_spin_lock(&second->lock);
+	task = rq_first_waiting(from, to->cpu);
+	moves = task && task->prio < rq_top_prio(to);
+	if (moves) {
+		rq_dequeue(from, task);
+		activate_task(to, task);
 	}
+	raw_spin_unlock(&second->lock);
+	raw_spin_unlock_irqrestore(&first->lock, flags);
+	return moves;
+}
+
+/* Could what runs on @from go to a CPU that has @prio, and is that less than what then ran here? */
+static bool is_in_the_way(const struct rq *from, const struct rq *to)
+{
+	return some_wait_on(from) && (READ_ONCE(from->curr_cpus) & BIT(to->cpu)) &&
+	       rq_waiting_prio(from, from->cpu) < rq_top_prio(to);
+}
+
+/* schedule() sees the wish; or, if curr must stay for now, migrate_enable() does. */
+static void ask_to_leave(struct rq *rq) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&rq->lock);
+
+	__atomic_store_n(&rq->make_room, true, __ATOMIC_SEQ_CST);
+	if (!READ_ONCE(rq->curr->migration_disabled))
+		resched_curr(rq);
+	raw_spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+/* The CPU that has the least urgent tasks among those that would run what waits on @from. */
+static struct rq *least_urgent_for(const struct rq *from)
+{
+	struct rq *best = NULL;
+	int prio = -1;
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		struct rq *to = cpu_rq(cpu);
+		int its = rq_top_prio(to);
+
+		if (to != from && its > prio && rq_waiting_prio(from, cpu) < its) {
+			prio = its;
+			best = to;
+		}
+	}
+	return best;
+}
+
+void push_waiting(struct rq *rq)
+{
+	struct rq *to;
+
+	if (READ_ONCE(rq->nr_running) < 2)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	while (some_wait_on(rq) && (to = least_urgent_for(rq)))
+		move_waiting(rq, to);
+	for (unsigned int cpu = 0; some_wait_on(rq) && cpu < nr_cpus; cpu++)
+		if (cpu != rq->cpu && is_in_the_way(rq, cpu_rq(cpu)))
+			return ask_to_leave(rq);
+}
+
+/* The CPU where the most urgent task waits that should run on @to instead. */
+static struct rq *most_urgent_for(const struct rq *to)
+{
+	struct rq *best = NULL;
+	int prio = rq_top_prio(to);
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		struct rq *from = cpu_rq(cpu);
+
+		if (from != to && some_wait_on(from) && rq_waiting_prio(from, to->cpu) < prio) {
+			prio = rq_waiting_prio(from, to->cpu);
+			best = from;
+		}
+	}
+	return best;
+}
+
+/* Mostly, and then a switch need not look any further. */
+static bool each_has_its_cpu(void)
+{
+	for (const struct rq *rq = runqueues; rq < runqueues + nr_cpus; rq++)
+		if (READ_ONCE(rq->nr_running) > 1)
+			return false;
+	return true;
+}
+
+void balance(void)
+{
+	struct rq *here = this_cpu()->rq, *from;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (each_has_its_cpu())
+		return;
+	while ((from = most_urgent_for(here)) && !move_waiting(from, here))
+		;
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		if (cpu != here->cpu && is_in_the_way(cpu_rq(cpu), here))
+			ask_to_leave(cpu_rq(cpu));
+	push_waiting(here);
 }

@@ -27,22 +27,26 @@ int sched_setscheduler(struct task_struct *task, int policy, int rt_priority) __
 	return 0;
 }
 
-/* Take @task out of a queue where it may not be. Returns whether it must be placed again. */
-static bool leave_queue(struct task_struct *task, u64 mask) __no_lock_analysis
+/*
+ * Give @task its mask. One that waits where it may not, or not only, is to be placed anew; where it
+ * runs, schedule() sees it off. pi_lock held.
+ */
+static void change_mask(struct task_struct *task, u64 mask) __no_lock_analysis
 {
 	struct rq *rq = task_rq_lock(task);
-	bool leaves = false;
+	bool waits = task->on_rq == QUEUED && task != rq->curr;
 
+	if (waits)
+		rq_dequeue(rq, task);
 	__atomic_store_n(&task->cpus_mask, mask, __ATOMIC_SEQ_CST);	/* see migrate_enable() */
-	if (task->on_rq == QUEUED && !cpu_allowed(task, rq->cpu)) {
-		leaves = task != rq->curr;
-		if (leaves)
-			rq_dequeue(rq, task);
-		else
-			resched_curr(rq);		/* schedule() sees it */
-	}
+	if (task == rq->curr && !cpu_allowed(task, rq->cpu))
+		resched_curr(rq);
+	rq_publish_curr(rq);
 	raw_spin_unlock(&rq->lock);
-	return leaves;
+	if (waits)
+		place_task(task);
+	else
+		push_waiting(rq);			/* whom curr may make room for now */
 }
 
 int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
@@ -54,8 +58,7 @@ int set_cpus_allowed(struct task_struct *task, u64 mask) __no_lock_analysis
 	if (!mask)
 		return -EINVAL;
 	flags = raw_spin_lock_irqsave(&task->pi_lock);
-	if (leave_queue(task, mask))
-		place_task(task);
+	change_mask(task, mask);
 	/*
 	 * Current leaves here, where preemption is on again; who runs elsewhere, at its next
 	 * switch.

@@ -3,6 +3,9 @@
  * The run queue: a list for each priority and a bitmap of those that are not empty. Adding,
  * removing and picking cost the same however many tasks there are. The running task stays in its
  * list.
+ *
+ * Another CPU that looks for work must not search those lists for a task that waits and may go
+ * there. So each task that waits stands, besides, in such an array for each CPU where it may run.
  */
 #include "kernel/sched/sched.h"
 #include "kernel/panic.h"
@@ -10,69 +13,145 @@
 struct rq runqueues[NR_CPUS];
 
 /* All SCHED_OTHER tasks share the last level. */
-static unsigned int level_of(const struct task_struct *task)
+static __always_inline unsigned int level_of(const struct task_struct *task)
 {
 	return rt_prio(task->prio) ? (unsigned int)task->prio : MAX_RT_PRIO;
 }
 
+/* --- Arrays --- */
+
+static __always_inline void array_add(struct prio_array *array, unsigned int level,
+				      struct list_head *node, bool at_head)
+{
+	if (at_head)
+		list_add(node, &array->queue[level]);
+	else
+		list_add_tail(node, &array->queue[level]);
+	array->bitmap[level / 64] |= BIT(level % 64);
+}
+
+static __always_inline void array_del(struct prio_array *array, unsigned int level,
+				      struct list_head *node)
+{
+	list_del(node);
+	if (list_empty(&array->queue[level]))
+		array->bitmap[level / 64] &= ~BIT(level % 64);
+}
+
+/* The most urgent level that is not empty, or PRIO_LEVELS. */
+static __always_inline unsigned int array_first(const struct prio_array *array)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(array->bitmap); i++) {
+		u64 levels = READ_ONCE(array->bitmap[i]);
+
+		if (levels)
+			return 64 * i + __builtin_ctzl(levels);
+	}
+	return PRIO_LEVELS;
+}
+
+static int array_prio(const struct prio_array *array)
+{
+	unsigned int level = array_first(array);
+
+	return level < MAX_RT_PRIO ? (int)level : level < PRIO_LEVELS ? DEFAULT_PRIO : IDLE_PRIO;
+}
+
+/* --- The queue --- */
+
 void rq_init(struct rq *rq)
 {
 	rq->cpu = rq - runqueues;
-	for (int i = 0; i < PRIO_LEVELS; i++)
-		INIT_LIST_HEAD(&rq->queue[i]);
+	rq->curr_prio = IDLE_PRIO;
+	for (int i = 0; i < PRIO_LEVELS; i++) {
+		INIT_LIST_HEAD(&rq->tasks.queue[i]);
+		for (int cpu = 0; cpu < NR_CPUS; cpu++)
+			INIT_LIST_HEAD(&rq->waiting[cpu].queue[i]);
+	}
+}
+
+void rq_start_waiting(struct rq *rq, struct task_struct *task)
+{
+	u64 cpus = BIT(rq->cpu);
+
+	if (!task->migration_disabled)
+		cpus |= task->cpus_mask & (BIT(nr_cpus) - 1);
+	task->waits_for = cpus;
+	for (; cpus; cpus &= cpus - 1) {
+		int cpu = __builtin_ctzl(cpus);
+
+		array_add(&rq->waiting[cpu], level_of(task), &task->wait_node[cpu], false);
+	}
+}
+
+void rq_stop_waiting(struct rq *rq, struct task_struct *task)
+{
+	u64 cpus = task->waits_for;
+
+	for (; cpus; cpus &= cpus - 1) {
+		int cpu = __builtin_ctzl(cpus);
+
+		array_del(&rq->waiting[cpu], level_of(task), &task->wait_node[cpu]);
+	}
+	task->waits_for = 0;
 }
 
 void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head)
 {
-	unsigned int level = level_of(task);
-
 	BUG_ON(task->on_rq == QUEUED);
-	if (at_head)
-		list_add(&task->run_node, &rq->queue[level]);
-	else
-		list_add_tail(&task->run_node, &rq->queue[level]);
-	rq->bitmap[level / 64] |= BIT(level % 64);
+	array_add(&rq->tasks, level_of(task), &task->run_node, at_head);
 	rq->nr_running++;
 	task->on_rq = QUEUED;
+	if (nr_cpus > 1 && task != rq->curr)
+		rq_start_waiting(rq, task);
 }
 
 /* Before task->prio changes: it says which list the task is in. */
 void rq_dequeue(struct rq *rq, struct task_struct *task)
 {
-	unsigned int level = level_of(task);
-
 	BUG_ON(task->on_rq != QUEUED);
-	list_del(&task->run_node);
-	if (list_empty(&rq->queue[level]))
-		rq->bitmap[level / 64] &= ~BIT(level % 64);
+	if (task->waits_for)
+		rq_stop_waiting(rq, task);
+	array_del(&rq->tasks, level_of(task), &task->run_node);
 	rq->nr_running--;
 	task->on_rq = NOT_QUEUED;
 }
 
 struct task_struct *rq_pick(struct rq *rq)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(rq->bitmap); i++) {
-		if (rq->bitmap[i]) {
-			unsigned int level = 64 * i + __builtin_ctzl(rq->bitmap[i]);
+	unsigned int level = array_first(&rq->tasks);
 
-			return list_first_entry(&rq->queue[level], struct task_struct, run_node);
-		}
-	}
-	return rq->idle;
+	if (level == PRIO_LEVELS)
+		return rq->idle;
+	return list_first_entry(&rq->tasks.queue[level], struct task_struct, run_node);
+}
+
+struct task_struct *rq_first_waiting(struct rq *rq, unsigned int cpu)
+{
+	struct prio_array *waiting = &rq->waiting[cpu];
+	unsigned int level = array_first(waiting);
+	struct list_head *first;
+
+	if (level == PRIO_LEVELS)
+		return NULL;
+	first = waiting->queue[level].next;
+	return container_of(first - cpu, struct task_struct, wait_node[0]);
 }
 
 int rq_top_prio(const struct rq *rq)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(rq->bitmap); i++) {
-		u64 levels = READ_ONCE(rq->bitmap[i]);
+	return array_prio(&rq->tasks);
+}
 
-		if (levels) {
-			int level = 64 * i + __builtin_ctzl(levels);
+int rq_waiting_prio(const struct rq *rq, unsigned int cpu)
+{
+	return array_prio(&rq->waiting[cpu]);
+}
 
-			return level < MAX_RT_PRIO ? level : DEFAULT_PRIO;
-		}
-	}
-	return IDLE_PRIO;
+void rq_publish_curr(struct rq *rq)
+{
+	WRITE_ONCE(rq->curr_prio, rq->curr == rq->idle ? IDLE_PRIO : rq->curr->prio);
+	WRITE_ONCE(rq->curr_cpus, rq->curr->cpus_mask);
 }
 
 struct rq *task_rq_lock(struct task_struct *task) __no_lock_analysis
@@ -85,15 +164,4 @@ struct rq *task_rq_lock(struct task_struct *task) __no_lock_analysis
 			return rq;
 		raw_spin_unlock(&rq->lock);
 	}
-}
-
-struct task_struct *rq_find_waiting(struct rq *rq, unsigned int cpu)
-{
-	struct task_struct *task;
-
-	for (unsigned int level = 0; level < PRIO_LEVELS; level++)
-		list_for_each_entry(task, &rq->queue[level], run_node)
-			if (task != rq->curr && cpu_allowed(task, cpu))
-				return task;
-	return NULL;
 }

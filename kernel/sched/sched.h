@@ -3,8 +3,8 @@
  * The scheduler: strict priorities, first come first served among equals, time slices for
  * SCHED_OTHER.
  *
- * Each CPU has a run queue. A task is placed when it is made and when it wakes; an idle CPU takes
- * over what waits elsewhere (place.c).
+ * Each CPU has a run queue. Of all tasks that want to run the most urgent do, as far as their masks
+ * let them: place.c says how.
  *
  * Everything here may be called with preemption off and from interrupts, except schedule() and what
  * says "may sleep". Lock order: a task's pi_lock, then a run queue's lock, of two the lower CPU's
@@ -24,14 +24,28 @@
 #define PRIO_LEVELS		(MAX_RT_PRIO + 1)
 #define SLICE_TICKS		5		/* 20 ms */
 
+/* Tasks by priority: a list for each level, and a bit for each list that is not empty. */
+struct prio_array {
+	u64			bitmap[2];
+	struct list_head	queue[PRIO_LEVELS];
+};
+
 struct rq {
 	raw_spinlock_t		lock;
 	unsigned int		cpu;
 	struct task_struct	*curr, *idle;
 	unsigned int		nr_running;	/* without the idle task */
 	unsigned int		nr_pinned;	/* tasks here with migration disabled */
-	u64			bitmap[2];	/* levels that are not empty */
-	struct list_head	queue[PRIO_LEVELS];
+	struct prio_array	tasks;		/* that are queued here, the running one too */
+	/*
+	 * Those that do not run, by CPU: all of them at this queue's own, and at each other one
+	 * those that may go there. With one CPU there is nothing to choose, and these are empty.
+	 */
+	struct prio_array	waiting[NR_CPUS];
+	/* What curr says, for other CPUs to read without the lock. */
+	int			curr_prio;
+	u64			curr_cpus;	/* its mask */
+	bool			make_room;	/* curr is asked to go, see place.c */
 	struct mm_struct	*prev_mm;	/* to be dropped once the switch is done */
 	/* Since boot. */
 	u64			nr_passes, nr_switches, nr_preemptions, nr_migrations;
@@ -50,10 +64,19 @@ void rq_init(struct rq *rq);
 void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head);
 void rq_dequeue(struct rq *rq, struct task_struct *task);
 struct task_struct *rq_pick(struct rq *rq);
-/* The priority of the most urgent task here, running or not. Without the lock: it may be old. */
-int rq_top_prio(const struct rq *rq);
+/* @task does not run any more, but stays queued; @task, queued, runs. */
+void rq_start_waiting(struct rq *rq, struct task_struct *task);
+void rq_stop_waiting(struct rq *rq, struct task_struct *task);
 /* The most urgent task that waits here and may run on @cpu, or NULL. */
-struct task_struct *rq_find_waiting(struct rq *rq, unsigned int cpu);
+struct task_struct *rq_first_waiting(struct rq *rq, unsigned int cpu);
+/*
+ * The priority of the most urgent task here, running or not; of that which rq_first_waiting() would
+ * find. IDLE_PRIO: there is none. Without the lock: it may be old.
+ */
+int rq_top_prio(const struct rq *rq);
+int rq_waiting_prio(const struct rq *rq, unsigned int cpu);
+/* @rq runs curr at curr->prio, on whatever CPU curr may: others may look. */
+void rq_publish_curr(struct rq *rq);
 
 /* The run queue of @task, locked: the task may be moved until we have it. */
 struct rq *task_rq_lock(struct task_struct *task);
@@ -87,12 +110,14 @@ void __noreturn cpu_idle(void);		/* idle.c */
 
 /* place.c */
 bool cpu_allowed(const struct task_struct *task, unsigned int cpu);
-/* A more urgent task takes @task's CPU: is there one with something less urgent to do? */
-bool should_push(const struct task_struct *task);
+/* @curr wants to run on: must it go from @rq, or is it asked to and can? The lock held. */
+bool should_leave(const struct rq *rq, const struct task_struct *curr);
 /* Queue @task, which is in no queue and off its CPU, where it may run. Its pi_lock held. */
 void place_task(struct task_struct *task);
-/* The idle task, no lock held: take over a task that waits for another CPU. */
-void idle_pull(void);
+/* Something waits on @rq that did not, or may go further than it could. No run queue's lock held. */
+void push_waiting(struct rq *rq);
+/* After schedule() has chosen: take over, or give away, what should run. Preemption off. */
+void balance(void);
 
 /* Keep current on its CPU, preemptible. Nests. A wish to move it waits for the last enable. */
 void migrate_disable(void);

@@ -288,7 +288,7 @@ KTEST(a_wake_up_goes_to_an_idle_cpu)
 	thread_join(&a);
 }
 
-/* fails with: cpu_idle() without idle_pull(); or rq_find_waiting() not asking cpu_allowed() */
+/* fails with: balance() without move_waiting() */
 KTEST(an_idle_cpu_takes_over_what_waits)
 {
 	NEEDS_CPUS(2);
@@ -333,7 +333,7 @@ static void preempt_on_cpu1(struct ktest_run *kt, u64 mask)
 	block_cpu1(kt);
 }
 
-/* fails with: __schedule() without should_push() */
+/* fails with: balance() without push_waiting() */
 KTEST(a_preempted_fifo_thread_is_pushed)
 {
 	NEEDS_CPUS(2);

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rule for several CPUs: of the tasks that want to run, the most urgent do, as far as their
+ * masks let them. One test for each event that may break it, and a look at all queues at once
+ * after many random events. The test sits on CPU 1, the last one of the two that matter.
+ */
+#include "arch/x86/irqflags.h"
+#include "kernel/locking/rtmutex.h"
+#include "kernel/locking/spinlock.h"
+#include "tests/kernel/many_cpus.h"
+#include "tests/kernel/random.h"
+
+KTEST_SUITE(balance);
+
+#define BOTH		(BIT(0) | BIT(1))
+#define FOR_A_WHILE	2000		/* looks; less than a tick */
+
+static struct thread hog, low, own, other, fillers[NR_CPUS];
+static bool stop, stop_low, release, has;
+static mutex_t mutex;
+static spinlock_t spinlock;
+
+static void spin(struct thread *self)
+{
+	while (!READ_ONCE(stop)) {
+		WRITE_ONCE(self->result, smp_processor_id() + 1);
+		cpu_relax();
+	}
+}
+
+static void spin_low(struct thread *self)
+{
+	while (!READ_ONCE(stop_low) && !READ_ONCE(stop)) {
+		WRITE_ONCE(self->result, smp_processor_id() + 1);
+		cpu_relax();
+	}
+}
+
+/* Where a thread ran first; 0: nowhere yet. */
+static void note_place(struct thread *self)
+{
+	WRITE_ONCE(self->result, smp_processor_id() + 1);
+}
+
+static void hold_mutex(struct thread *self)
+{
+	mutex_lock(&mutex);
+	WRITE_ONCE(has, true);
+	while (!READ_ONCE(release))
+		cpu_relax();
+	WRITE_ONCE(self->result, smp_processor_id() + 1);
+	mutex_unlock(&mutex);
+}
+
+static void want_mutex(struct thread *self)
+{
+	mutex_lock(&mutex);
+	WRITE_ONCE(self->result, 1);
+	mutex_unlock(&mutex);
+}
+
+static void hold_spinlock(struct thread *self)
+{
+	spin_lock(&spinlock);
+	WRITE_ONCE(has, true);
+	while (!READ_ONCE(release))
+		cpu_relax();
+	spin_unlock(&spinlock);
+}
+
+static void want_spinlock(struct thread *self)
+{
+	spin_lock(&spinlock);
+	WRITE_ONCE(self->result, 1);
+	spin_unlock(&spinlock);
+}
+
+/* CPUs 2 and up have something more urgent to do than all that these tests are about. */
+static void begin(struct ktest_run *kt)
+{
+	stop = stop_low = release = has = false;
+	mutex_init(&mutex);
+	spin_lock_init(&spinlock);
+	for (unsigned int cpu = 2; cpu < nr_cpus; cpu++)
+		thread_run_on(kt, &fillers[cpu], spin, NULL, BIT(cpu), 95);
+	for (unsigned int cpu = 2; cpu < nr_cpus; cpu++)
+		AWAIT(READ_ONCE(fillers[cpu].result));
+}
+
+static void end(void)
+{
+	WRITE_ONCE(release, true);
+	WRITE_ONCE(stop, true);
+	thread_join(&own);
+	thread_join(&other);
+	thread_join(&low);
+	thread_join(&hog);
+	for (unsigned int cpu = 2; cpu < nr_cpus; cpu++)
+		thread_join(&fillers[cpu]);
+}
+
+/* @t, for now on CPU 0 only, waits there behind the hog of FIFO 80; then it may go. */
+static void wait_behind_hog(struct ktest_run *kt, struct thread *t,
+			    void (*fn)(struct thread *self), int fifo)
+{
+	thread_run_on(kt, &hog, spin, NULL, BIT(0), 80);
+	AWAIT(READ_ONCE(hog.result));
+	thread_run_on(kt, t, fn, NULL, BIT(0), fifo);
+	AWAIT(t->task && READ_ONCE(t->task->on_rq) == QUEUED);
+}
+
+#define TWO_CPUS_AS_FIFO(prio)								\
+	NEEDS_CPUS(2);									\
+	RUN_ON(BIT(1));									\
+	RUN_AS_FIFO(prio);								\
+	begin(kt)
+
+/* fails with: fault/raised-waiter-stays */
+KTEST(a_raised_thread_leaves_a_busy_cpu)
+{
+	TWO_CPUS_AS_FIFO(90);
+	wait_behind_hog(kt, &own, note_place, 5);
+	thread_run_on(kt, &low, spin, NULL, BIT(1), 10);
+	sleep_ns(1);				/* low runs here, own is less urgent than it */
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	sleep_ns(1);
+	KEXPECT(!READ_ONCE(own.result));
+	thread_set_fifo(&own, 50);
+	AWAIT(READ_ONCE(own.result) == 2);
+	end();
+}
+
+KTEST(a_boosted_owner_leaves_a_busy_cpu)
+{
+	TWO_CPUS_AS_FIFO(90);
+	thread_run_on(kt, &own, hold_mutex, NULL, BIT(0), 0);
+	AWAIT(READ_ONCE(has));
+	thread_run_on(kt, &hog, spin, NULL, BIT(0), 80);
+	AWAIT(READ_ONCE(hog.result));
+	thread_run_on(kt, &low, spin, NULL, BIT(1), 10);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	WRITE_ONCE(release, true);
+	thread_run_on(kt, &other, want_mutex, NULL, BIT(1), 50);
+	AWAIT(READ_ONCE(other.result));
+	KEXPECT_EQ(own.result, 2);
+	end();
+}
+
+/* fails with: fault/wider-mask-unheard */
+KTEST(a_thread_whose_mask_grows_leaves_a_busy_cpu)
+{
+	TWO_CPUS_AS_FIFO(20);
+	wait_behind_hog(kt, &own, note_place, 50);
+	set_own_fifo(20);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	/* It takes this CPU from us, and not at a tick. */
+	for (int i = 0; i < FOR_A_WHILE && !READ_ONCE(own.result); i++)
+		cpu_relax();
+	KEXPECT_EQ(READ_ONCE(own.result), 2);
+	end();
+}
+
+/* CPU 1 has FIFO 60 to do, then ordinary work; FIFO 50 waits on CPU 0. */
+static void wait_for_less_urgent_work(struct ktest_run *kt)
+{
+	wait_behind_hog(kt, &own, note_place, 50);
+	thread_run_on(kt, &low, spin_low, NULL, BIT(1), 60);
+	thread_run_on(kt, &other, spin, NULL, BIT(1), 0);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	sleep_ns(1);
+	KEXPECT(READ_ONCE(low.result));
+	KEXPECT(!READ_ONCE(own.result));
+}
+
+/* fails with: fault/nothing-pulled */
+KTEST(a_cpu_with_less_urgent_work_takes_over_what_waits)
+{
+	TWO_CPUS_AS_FIFO(90);
+	wait_for_less_urgent_work(kt);
+	WRITE_ONCE(stop_low, true);
+	AWAIT(READ_ONCE(own.result) == 2);
+	end();
+}
+
+KTEST(a_cpu_whose_task_is_lowered_takes_over_what_waits)
+{
+	TWO_CPUS_AS_FIFO(90);
+	wait_for_less_urgent_work(kt);
+	thread_set_fifo(&low, 10);
+	AWAIT(READ_ONCE(own.result) == 2);
+	end();
+}
+
+/* fails with: fault/pull-from-the-first */
+KTEST(a_cpu_takes_the_most_urgent_of_all_that_wait)
+{
+	NEEDS_CPUS(3);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(90);
+	begin(kt);
+	/* CPU 1: FIFO 30 waits; CPU 2: FIFO 50. CPU 0 has only us. */
+	thread_run_on(kt, &hog, spin, NULL, BIT(1), 80);
+	AWAIT(READ_ONCE(hog.result));
+	thread_run_on(kt, &other, spin, NULL, BIT(1), 30);
+	thread_run_on(kt, &own, spin, NULL, BIT(2), 50);
+	set_cpus_allowed(own.task, BIT(0) | BIT(2));
+	set_cpus_allowed(other.task, BIT(0) | BIT(1));
+	KEXPECT(!READ_ONCE(own.result) && !READ_ONCE(other.result));
+	sleep_ns(1);
+	AWAIT(READ_ONCE(own.result) == 1);
+	KEXPECT(!READ_ONCE(other.result));
+	end();
+}
+
+/* fails with: fault/room-not-asked-for */
+KTEST(who_can_go_makes_room_for_who_cannot)
+{
+	TWO_CPUS_AS_FIFO(20);
+	thread_run_on(kt, &hog, spin, NULL, BIT(0), 80);
+	AWAIT(READ_ONCE(hog.result));
+	set_cpus_allowed(hog.task, BOTH);
+	thread_run_on(kt, &own, note_place, NULL, BIT(0), 50);
+	AWAIT(READ_ONCE(own.result));
+	KEXPECT_EQ(own.result, 1);
+	end();
+}
+
+/* fails with: fault/room-not-asked-for-later */
+KTEST(room_is_made_when_another_cpu_has_less_to_do)
+{
+	TWO_CPUS_AS_FIFO(90);
+	wait_for_less_urgent_work(kt);
+	set_cpus_allowed(own.task, BIT(0));
+	set_cpus_allowed(hog.task, BOTH);
+	sleep_ns(1);
+	KEXPECT(!READ_ONCE(own.result));
+	WRITE_ONCE(stop_low, true);
+	AWAIT(READ_ONCE(own.result));
+	KEXPECT_EQ(own.result, 1);
+	end();
+}
+
+/* A holder of a spinlock_t stays where it is, so its CPU must be left to it. */
+KTEST(a_boosted_holder_of_a_spinlock_gets_its_cpu)
+{
+	NEEDS_RT("a holder can be preempted");
+	TWO_CPUS_AS_FIFO(90);
+	thread_run_on(kt, &own, hold_spinlock, NULL, BIT(0), 0);
+	AWAIT(READ_ONCE(has));
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	thread_run_on(kt, &hog, spin, NULL, BIT(0), 80);
+	AWAIT(READ_ONCE(hog.result));
+	thread_run_on(kt, &low, spin, NULL, BIT(1), 10);
+	set_cpus_allowed(hog.task, BOTH);
+	WRITE_ONCE(release, true);
+	thread_run_on(kt, &other, want_spinlock, NULL, BIT(1), 50);
+	AWAIT(READ_ONCE(other.result));
+	end();
+}
+
+static void spin_pinned(struct thread *self)
+{
+	migrate_disable();
+	while (!READ_ONCE(release)) {
+		WRITE_ONCE(self->result, smp_processor_id() + 1);
+		cpu_relax();
+	}
+	migrate_enable();
+	spin(self);
+}
+
+/* fails with: fault/room-forgotten-at-migrate-enable */
+KTEST(who_is_asked_with_migration_off_goes_when_it_is_on)
+{
+	TWO_CPUS_AS_FIFO(20);
+	thread_run_on(kt, &hog, spin_pinned, NULL, BIT(0), 80);
+	AWAIT(READ_ONCE(hog.result));
+	set_cpus_allowed(hog.task, BOTH);
+	thread_run_on(kt, &own, note_place, NULL, BIT(0), 50);
+	sleep_ns(1);
+	KEXPECT(!READ_ONCE(own.result));
+	WRITE_ONCE(release, true);
+	AWAIT(READ_ONCE(own.result));
+	KEXPECT_EQ(READ_ONCE(hog.result), 2);
+	end();
+}
+
+/* A thread for CPU 0: once own runs, let it go where it wants, and leave the CPU idle. */
+static void widen_own(struct thread *self)
+{
+	while (!READ_ONCE(own.result) && !READ_ONCE(stop))
+		cpu_relax();
+	set_cpus_allowed(own.task, BOTH);
+}
+
+/* fails with: fault/preempted-is-not-pushed */
+KTEST(a_preempted_thread_goes_to_an_idle_cpu_at_once)
+{
+	TWO_CPUS_AS_FIFO(50);
+	thread_run_on(kt, &own, spin, NULL, BIT(1), 0);
+	thread_run_on(kt, &other, widen_own, NULL, BIT(0), 30);
+	AWAIT(READ_ONCE(other.done));
+	own.result = 0;				/* we have preempted it */
+	for (int i = 0; i < FOR_A_WHILE && READ_ONCE(own.result) != 1; i++)
+		cpu_relax();
+	KEXPECT_EQ(READ_ONCE(own.result), 1);
+	end();
+}
+
+/* fails with: fault/wake-up-preempts-at-home */
+KTEST(a_wake_up_disturbs_the_least_urgent)
+{
+	TWO_CPUS_AS_FIFO(90);
+	thread_make_on(kt, &own, note_place, NULL, BIT(1));	/* slept here last */
+	AWAIT(own.task && task_state(own.task) == TASK_UNINTERRUPTIBLE && !own.task->on_rq);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	thread_run_on(kt, &low, spin, NULL, BIT(1), 10);
+	sleep_ns(1);
+	KEXPECT_EQ(READ_ONCE(low.result), 2);
+	thread_start(&own, 50);
+	KEXPECT_EQ(own.task ? READ_ONCE(own.task->cpu) : 0, 0);
+	AWAIT(READ_ONCE(own.result) == 1);
+	end();
+}
+
+/* --- Many events, and a look at all queues --- */
+
+#define MANY	20
+#define EVENTS	400
+
+static struct thread many[MANY];
+static bool blocked[MANY];
+
+static void spin_or_block(struct thread *self)
+{
+	while (!READ_ONCE(stop)) {
+		if (READ_ONCE(blocked[(int)self->mark]))
+			wait_for_completion(&self->go);
+		cpu_relax();
+	}
+}
+
+static void lock_all(void)
+{
+	local_irq_disable();
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		raw_spin_lock(&cpu_rq(cpu)->lock);
+}
+
+static void unlock_all(void)
+{
+	for (unsigned int cpu = nr_cpus; cpu--; )
+		raw_spin_unlock(&cpu_rq(cpu)->lock);
+	local_irq_enable();
+}
+
+static bool may_go(const struct task_struct *task, unsigned int cpu)
+{
+	return !task->migration_disabled && (task->cpus_mask & BIT(cpu));
+}
+
+/* Who waits although it, or who keeps it from running, could run on a CPU with less to do. */
+struct wrong {
+	int prio, curr_prio, there;
+	unsigned int cpu, other;
+};
+
+/* All queues' locks held. */
+static bool is_wrong(const struct task_struct *task, struct wrong *w)
+{
+	const struct task_struct *curr = cpu_rq(task->cpu)->curr;
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		const struct rq *rq = cpu_rq(cpu);
+		int there = rq->curr == rq->idle ? IDLE_PRIO : rq->curr->prio;
+
+		if (cpu == task->cpu || there <= task->prio ||
+		    (!may_go(task, cpu) && !may_go(curr, cpu)))
+			continue;
+		*w = (struct wrong){ task->prio, curr->prio, there, task->cpu, cpu };
+		return true;
+	}
+	return false;
+}
+
+static bool find_wrong(struct wrong *w)
+{
+	bool found = false;
+
+	lock_all();
+	for (int i = 0; i < MANY && !found; i++) {
+		const struct task_struct *task = many[i].task;
+
+		if (task && task->on_rq == QUEUED && cpu_rq(task->cpu)->curr != task)
+			found = is_wrong(task, w);
+	}
+	unlock_all();
+	return found;
+}
+
+/* Has each CPU had two ticks since then? It has ended what it was at, a switch for example. */
+static bool all_went_on(const unsigned int *then)
+{
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		if (READ_ONCE(cpus[cpu].ticks) - then[cpu] < 2)
+			return false;
+	return true;
+}
+
+static void look(struct ktest_run *kt, int event)
+{
+	unsigned int ticks[NR_CPUS];
+	struct wrong w;
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		ticks[cpu] = READ_ONCE(cpus[cpu].ticks);
+	while (find_wrong(&w)) {
+		if (all_went_on(ticks)) {
+			KFAIL("event %d: prio %d waits on CPU %u for %d; CPU %u runs %d", event,
+			      w.prio, w.cpu, w.curr_prio, w.other, w.there);
+			return;
+		}
+		cpu_relax();
+	}
+}
+
+static void random_event(u64 *seed)
+{
+	int i = next_random(seed) % MANY;
+
+	if (!many[i].task)
+		return;
+	switch (next_random(seed) % 3) {
+	case 0:
+		thread_set_fifo(&many[i], next_random(seed) % 4 ? 1 + next_random(seed) % 80 : 0);
+		break;
+	case 1:
+		set_cpus_allowed(many[i].task, next_random(seed) % 2 ? ~0UL :
+				 1 + next_random(seed) % (BIT(nr_cpus) - 1));
+		break;
+	case 2:
+		if (blocked[i]) {
+			WRITE_ONCE(blocked[i], false);
+			complete(&many[i].go);
+		} else {
+			WRITE_ONCE(blocked[i], true);
+		}
+		break;
+	}
+}
+
+/* fails with any of the faults above */
+KTEST(the_most_urgent_run)
+{
+	u64 seed = ktest_seed;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(90);
+
+	stop = false;
+	for (int i = 0; i < MANY; i++) {
+		blocked[i] = false;
+		thread_make_on(kt, &many[i], spin_or_block, NULL, ~0UL);
+		many[i].mark = i;
+		thread_start(&many[i], i % 4 ? i : 0);
+	}
+	for (int event = 0; event < EVENTS && !kt->failed; event++) {
+		random_event(&seed);
+		look(kt, event);
+	}
+	WRITE_ONCE(stop, true);
+	for (int i = 0; i < MANY; i++) {
+		if (many[i].task)
+			set_cpus_allowed(many[i].task, ~0UL);
+		complete(&many[i].go);
+		thread_join(&many[i]);
+	}
+}
