@@ -304,7 +304,8 @@ static void exec_self(void *selector)
 	set_bases(words + 1, words + 2);
 	if (selector)
 		put((long)selector);
-	execve(ktap_self, argv, envp);
+	if (!ktap_failures)
+		execve(ktap_self, argv, envp);
 	_exit(7);
 }
 

@@ -210,6 +210,9 @@ void fpu_exit_thread(void)
 	fpregs_lock();
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
+	/* The last switch has nothing to save: the registers are nobody's now. */
+	trace(fpu_flag, current->pid, 1);
+	set_thread_flag(TIF_NEED_FPU_LOAD);
 	fpregs_unlock();
 	fpstate_free(fpu, last);
 }
