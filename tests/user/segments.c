@@ -142,6 +142,7 @@ static void keep_live_bases(void *number)
 	u64 *fs = words + 1, *gs = words + 2;
 
 	set_bases(fs, gs);
+	sched_yield();
 	if (!((long)number & 1)) {
 		put(DATA);
 		fs = gs = NULL;
@@ -246,7 +247,7 @@ static void make_all_kinds(void *arg __unused)
 	set_bases(inherited_fs, inherited_gs);
 	put(0);
 	set_bases(inherited_fs, inherited_gs);
-	expect_all_inherit(0);
+	expect_all_inherit(0);		/* many switches */
 	inherited_fs = inherited_gs = NULL;
 	put(DATA);
 	expect_all_inherit(DATA);
