@@ -162,7 +162,6 @@ static void look(void *arg __unused)
 	__asm__ volatile("fwait");
 }
 
-/* fails with: fault/exit-keeps-the-exception */
 TEST(a_pending_exception_ends_with_its_task)
 {
 	for (int i = 0; i < 10; i++) {
