@@ -245,7 +245,7 @@ static void set_comm(const char *path)
 static int begin_new_exec(struct program *p, const char *path)
 {
 	/* In this order: what can fail must do so before the threads are gone. */
-	int ret = unshare_files() ?: de_thread();
+	int ret = unshare_files() ?: unshare_sighand() ?: de_thread();
 
 	if (ret)
 		return ret;

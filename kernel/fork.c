@@ -103,18 +103,40 @@ static int copy_mm(unsigned long flags, struct task_struct *child)
 	return 0;
 }
 
+static struct sighand_struct *alloc_sighand(void)
+{
+	struct sighand_struct *sighand = kzalloc(sizeof(*sighand), GFP_KERNEL);
+
+	if (sighand) {
+		spin_lock_init(&sighand->siglock);
+		sighand->siglock.spins = siglock_raw;
+		sighand->count = 1;
+	}
+	return sighand;
+}
+
 static int copy_sighand(unsigned long flags, struct task_struct *child)
 {
 	if (flags & CLONE_SIGHAND) {
 		__atomic_fetch_add(&current->sighand->count, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	child->sighand = kzalloc(sizeof(*child->sighand), GFP_KERNEL);
-	if (!child->sighand)
+	child->sighand = alloc_sighand();
+	return child->sighand ? 0 : -ENOMEM;
+}
+
+int unshare_sighand(void)
+{
+	struct sighand_struct *sighand, *old = current->sighand;
+
+	/* Nobody but current could share it now. */
+	if (__atomic_load_n(&old->count, __ATOMIC_ACQUIRE) == 1)
+		return 0;
+	sighand = alloc_sighand();
+	if (!sighand)
 		return -ENOMEM;
-	spin_lock_init(&child->sighand->siglock);
-	child->sighand->siglock.spins = siglock_raw;
-	child->sighand->count = 1;
+	current->sighand = sighand;
+	put_sighand(old);
 	return 0;
 }
 

@@ -49,6 +49,12 @@ pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name);
 void fork_init(void);
 
 /*
+ * exec: current's siglock is no other process's. Other threads of the group may still use the old
+ * one: they are about to end, and nothing of theirs is looked at by then. 0 or -ENOMEM.
+ */
+int unshare_sighand(void);
+
+/*
  * Let go of what ring 3 waits for when a task leaves its memory: vfork's parent,
  * CLONE_CHILD_CLEARTID's word.
  */

@@ -7,13 +7,18 @@
 #include "arch/x86/mm/fault.h"
 #include "kernel/mm/kmalloc.h"
 
+void put_sighand(struct sighand_struct *sighand)
+{
+	if (!__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
+		kfree(sighand);
+}
+
 void free_task(struct task_struct *task)
 {
-	struct sighand_struct *sighand = task->sighand;
 	struct signal_struct *signal = task->signal;
 
-	if (sighand && !__atomic_sub_fetch(&sighand->count, 1, __ATOMIC_ACQ_REL))
-		kfree(sighand);
+	if (task->sighand)
+		put_sighand(task->sighand);
 	if (signal && !__atomic_sub_fetch(&signal->refs, 1, __ATOMIC_ACQ_REL))
 		kfree(signal);
 	free_kernel_stack(task->stack);

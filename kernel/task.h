@@ -175,7 +175,8 @@ static inline struct task_struct *get_task_struct(struct task_struct *task)
 	return task;
 }
 
-/* kernel/task.c; neither sleeps. */
+/* kernel/task.c; none sleeps. */
+void put_sighand(struct sighand_struct *sighand);
 void put_task_struct(struct task_struct *task);
 void free_task(struct task_struct *task);
 

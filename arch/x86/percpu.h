@@ -68,8 +68,14 @@ struct cpu {
 /* A stack for events that trust no other; the guard is not mapped. */
 struct ist_stack {
 	u8			guard[PAGE_SIZE];
-	u8			bytes[IST_STACK_SIZE];
+	union {
+		u8		bytes[IST_STACK_SIZE];
+		/* On top, for paranoid_entry: whose stack this is. */
+		struct cpu	*whose[IST_STACK_SIZE / 8];
+	};
 } __aligned(PAGE_SIZE);
+
+#define IST_STACK_TOP		(IST_STACK_SIZE - 16)	/* where it begins to grow down */
 
 #define NR_IST			3
 extern struct ist_stack ist_stacks[NR_CPUS][NR_IST];

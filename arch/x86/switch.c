@@ -3,9 +3,32 @@
  * The C half of a switch: runs on next's stack, still for prev until current changes. Never sleeps;
  * interrupts off.
  */
-#include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/regs.h"
 #include "arch/x86/process.h"
+#include "arch/x86/segments.h"
+
+static void load_selectors(const struct thread_struct *next)
+{
+	loadsegment(ds, next->ds);
+	loadsegment(es, next->es);
+	loadsegment(fs, next->fsindex);
+	load_gs_index(next->gsindex);
+}
+
+/* Nobody loads selectors, mostly, and a base is written only if it differs: MSRs are slow. */
+static void switch_segments(struct thread_struct *prev, const struct thread_struct *next)
+{
+	bool loaded;
+
+	save_segments(prev);
+	loaded = prev->selectors | next->selectors;
+	if (unlikely(loaded))
+		load_selectors(next);
+	if (loaded || prev->fsbase != next->fsbase)
+		x86_fsbase_write_cpu(next->fsbase);
+	if (loaded || prev->gsbase != next->gsbase)
+		x86_gsbase_write_cpu_inactive(next->gsbase);
+}
 
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next)
 {
@@ -13,12 +36,7 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 
 	switch_fpu_prepare(prev, cpu->id);
 
-	/*
-	 * Segment bases are ring 3's own affair but must not leak: a task may have loaded other
-	 * selectors.
-	 */
-	wrmsr(MSR_FS_BASE, next->thread.fsbase);
-	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	switch_segments(&prev->thread, &next->thread);
 	x86_pkru_load(&prev->thread, &next->thread);
 
 	cpu->curr_task = next;

@@ -19,8 +19,15 @@ static inline bool user_mode(const struct pt_regs *regs)
 
 struct thread_struct {
 	unsigned long		sp;		/* kernel stack pointer while switched out */
-	unsigned long		fsbase;		/* ring 3's, by arch_prctl() */
-	u32			pkru;		/* valid while switched out only */
+	/* Ring 3's, valid while switched out only: its instructions change the registers. */
+	union {
+		struct {
+			u16	ds, es, fsindex, gsindex;
+		};
+		u64		selectors;	/* all four at once */
+	};
+	unsigned long		fsbase, gsbase;
+	u32			pkru;
 	unsigned int		fpregs_locked;	/* rt=on: inside fpregs_lock() */
 	struct fpu		fpu;		/* last: see there */
 };

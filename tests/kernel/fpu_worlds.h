@@ -58,6 +58,7 @@ static const struct kind kinds[] = {
 	{ "thread", CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, false },
 	{ "kernel function", 0, true },
 	{ "kernel function, shared memory", CLONE_VM, true },
+	{ "process that shares signal handlers", CLONE_VM | CLONE_SIGHAND, false },
 };
 #define KIND_FORK	(&kinds[0])
 #define KIND_THREAD	(&kinds[2])

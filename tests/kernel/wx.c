@@ -149,7 +149,7 @@ KTEST(boot_and_ist_stacks_have_guards)
 	KEXPECT(is_stack_guard(guard) && !is_stack_guard(guard + PAGE_SIZE));
 	guard = (unsigned long)ist_stacks[smp_processor_id()][1].guard;
 	KEXPECT_EQ(expect_rights(kt, "guard", guard, guard + PAGE_SIZE, 0, 0), 0);
-	KEXPECT_EQ(this_cpu()->tss.ist[IST_NMI - 1], guard + sizeof(struct ist_stack));
+	KEXPECT_EQ(this_cpu()->tss.ist[IST_NMI - 1], guard + PAGE_SIZE + IST_STACK_TOP);
 }
 
 /* fails with: pgtable_init() mapping all RAM writable, text's second name included */
@@ -199,6 +199,7 @@ KTEST(the_cpu_guards_are_on)
 	KEXPECT_EQ(!!(cr4 & CR4_SMEP), cpu_has.smep);
 	KEXPECT_EQ(!!(cr4 & CR4_SMAP), cpu_has.smap);
 	KEXPECT_EQ(!!(cr4 & CR4_UMIP), cpu_has.umip);
+	KEXPECT_EQ(!!(cr4 & CR4_FSGSBASE), cpu_has.fsgsbase);
 	/* And cpu_has is what the CPU says. */
 	KEXPECT_EQ(cpu_has.nx, !!(cpuid(0x80000001, 0).edx & BIT(20)));
 	if (cpuid(0, 0).eax >= 7) {

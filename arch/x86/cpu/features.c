@@ -2,10 +2,15 @@
 /* CPUID to cpu_has, and cpu_has to control registers (SDM vol. 2, CPUID; vol. 3, 2.5). */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
 #include "lib/string.h"
 
 struct cpu_features cpu_has;
+
+/* "nofsgsbase": ring 3 changes the bases of FS and GS by arch_prctl() and selectors only. */
+static int no_fsgsbase;
+BOOT_CHOICE(nofsgsbase, no_fsgsbase, false, "0", "");
 
 static void read_cpu_name(void)
 {
@@ -35,6 +40,7 @@ void cpu_features_init(void)
 	cpu_has.sse = leaf1.edx & BIT(25);
 	cpu_has.xsave = leaf1.ecx & BIT(26);
 	cpu_has.avx = leaf1.ecx & BIT(28);
+	cpu_has.fsgsbase = leaf7.ebx & BIT(0) && !no_fsgsbase;
 	cpu_has.avx2 = leaf7.ebx & BIT(5);
 	cpu_has.smep = leaf7.ebx & BIT(7);
 	cpu_has.avx512f = leaf7.ebx & BIT(16);
@@ -74,6 +80,7 @@ void cpu_setup_control_registers(void)
 	cr4 |= cpu_has.pge ? CR4_PGE : 0;
 	cr4 |= cpu_has.smep ? CR4_SMEP : 0;
 	cr4 |= cpu_has.smap ? CR4_SMAP : 0;
+	cr4 |= cpu_has.fsgsbase ? CR4_FSGSBASE : 0;
 	cr4 |= cpu_has.umip ? CR4_UMIP : 0;
 	cr4 |= cpu_has.xsave ? CR4_OSXSAVE : 0;
 	cr4 |= cpu_has.pku && cpu_has.xsave ? CR4_PKE : 0;

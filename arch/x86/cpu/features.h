@@ -5,7 +5,7 @@
 #include "lib/types.h"
 
 struct cpu_features {
-	bool	nx, smep, smap, umip, pge;
+	bool	nx, smep, smap, umip, pge, fsgsbase;
 	bool	fxsr, sse, xsave, avx, avx2, avx512f, pku;
 	bool	xsaveopt, xsavec, xgetbv1, xsaves, xfd;
 	bool	amx_tile, enqcmd, cet;

@@ -25,8 +25,12 @@ static void load_gdt(struct cpu *cpu)
 	cpu->gdt[TSS_SEL / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 |
 				(tss >> 24 & 0xff) << 56;
 	cpu->gdt[TSS_SEL / 8 + 1] = tss >> 32;
-	for (int i = 0; i < NR_IST; i++)
-		cpu->tss.ist[i] = (u64)(&ist_stacks[cpu - cpus][i] + 1);
+	for (int i = 0; i < NR_IST; i++) {
+		struct ist_stack *stack = &ist_stacks[cpu - cpus][i];
+
+		stack->whose[IST_STACK_TOP / 8] = cpu;
+		cpu->tss.ist[i] = (u64)stack->bytes + IST_STACK_TOP;
+	}
 	cpu->tss.iomap_base = sizeof(cpu->tss);		/* no I/O bitmap: ring 3 may use no port */
 
 	__asm__ volatile("lgdt %0\n\t"
@@ -34,8 +38,9 @@ static void load_gdt(struct cpu *cpu)
 			 "leaq 1f(%%rip), %%rax\n\t"
 			 "pushq %%rax\n\t"
 			 "lretq\n"
-			 "1:\tmovw %w2, %%ds; movw %w2, %%es; movw %w2, %%ss\n\t"
-			 "xorl %%eax, %%eax; movw %%ax, %%fs; movw %%ax, %%gs"
+			 "1:\tmovw %w2, %%ss\n\t"
+			 "xorl %%eax, %%eax; movw %%ax, %%ds; movw %%ax, %%es\n\t"
+			 "movw %%ax, %%fs; movw %%ax, %%gs"
 			 :: "m"(ptr), "i"(KERNEL_CS), "r"(KERNEL_DS) : "rax", "memory");
 }
 

@@ -206,8 +206,9 @@ debug_entry:
 
 /*
  * NMI, double fault, machine check: they may come between ring 3 and SWAPGS, so the saved CS does
- * not tell whose GS is loaded; its base does (the kernel's is in the upper half). IST gives them a
- * stack of their own; no exit work.
+ * not tell whose GS is loaded; its base does. IST gives them a stack of their own, on top of which
+ * stands what the kernel's base is. No sign tells it: WRGSBASE takes any address. If ring 3's is
+ * just the same, either may stay. No exit work.
  */
 paranoid_entry:
 	CFI_FRAME 16
@@ -218,9 +219,11 @@ paranoid_entry:
 	PUSH_REGS
 	movl	$0xc0000101, %ecx		/* MSR_GS_BASE */
 	rdmsr
+	shlq	$32, %rdx
+	orq	%rdx, %rax
 	xorl	%ebx, %ebx
-	testl	%edx, %edx
-	js	1f
+	cmpq	%rax, PT_SIZE(%rsp)
+	je	1f
 	swapgs
 	movl	$1, %ebx
 1:	movq	%rsp, %rsi

@@ -196,7 +196,7 @@ void fpu_flush_thread(void)
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
 	trace(fpu_flag, current->pid, 1);
-	set_thread_flag(TIF_NEED_FPU_LOAD);
+	set_thread_flag(TIF_NEED_FPU_LOAD);	/* and nothing to save */
 	fpregs_unlock();
 	fpstate_free(fpu, old);
 	write_pkru(PKRU_DEFAULT);
@@ -210,6 +210,8 @@ void fpu_exit_thread(void)
 	fpregs_lock();
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
+	trace(fpu_flag, current->pid, 1);
+	set_thread_flag(TIF_NEED_FPU_LOAD);	/* nobody's registers: the last switch saves none */
 	fpregs_unlock();
 	fpstate_free(fpu, last);
 }

@@ -18,12 +18,16 @@
 #define ARCH_GET_XCOMP_SUPP	0x1021
 #define ARCH_GET_XCOMP_PERM	0x1022
 #define ARCH_REQ_XCOMP_PERM	0x1023
+#define ARCH_GET_XCOMP_GUEST_PERM	0x1024
+#define ARCH_REQ_XCOMP_GUEST_PERM	0x1025
 
 /* --- Permission --- */
 
-static struct fpu_state_perm *group_perm(void)
+static struct fpu_state_perm *group_perm(bool guest)
 {
-	return &current->group_leader->thread.fpu.perm;
+	struct fpu *fpu = &current->group_leader->thread.fpu;
+
+	return guest ? &fpu->guest_perm : &fpu->perm;
 }
 
 /* The number under which the gated group is asked for: 2 AVX, 7 AVX-512, 18 tiles; -1: none is. */
@@ -39,7 +43,7 @@ static int request_number(void)
  * The three fields change together, for whoever reads sizes under siglock; the bitmap alone may be
  * looked at without it.
  */
-static long xstate_request_perm(unsigned long nr)
+static long xstate_request_perm(unsigned long nr, bool guest)
 {
 	struct fpu_state_perm *perm;
 	u64 group = init_fpstate.xfd, permitted;
@@ -48,11 +52,11 @@ static long xstate_request_perm(unsigned long nr)
 		return -EINVAL;
 	if ((int)nr != request_number())
 		return -EOPNOTSUPP;
-	if ((READ_ONCE(group_perm()->__state_perm) & group) == group)
+	if ((READ_ONCE(group_perm(guest)->__state_perm) & group) == group)
 		return 0;
 	/* lab 7.1: solution */
 	spin_lock_irq(&current->sighand->siglock);
-	perm = group_perm();
+	perm = group_perm(guest);
 	permitted = perm->__state_perm | group;
 	WRITE_ONCE(perm->__state_perm, permitted);
 	WRITE_ONCE(perm->__state_size, fpu_kernel_cfg.max_size);	/* there is one group */
@@ -68,16 +72,19 @@ static long xstate_request_perm(unsigned long nr)
 
 long fpu_xstate_prctl(int option, unsigned long arg2)
 {
+	bool guest = option == ARCH_GET_XCOMP_GUEST_PERM || option == ARCH_REQ_XCOMP_GUEST_PERM;
 	u64 *user_mask = (u64 *)arg2;
 
 	switch (option) {
 	case ARCH_GET_XCOMP_SUPP:
 		return put_user(fpu_user_cfg.max_features, user_mask);
 	case ARCH_GET_XCOMP_PERM:
-		return put_user(READ_ONCE(group_perm()->__state_perm) & fpu_user_cfg.max_features,
-				user_mask);
+	case ARCH_GET_XCOMP_GUEST_PERM:
+		return put_user(READ_ONCE(group_perm(guest)->__state_perm) &
+				fpu_user_cfg.max_features, user_mask);
 	case ARCH_REQ_XCOMP_PERM:
-		return xstate_request_perm(arg2);
+	case ARCH_REQ_XCOMP_GUEST_PERM:
+		return xstate_request_perm(arg2, guest);
 	default:
 		return -EINVAL;
 	}
@@ -131,11 +138,17 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 /* What the fault asks for: 0 if the gate did not cause it. Interrupts off. */
 static u64 faulting_features(unsigned long vector)
 {
-	u64 features;
+	u64 features = current->thread.fpu.fpstate->xfd;
 
-	/* XCR0 does not say which; with the gate open this is an ordinary #UD. */
+	/* XCR0 does not say which; with the gate open these are ordinary faults. */
 	if (fpu_gate == GATE_XCR0 && vector == X86_TRAP_UD)
-		return current->thread.fpu.fpstate->xfd;
+		return features;
+	/*
+	 * XRSTOR of an image that has them. No look at the instruction: a fault changes nothing, so
+	 * another one faults again, once, with the gate open. Without permission #GP stays #GP.
+	 */
+	if (fpu_gate == GATE_XCR0 && vector == X86_TRAP_GP)
+		return features & READ_ONCE(group_perm(false)->__state_perm);
 	if (fpu_gate != GATE_XFD || vector != X86_TRAP_NM)
 		return 0;
 	if (!cpu_has.xfd) {
@@ -159,7 +172,7 @@ int fpu_first_use(unsigned long vector, int signal)
 		return signal;
 	/* lab 7.2: solution */
 	spin_lock_irq(&current->sighand->siglock);
-	perm = *group_perm();
+	perm = *group_perm(false);
 	spin_unlock_irq(&current->sighand->siglock);
 	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;

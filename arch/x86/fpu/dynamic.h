@@ -13,8 +13,9 @@
 #include "arch/x86/fpu/types.h"
 
 /*
- * arch_prctl()'s ARCH_GET_XCOMP_SUPP, ARCH_GET_XCOMP_PERM, ARCH_REQ_XCOMP_PERM. -EINVAL: another
- * option, or no such component; -EOPNOTSUPP: one that nobody need or can ask for; -EFAULT.
+ * arch_prctl()'s ARCH_GET_XCOMP_SUPP, and GET and REQ of ARCH_..._XCOMP_PERM and _XCOMP_GUEST_PERM.
+ * -EINVAL: another option, or no such component; -EOPNOTSUPP: one that nobody need or can ask for;
+ * -EFAULT. Linux's -EBUSY, after the first virtual CPU, cannot be: there are none.
  */
 long fpu_xstate_prctl(int option, unsigned long arg2);
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What a task starts with that begins in a kernel function, and when none may be made any more. */
+#include "arch/x86/segments.h"
+#include "kernel/exit.h"
+#include "kernel/fork.h"
+#include "kernel/sched/wait.h"
+#include "lib/errno.h"
+#include "tests/kernel/fpu_regs.h"
+
+KTEST_SUITE(copy_process);
+
+static struct completion ran;
+static struct thread_struct seen;	/* of it: segments and PKRU */
+
+static int look_around(void *arg)
+{
+	seen.pkru = read_pkru();
+	save_segments(&seen);
+	complete(&ran);
+	do_exit(0);
+}
+
+/* With everything of ring 3's that it must not start with; whoever runs then looks. */
+static void expect_clean_start(struct ktest_run *kt, bool kthread)
+{
+	KEEP_USER_FPU;
+	const u32 open = PKRU_DEFAULT & ~0xc;	/* key 1 */
+	struct task_struct *task;
+	struct thread_struct own;
+	pid_t pid;
+
+	init_completion(&ran);
+	memset(&seen, 0xff, sizeof(seen));
+	write_pkru(open);
+	loadsegment(es, USER_DS);
+	x86_fsbase_write_cpu(0x1000);
+	x86_gsbase_write_cpu_inactive(0x2000);
+	if (kthread) {
+		task = kthread_create(look_around, NULL, "look_around");
+		KEXPECT(!IS_ERR(task));
+		wait_for_completion(&ran);
+		put_task_struct(task);
+	} else {
+		pid = user_mode_thread(look_around, NULL, "look_around");
+		KEXPECT_GE(pid, 1);
+		KEXPECT_EQ(do_wait(pid, &(int){ 0 }, 0), pid);
+	}
+	KEXPECT_EQ(seen.selectors, 0);
+	KEXPECT_EQ(seen.fsbase, 0);
+	KEXPECT_EQ(seen.gsbase, 0);
+	KEXPECT_EQ(seen.pkru, cpu_has.pku ? PKRU_DEFAULT : 0);
+	/* And ours came back. */
+	save_segments(&own);
+	KEXPECT_EQ(own.es, USER_DS);
+	KEXPECT_EQ(own.fsbase, 0x1000);
+	KEXPECT_EQ(own.gsbase, 0x2000);
+	KEXPECT_EQ(read_pkru(), cpu_has.pku ? open : 0);
+	loadsegment(es, 0);
+	x86_fsbase_write_cpu(0);
+	x86_gsbase_write_cpu_inactive(0);
+}
+
+/* fails with: fault/kthread-pkru-inherited, fault/kernel-function-inherits-segments */
+KTEST(a_kernel_thread_starts_clean)
+{
+	expect_clean_start(kt, true);
+}
+
+KTEST(a_user_task_in_a_kernel_function_starts_clean_too)
+{
+	expect_clean_start(kt, false);
+}
+
+static int end_at_once(void *arg)
+{
+	do_exit(0);
+}
+
+/*
+ * A thread made while the group is being ended would not hear of it: nobody looks again. Its maker
+ * need not have heard, either.
+ * fails with: fault/group-exit-thread
+ */
+KTEST(a_dying_group_gets_no_new_thread)
+{
+	struct kernel_clone_args args = {
+		.flags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, .fn = end_at_once,
+	};
+	struct signal_struct *signal = current->signal;
+	int threads = signal->nr_threads;
+
+	signal->group_exit = true;
+	KEXPECT_EQ(kernel_clone(&args), -EINTR);
+	signal->group_exit = false;
+	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
+			 READ_ONCE(signal->nr_threads) == threads);
+}
