@@ -331,8 +331,11 @@ long do_execve(const char *path, const char *const *argv, const char *const *env
 		s->argv[0] = "";
 		s->argv[1] = NULL;
 	}
-	if (!ret)
-		ret = kernel_execve(s->path, s->argv, s->envp);
+	if (!ret) {
+		do
+			ret = kernel_execve(s->path, s->argv, s->envp);
+		while (ret == -ENOMEM && out_of_memory());
+	}
 	kfree(s);
 	return ret;
 }
