@@ -238,6 +238,29 @@ KTEST(nobody_ends_while_there_is_memory)
 }
 
 
+static int just_end(void *arg)
+{
+	do_exit(0);
+}
+
+/* fails with: fault/fork-fails-for-want-of-memory */
+KTEST(fork_ends_another_rather_than_fail)
+{
+	struct victim v = { .pages = PAGES, .state = TASK_UNINTERRUPTIBLE };
+	int status;
+	pid_t pid;
+
+	make_victims(kt, &v, 1);
+	make_memory_short();
+	pid = kernel_clone(&(struct kernel_clone_args){ .fn = just_end, .name = "oom_kill" });
+	WRITE_ONCE(oom_reserve, OOM_RESERVE);
+	KEXPECT(pid > 0);
+	KEXPECT(told_to_end(&v));
+	KEXPECT_EQ(do_wait(pid, &status, 0), pid);
+	end_victims(kt, &v, 1, &status);
+	KEXPECT_EQ(status, SIGKILL);
+}
+
 /* --- The counts --- */
 
 static unsigned long count_pages(struct mm_struct *mm)
