@@ -169,7 +169,7 @@ static int load_elf(struct program *p)
 
 /* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */
 
-#define STRINGS_MAX	256		/* argv and envp together */
+#define STRINGS_MAX	256		/* argv and envp together, and the 0 behind each */
 #define STRING_BYTES	(59 << 10)	/* with all that exec keeps of them: 64 KiB */
 
 static int push(struct program *p, const void *data, size_t size)
@@ -179,25 +179,26 @@ static int push(struct program *p, const void *data, size_t size)
 }
 
 /*
- * Copy the strings; their addresses go to @addrs, with a 0 at the end. Returns their number, or an
- * error.
+ * Copy the strings; their addresses go to @addrs, with a 0 at the end: all within @room. Returns
+ * their number, or an error.
  */
 static int push_strings(struct program *p, const char *const strings[], u64 *addrs, int room)
 {
-	int n;
-
-	for (n = 0; strings[n]; n++) {
+	for (int n = 0; n < room; n++) {
+		size_t size = strings[n] ? strlen(strings[n]) + 1 : 0;
 		int ret;
 
-		if (n + 1 >= room || STACK_TOP - p->sp > STRING_BYTES)
+		addrs[n] = 0;
+		if (!size)
+			return n;
+		if (STACK_TOP - p->sp + size > STRING_BYTES)
 			return -E2BIG;
-		ret = push(p, strings[n], strlen(strings[n]) + 1);
+		ret = push(p, strings[n], size);
 		if (ret)
 			return ret;
 		addrs[n] = p->sp;
 	}
-	addrs[n] = 0;
-	return n;
+	return -E2BIG;
 }
 
 static int build_stack(struct program *p, const char *const argv[], const char *const envp[])
@@ -330,8 +331,11 @@ long do_execve(const char *path, const char *const *argv, const char *const *env
 		s->argv[0] = "";
 		s->argv[1] = NULL;
 	}
-	if (!ret)
-		ret = kernel_execve(s->path, s->argv, s->envp);
+	if (!ret) {
+		do
+			ret = kernel_execve(s->path, s->argv, s->envp);
+		while (ret == -ENOMEM && out_of_memory());
+	}
 	kfree(s);
 	return ret;
 }

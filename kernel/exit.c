@@ -102,29 +102,38 @@ void do_exit(int code)
 	do_task_dead();
 }
 
-/* Make every other thread of the group see TIF_SIGPENDING. False: somebody is at it already. */
-static bool zap_other_threads(int code)
+/* Make every thread of the group but @but see TIF_SIGPENDING. tasklist_lock held. */
+static void zap_threads(struct signal_struct *signal, const struct task_struct *but, int code)
 {
-	struct signal_struct *signal = current->signal;
 	struct task_struct *t;
-	bool first;
 
-	spin_lock(&tasklist_lock);
-	first = !signal->group_exit;
-	if (!first)
-		goto out;
 	signal->group_exit = true;
 	signal->group_exit_code = code;
 	list_for_each_entry(t, &signal->threads, thread_node) {
-		if (t == current || t->exit_state)
+		if (t == but || t->exit_state)
 			continue;
 		set_tsk_thread_flag(t, TIF_SIGPENDING);
-		wake_up_state(t, TASK_INTERRUPTIBLE);
+		wake_up_state(t, TASK_INTERRUPTIBLE | TASK_WAKEKILL);
 		smp_send_reschedule(READ_ONCE(t->cpu));	/* if it is in ring 3 there, it looks */
 	}
-out:
+}
+
+/* False: somebody is at it already. */
+static bool zap_other_threads(int code)
+{
+	bool first;
+
+	spin_lock(&tasklist_lock);
+	first = !current->signal->group_exit;
+	if (first)
+		zap_threads(current->signal, current, code);
 	spin_unlock(&tasklist_lock);
 	return first;
+}
+
+void kill_process(struct task_struct *task, int code)
+{
+	zap_threads(task->signal, NULL, code);
 }
 
 void do_group_exit(int code)
@@ -162,16 +171,19 @@ int de_thread(void)
 		return 0;
 	if (!zap_other_threads(0))
 		return -EINTR;
-	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
+	wait_event_state(&signal->wait_chldexit, TASK_KILLABLE,
 			 READ_ONCE(signal->nr_threads) == 1);
 
 	spin_lock(&tasklist_lock);
+	if (signal_pending(current)) {		/* kill_process(): exec goes no further */
+		spin_unlock(&tasklist_lock);
+		return -EINTR;
+	}
 	if (current->group_leader != current) {
 		old_leader = current->group_leader;
 		take_over_leadership(old_leader);
 	}
 	signal->group_exit = false;
-	clear_thread_flag(TIF_SIGPENDING);
 	spin_unlock(&tasklist_lock);
 	if (old_leader)
 		put_task_struct(old_leader);

@@ -19,6 +19,9 @@ void __noreturn do_exit(int code);
 /* If somebody has begun to end the group already, his code counts. */
 void __noreturn do_group_exit(int code);
 
+/* End @task's whole group from outside. tasklist_lock held. */
+void kill_process(struct task_struct *task, int code);
+
 /*
  * exec: end all other threads, and become the group's leader. 0, or -EINTR if we are being ended
  * ourselves.

@@ -51,9 +51,11 @@ static ssize_t console_read(struct file *file, char *user_buf, size_t count)
 	int ret = 0;
 
 	while (!done && !ret) {
-		ret = wait_event_interruptible(&input_wait, have_input());
-		mutex_lock(&input_lock);
-		while (!ret && done < count && have_input()) {
+		ret = wait_event_interruptible(&input_wait, have_input()) ?:
+		      mutex_lock_killable(&input_lock);
+		if (ret)
+			return ret;
+		while (done < count && have_input()) {
 			ret = put_user(input[input_tail % INPUT_SIZE], user_buf + done);
 			if (ret)
 				break;
@@ -73,6 +75,9 @@ static ssize_t console_file_write(struct file *file, char *user_buf, size_t coun
 	while (done < count) {
 		size_t n = min(count - done, sizeof(part));
 
+		/* A serial line takes its time: a group that is to end does not wait for it. */
+		if (signal_pending(current))
+			return done ? (ssize_t)done : -EINTR;
 		if (copy_from_user(part, user_buf + done, n))
 			return done ? (ssize_t)done : -EFAULT;
 		console_write_user(part, n);

@@ -161,21 +161,20 @@ static int copy_signal(unsigned long flags, struct task_struct *child)
 /* --- Life of the task_struct --- */
 
 /*
- * A copy of current with a stack of its own. The FPU part starts as zeros, not as the parent's
- * stale image.
+ * A copy of current with a stack of its own, or ERR_PTR. The FPU part starts as zeros, not as the
+ * parent's stale image.
  */
 static struct task_struct *dup_task_struct(void)
 {
 	struct task_struct *child = kmalloc(task_struct_size(), GFP_KERNEL | __GFP_ZERO);
+	void *stack = child ? alloc_kernel_stack() : ERR_PTR(-ENOMEM);
 
-	if (!child)
-		return NULL;
-	memcpy(child, current, offsetof(struct task_struct, thread.fpu));
-	child->stack = alloc_kernel_stack();
-	if (!child->stack) {
+	if (IS_ERR(stack)) {
 		kfree(child);
-		return NULL;
+		return stack;
 	}
+	memcpy(child, current, offsetof(struct task_struct, thread.fpu));
+	child->stack = stack;
 	child->usage = 1;
 	return child;
 }
@@ -225,7 +224,8 @@ static int link_child(struct task_struct *child, unsigned long flags)
 	int ret;
 
 	spin_lock(&tasklist_lock);
-	ret = (flags & CLONE_THREAD) && signal->group_exit ? -EINTR : alloc_pid(child);
+	/* Who has been told to end leaves nothing behind that has not. */
+	ret = signal_pending(current) ? -EINTR : alloc_pid(child);
 	if (ret)
 		goto out;
 	if (flags & CLONE_THREAD) {
@@ -256,9 +256,10 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 
 	if (ret)
 		return ERR_PTR(ret);
-	child = dup_task_struct();
-	if (!child)
-		return ERR_PTR(-ENOMEM);
+	/* The last pages are for those who are there already. */
+	child = memory_is_short() ? ERR_PTR(-ENOMEM) : dup_task_struct();
+	if (IS_ERR(child))
+		return child;
 	/* What is still the parent's must not be freed with the child if we fail. */
 	if (!(args->flags & CLONE_SIGHAND))
 		child->sighand = NULL;
@@ -285,6 +286,20 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	return child;
 }
 
+/*
+ * Until @child has left our memory, or we are killed. The completion lies on our stack: killed, we
+ * take it away from the child, which looks for it under the same lock (mm_release()).
+ */
+static void wait_for_vfork_done(struct task_struct *child, struct completion *vfork)
+{
+	if (wait_for_completion_killable(vfork)) {
+		spin_lock(&tasklist_lock);
+		child->vfork_done = NULL;
+		spin_unlock(&tasklist_lock);
+	}
+	put_task_struct(child);
+}
+
 pid_t kernel_clone(const struct kernel_clone_args *args)
 {
 	struct completion vfork;
@@ -292,7 +307,9 @@ pid_t kernel_clone(const struct kernel_clone_args *args)
 	pid_t pid;
 
 	might_sleep();
-	child = copy_process(args);
+	do {
+		child = copy_process(args);
+	} while (IS_ERR(child) && PTR_ERR(child) == -ENOMEM && out_of_memory());
 	if (IS_ERR(child))
 		return PTR_ERR(child);
 	pid = child->pid;
@@ -301,25 +318,26 @@ pid_t kernel_clone(const struct kernel_clone_args *args)
 	if (args->flags & CLONE_VFORK) {
 		init_completion(&vfork);
 		child->vfork_done = &vfork;
+		get_task_struct(child);
 	}
 	wake_up_new_task(child);
 	if (args->flags & CLONE_VFORK)
-		/* Not interruptible: the child completes what is on our stack. */
-		wait_for_completion(&vfork);
+		wait_for_vfork_done(child, &vfork);
 	return pid;
 }
 
 void mm_release(struct task_struct *task)
 {
-	struct completion *vfork = task->vfork_done;
-
 	if (task->clear_child_tid && task->mm && task->mm->mm_users > 1)
 		/* No futex to wake: who joins a thread looks at the word. */
 		put_user(0, task->clear_child_tid);
 	task->clear_child_tid = NULL;
-	if (vfork) {
+	if (READ_ONCE(task->vfork_done)) {
+		spin_lock(&tasklist_lock);
+		if (task->vfork_done)			/* else the parent was killed */
+			complete(task->vfork_done);
 		task->vfork_done = NULL;
-		complete(vfork);
+		spin_unlock(&tasklist_lock);
 	}
 }
 
@@ -343,7 +361,7 @@ struct task_struct *idle_create(unsigned int cpu)
 {
 	struct task_struct *idle = dup_task_struct();
 
-	if (!idle)
+	if (IS_ERR(idle))
 		return NULL;
 	sched_fork(idle);
 	idle->__state = TASK_RUNNING;

@@ -60,7 +60,8 @@ static ssize_t pipe_read(struct file *file, char *user_buf, size_t count)
 	for (;;) {
 		bool eof;
 
-		mutex_lock(&pipe->lock);
+		if (mutex_lock_killable(&pipe->lock))
+			return -EINTR;
 		eof = !pipe->writer;
 		n = pipe->head != pipe->tail ? read_some(pipe, user_buf, count) : 0;
 		mutex_unlock(&pipe->lock);
@@ -98,7 +99,10 @@ static ssize_t pipe_write(struct file *file, char *user_buf, size_t count)
 	ssize_t n = 0;
 
 	while (done < count) {
-		mutex_lock(&pipe->lock);
+		/* Where somebody always reads, nobody here would ever sleep. */
+		n = signal_pending(current) ? -EINTR : mutex_lock_killable(&pipe->lock);
+		if (n)
+			break;
 		n = pipe->reader ? write_some(pipe, user_buf + done, count - done) : -EPIPE;
 		mutex_unlock(&pipe->lock);
 		if (n < 0)

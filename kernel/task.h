@@ -16,9 +16,11 @@
 #define TASK_INTERRUPTIBLE	0x0001		/* a fatal exit of the group wakes it */
 #define TASK_UNINTERRUPTIBLE	0x0002
 #define TASK_DEAD		0x0080
+#define TASK_WAKEKILL		0x0100		/* a fatal exit wakes it, and nothing less */
 #define TASK_NEW		0x0800
 #define TASK_RTLOCK_WAIT	0x1000		/* waits for an RT spinlock; see saved_state */
 #define TASK_NORMAL		(TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
+#define TASK_KILLABLE		(TASK_WAKEKILL | TASK_UNINTERRUPTIBLE)
 
 /* task->exit_state */
 #define EXIT_ZOMBIE		0x20
@@ -78,10 +80,9 @@ struct task_struct {
 	struct signal_struct	*signal;
 	struct sighand_struct	*sighand;
 	struct files_struct	*files;
-	/* Mm is NULL in kernel threads; active_mm is borrowed. */
+	/* Mm is NULL in kernel threads, others look at it under pi_lock; active_mm is borrowed. */
 	struct mm_struct	*mm, *active_mm;
 	int			*set_child_tid, *clear_child_tid;	/* ring-3 addresses */
-	struct completion	*vfork_done;
 	int			exit_code;
 
 	/* Atomic. */
@@ -128,6 +129,7 @@ struct task_struct {
 	struct task_struct	*real_parent;
 	struct list_head	children, sibling;
 	struct list_head	thread_node;		/* in signal->threads */
+	struct completion	*vfork_done;		/* on the parent's stack */
 	int			exit_state;
 
 	/*
@@ -162,6 +164,12 @@ static inline bool test_tsk_thread_flag(const struct task_struct *task, int flag
 static inline bool signal_pending(const struct task_struct *task)
 {
 	return test_tsk_thread_flag(task, TIF_SIGPENDING);
+}
+
+/* Must @task, which sleeps or is about to in @state, wake up and go? */
+static inline bool signal_pending_state(unsigned int state, const struct task_struct *task)
+{
+	return (state & (TASK_INTERRUPTIBLE | TASK_WAKEKILL)) && signal_pending(task);
 }
 
 static inline void *task_stack_top(const struct task_struct *task)

@@ -11,7 +11,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define RING_SIZE	(512 * 1024UL)
+#define RING_SIZE	(512 * 1024UL - KMALLOC_REDZONE)
 
 struct trace_ring trace_rings[NR_CPUS];
 static bool wanted;

@@ -180,6 +180,25 @@ watchdog_barks("soft-lockup", "init=/bin/latency bug=keep-siglock rt=off watchdo
                cpus="1")
 
 
+@test("hung-task-not-vfork")
+def hung_task_not_vfork():
+    """Who waits for its child of vfork() can be killed, and so does not hang, however long."""
+    code, output = machine.boot("hung-task-not-vfork", "watchdog_thresh=20ms watchdog=panic "
+                                "init=/tests/killable -- vfork-for-long")
+    expect_code(code, machine.PASS, output)
+
+
+# --- Out of memory ---
+
+@test("oom-init-alone")
+def oom_init_alone():
+    """Where there is nobody but init to end, the machine ends, with a clear line."""
+    code, output = machine.boot("oom-init-alone", "init=/tests/oom -- eat")
+    expect_code(code, machine.PANIC, output)
+    expect("Kernel panic - not syncing: Out of memory and no killable processes" in output,
+           "no line says why")
+
+
 # --- The numbers behind the rejected fix ---
 
 @test("raw-siglock")

@@ -54,8 +54,10 @@ static bool is_hung(struct task_struct *task, u64 limit, u64 period)
 {
 	u64 waited = READ_ONCE(jiffies) - READ_ONCE(task->switched_out);
 
-	return (task_state(task) & (TASK_UNINTERRUPTIBLE | TASK_RTLOCK_WAIT)) && !task->on_rq &&
-	       waited > limit && waited <= limit + period;
+	unsigned int state = task_state(task);
+
+	return (state & (TASK_UNINTERRUPTIBLE | TASK_RTLOCK_WAIT)) && !(state & TASK_WAKEKILL) &&
+	       !task->on_rq && waited > limit && waited <= limit + period;
 }
 
 static int khungtaskd(void *unused)

@@ -9,6 +9,7 @@
 #ifdef __clang__
 #define __capability(name)	__attribute__((capability(name)))
 #define __acquires(c)		__attribute__((acquire_capability(c)))
+#define __acquires_if_0(c)	__attribute__((try_acquire_capability(0, c)))
 #define __releases(c)		__attribute__((release_capability(c)))
 #define __must_hold(c)		__attribute__((requires_capability(c)))
 #define __must_not_hold(c)	__attribute__((locks_excluded(c)))
@@ -16,6 +17,7 @@
 #else
 #define __capability(name)
 #define __acquires(c)
+#define __acquires_if_0(c)
 #define __releases(c)
 #define __must_hold(c)
 #define __must_not_hold(c)

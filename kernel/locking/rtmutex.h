@@ -67,6 +67,8 @@ typedef struct __capability("mutex") mutex {
 void mutex_init(mutex_t *lock);
 void mutex_lock(mutex_t *lock) __acquires(*lock) __must_not_hold(preempt_off);
 void mutex_unlock(mutex_t *lock) __releases(*lock);
+/* As mutex_lock(), but -EINTR if the group is being killed before the lock is free. */
+int mutex_lock_killable(mutex_t *lock) __acquires_if_0(*lock) __must_not_hold(preempt_off);
 /* As mutex_lock(), but returns -EDEADLK instead of waiting in a circle. */
 int mutex_lock_checked(mutex_t *lock) __must_not_hold(preempt_off);
 

@@ -46,6 +46,57 @@ static void check_poison(void *object, size_t size)
 		      object, size, (long)(bad - (u8 *)object), *bad);
 }
 
+/* --- The redzone: from the size asked for on; the last word of the room says that size. --- */
+
+/* Where in its @room the size of @object is kept. */
+static u32 *kept_size(void *object, size_t room)
+{
+	return object + room - sizeof(u32);
+}
+
+static void set_redzone(void *object, size_t size, size_t room)
+{
+	memset(object + size, POISON_REDZONE, room - size - sizeof(u32));
+	*kept_size(object, room) = size;
+}
+
+/* The room of the object that starts in @page. */
+static size_t room_of(const struct page *page)
+{
+	return page->object_size ? page->object_size : PAGE_SIZE << page->order;
+}
+
+static struct page *page_of(const void *object)
+{
+	return phys_to_page(virt_to_phys(object) & PAGE_MASK);
+}
+
+u8 *kmalloc_overrun(void *object, size_t *size)
+{
+	size_t room = room_of(page_of(object));
+	u32 *kept = kept_size(object, room);
+	u8 *bad;
+
+	if (!POISON_MEMORY)
+		return NULL;
+	/* Who wrote as far as to the kept size has written into the bytes before it, too. */
+	*size = min((size_t)*kept, room - KMALLOC_REDZONE);
+	bad = memchr_inv(object + *size, POISON_REDZONE, room - *size - sizeof(u32));
+	return bad || *kept == *size ? bad : (u8 *)kept;
+}
+
+static void check_redzone(void *object)
+{
+	size_t size;
+	u8 *bad = kmalloc_overrun(object, &size);
+
+	if (unlikely(bad))
+		panic("kmalloc: object %p (%lu bytes) was written behind its end: byte %ld is %#x",
+		      object, size, (long)(bad - (u8 *)object), *bad);
+}
+
+/* --- Slabs --- */
+
 static struct page *new_slab(size_t size)
 {
 	/* kmalloc() has asked whether this may sleep. */
@@ -97,26 +148,32 @@ static void *kmalloc_slab(size_t size, unsigned int index)
 void *kmalloc(size_t size, gfp_t gfp)
 {
 	unsigned int index, order = 0;
+	size_t room = size + KMALLOC_REDZONE;
 	void *object;
 
 	if (gfp & GFP_KERNEL)
 		might_sleep();
 	if (size > KMALLOC_MAX)
 		return NULL;
-	index = bucket_index(size);
+	index = bucket_index(room);
 	if (index < ARRAY_SIZE(buckets)) {
-		size = (size_t)KMALLOC_MIN << index;
-		object = should_fail_alloc() ? NULL : kmalloc_slab(size, index);
+		room = (size_t)KMALLOC_MIN << index;
+		object = should_fail_alloc() ? NULL : kmalloc_slab(room, index);
 	} else {
 		struct page *page;
 
-		while (PAGE_SIZE << order < size)
+		while (PAGE_SIZE << order < room)
 			order++;
+		room = PAGE_SIZE << order;
 		page = alloc_pages(GFP_ATOMIC, order);
 		object = page ? page_address(page) : NULL;
 	}
-	if (object && (POISON_MEMORY || gfp & __GFP_ZERO))
+	if (!object)
+		return NULL;
+	if (POISON_MEMORY || gfp & __GFP_ZERO)
 		memset(object, gfp & __GFP_ZERO ? 0 : POISON_INUSE, size);
+	if (POISON_MEMORY)
+		set_redzone(object, size, room);
 	return object;
 }
 
@@ -143,18 +200,20 @@ void kfree(void *object)
 
 	if (!object)
 		return;
-	page = phys_to_page(virt_to_phys(object) & PAGE_MASK);
-	size = page->object_size;
+	page = page_of(object);
+	size = room_of(page);
 	BUG_ON(!page->refcount);		/* nobody has allocated this */
-	if (!size) {
+	if ((u64)object & (size - 1))
+		panic("kmalloc: kfree(%p) is no object's start (size %lu)", object, size);
+	if (!page->object_size) {
+		check_redzone(object);
 		free_pages(page, page->order);
 		return;
 	}
-	if ((u64)object & (size - 1))
-		panic("kmalloc: kfree(%p) is no object's start (size %lu)", object, size);
 	b = &buckets[bucket_index(size)];
 	flags = raw_spin_lock_irqsave(&b->lock);
 	check_double_free(page, object);
+	check_redzone(object);
 	poison(object, size);
 	if (!page->freelist)
 		list_add(&page->node, &b->partial);

@@ -4,7 +4,8 @@
  *
  * Objects are aligned to their size (64 at least from 64 bytes on, which XSAVE needs). Freed
  * objects are filled with a poison that is checked when they are given out again: a write after
- * free panics, naming the object.
+ * free panics, naming the object. Behind each object, from the very size asked for on, lies a
+ * redzone that kfree() checks: so does a write behind the end.
  * Context: GFP_KERNEL may sleep; GFP_ATOMIC and kfree() never do.
  */
 #pragma once
@@ -12,12 +13,17 @@
 #include "kernel/mm/pages.h"
 
 #define KMALLOC_MIN	32
-#define KMALLOC_MAX	(PAGE_SIZE << MAX_ORDER)
+#define KMALLOC_REDZONE	(POISON_MEMORY ? 8UL : 0)	/* at least; 4 of it keep the size */
+#define KMALLOC_MAX	((PAGE_SIZE << MAX_ORDER) - KMALLOC_REDZONE)
 
 #define POISON_FREE	0x6b		/* in freed objects */
 #define POISON_INUSE	0x5a		/* in fresh ones, so that nobody relies on zeros */
+#define POISON_REDZONE	0xbb		/* behind them */
 
 void kmalloc_init(void);
 void *kmalloc(size_t size, gfp_t gfp);	/* NULL: out of memory, or more than KMALLOC_MAX */
 void *kzalloc(size_t size, gfp_t gfp);
 void kfree(void *object);		/* NULL is fine */
+
+/* The first byte behind @object's *@size that somebody wrote, or NULL. Panics are kfree()'s. */
+u8 *kmalloc_overrun(void *object, size_t *size);

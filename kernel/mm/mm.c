@@ -76,6 +76,7 @@ void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 		/* Nobody may reach a page any more when it is given back. */
 		if (n)
 			flush_tlb_mm_range(mm, start, addr);
+		mm->nr_pages -= n;
 		while (n)
 			put_page(pages[--n]);
 		start = addr;
@@ -131,6 +132,7 @@ static int fault_locked(struct mm_struct *mm, unsigned long addr, unsigned int a
 		if (!page)
 			return -ENOMEM;
 		*pte = virt_to_phys(page) | area_prot(area);
+		mm->nr_pages++;
 	} else if ((access & VM_WRITE) && !(*pte & PTE_RW)) {
 		return do_cow(mm, pte, addr & PAGE_MASK, area_prot(area));
 	}
@@ -142,10 +144,23 @@ int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int acces
 {
 	int ret;
 
-	mutex_lock(&mm->mmap_lock);
-	ret = fault_locked(mm, addr, access);
+	if (mutex_lock_killable(&mm->mmap_lock))
+		return -EINTR;
+	ret = mm->oom_reaped ? -EFAULT : fault_locked(mm, addr, access);
 	mutex_unlock(&mm->mmap_lock);
 	return ret;
+}
+
+/* Nobody waits for memory with an mmap_lock held, so we can wait for this one. */
+void mm_reap(struct mm_struct *mm)
+{
+	struct vm_area *area;
+
+	mutex_lock(&mm->mmap_lock);
+	mm->oom_reaped = true;
+	list_for_each_entry(area, &mm->areas, node)
+		mm_zap_range(mm, area->start, area->end);
+	mutex_unlock(&mm->mmap_lock);
 }
 
 int mm_write(struct mm_struct *mm, unsigned long addr, const void *data, size_t size)
@@ -182,6 +197,7 @@ static int share_pages(struct mm_struct *to, struct mm_struct *from, const struc
 		*src &= ~PTE_RW;
 		*dst = *src;
 		get_page(phys_to_page(*src & PTE_ADDR));
+		to->nr_pages++;
 	}
 	return 0;
 }
@@ -194,7 +210,10 @@ struct mm_struct *mm_dup(struct mm_struct *from)
 
 	if (!mm)
 		return ERR_PTR(-ENOMEM);
-	mutex_lock(&from->mmap_lock);
+	if (mutex_lock_killable(&from->mmap_lock)) {
+		mmput(mm);
+		return ERR_PTR(-EINTR);
+	}
 	mm->start_brk = from->start_brk;
 	mm->brk = from->brk;
 	list_for_each_entry(area, &from->areas, node) {

@@ -40,6 +40,8 @@ struct mm_struct {
 	unsigned int		nr_areas;
 	pte_t			*pml4;		/* and what is below: arch/x86/mm/tlb.h */
 	unsigned long		start_brk, brk;
+	unsigned long		nr_pages;	/* that it maps, shared ones included */
+	bool			oom_reaped;	/* its pages are gone, and its users must go */
 };
 
 struct mm_struct *mm_alloc(void);		/* empty, one user; NULL: -ENOMEM */
@@ -57,7 +59,7 @@ void switch_mm(struct mm_struct *mm);
  */
 struct mm_struct *exchange_current_mm(struct mm_struct *mm);
 
-/* A fault at @addr wanting @access (VM_*). 0, -EFAULT, -ENOMEM. */
+/* A fault at @addr wanting @access (VM_*). 0, -EFAULT, -ENOMEM, -EINTR: we are being ended. */
 int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned int access);
 
 /*
@@ -80,6 +82,28 @@ int mm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 /* What is in the areas (mm.c): give the pages back; make entries say what the area says. */
 void mm_zap_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 void mm_protect_area(struct mm_struct *mm, struct vm_area *area);
+
+/*
+ * --- Out of memory (oom.c). Init's memory is never taken; if there is no other, that is the end.
+ * ---
+ */
+
+/*
+ * Free pages that fork leaves to those who are there already: for their faults, and their ends.
+ * With fewer, memory is short. (Tests raise it: that is quicker than to take all pages.)
+ */
+#define OOM_RESERVE	64
+extern u64 oom_reserve;
+bool memory_is_short(void);
+
+/*
+ * If memory is short, end the process that uses most. No mmap_lock held. True: try again; false: it
+ * is not short, or we are the one who has to end.
+ */
+bool out_of_memory(void);
+
+/* Take all pages of a dying address space away (mm.c). */
+void mm_reap(struct mm_struct *mm);
 
 /* The system calls: errnos as in Linux, and with -ENOMEM for lack of memory nothing has changed. */
 long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsigned int flags,

@@ -165,7 +165,8 @@ long mm_mmap(struct mm_struct *mm, unsigned long addr, unsigned long len, unsign
 		return -EINVAL;
 	if (fixed && addr < MMAP_MIN)
 		return -EPERM;
-	mutex_lock(&mm->mmap_lock);
+	if (mutex_lock_killable(&mm->mmap_lock))
+		return -EINTR;
 	if (!fixed)
 		addr = find_gap(mm, addr & PAGE_MASK, len);
 	ret = addr ? map_range(mm, addr, addr + len, flags) : -ENOMEM;
@@ -179,7 +180,8 @@ long mm_munmap(struct mm_struct *mm, unsigned long addr, unsigned long len)
 
 	if (!len || (addr & ~PAGE_MASK) || addr > TASK_SIZE_MAX || len > TASK_SIZE_MAX - addr)
 		return -EINVAL;
-	mutex_lock(&mm->mmap_lock);
+	if (mutex_lock_killable(&mm->mmap_lock))
+		return -EINTR;
 	ret = mm_unmap(mm, addr, addr + ALIGN_UP(len, PAGE_SIZE));
 	mutex_unlock(&mm->mmap_lock);
 	return ret;
@@ -198,7 +200,8 @@ long mm_mprotect(struct mm_struct *mm, unsigned long addr, unsigned long len, un
 		return 0;
 	if (end <= addr)
 		return -ENOMEM;
-	mutex_lock(&mm->mmap_lock);
+	if (mutex_lock_killable(&mm->mmap_lock))
+		return -EINTR;
 	ret = split_at(mm, addr) ?: split_at(mm, end);
 	list_for_each_entry(area, &mm->areas, node) {
 		if (!ret && area->start == done && done < end) {
@@ -217,7 +220,8 @@ long mm_brk(struct mm_struct *mm, unsigned long brk)
 	unsigned long old, new;
 	int ret = -ENOMEM;
 
-	mutex_lock(&mm->mmap_lock);
+	if (mutex_lock_killable(&mm->mmap_lock))
+		return -EINTR;
 	if (brk >= mm->start_brk && brk < TASK_SIZE_MAX) {
 		old = ALIGN_UP(mm->brk, PAGE_SIZE);
 		new = ALIGN_UP(brk, PAGE_SIZE);

@@ -168,7 +168,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	raw_spin_lock_irq(&rq->lock);
 
 	if (mode != SM_PREEMPT && prev->__state) {
-		if ((prev->__state & TASK_INTERRUPTIBLE) && signal_pending(prev))
+		if (signal_pending_state(prev->__state, prev))
 			prev->__state = TASK_RUNNING;
 		else if (prev != rq->idle)
 			rq_dequeue(rq, prev);

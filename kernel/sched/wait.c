@@ -46,7 +46,7 @@ int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry,
 		    unsigned int state) __no_lock_analysis
 {
 	unsigned long flags = raw_spin_lock_irqsave(&wq->lock);
-	bool killed = (state & TASK_INTERRUPTIBLE) && signal_pending(current);
+	bool killed = signal_pending_state(state, current);
 
 	if (!killed) {
 		if (list_empty(&entry->node))
@@ -97,6 +97,11 @@ static bool try_take(struct completion *x) __no_lock_analysis
 void wait_for_completion(struct completion *x)
 {
 	wait_event_state(&x->wait, TASK_UNINTERRUPTIBLE, try_take(x));
+}
+
+int wait_for_completion_killable(struct completion *x)
+{
+	return wait_event_state(&x->wait, TASK_KILLABLE, try_take(x));
 }
 
 int wait_for_completion_interruptible(struct completion *x)

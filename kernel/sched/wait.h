@@ -28,7 +28,7 @@ void wake_up_one(struct wait_queue_head *wq);
 /*
  * Queue current and set its state; the caller then checks its condition and calls schedule(). A
  * wake-up between the two makes schedule() return at once, so none is lost. -EINTR: the group is
- * being killed (INTERRUPTIBLE only).
+ * being killed (INTERRUPTIBLE and KILLABLE).
  */
 int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, unsigned int state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
@@ -65,4 +65,5 @@ struct completion {
 void init_completion(struct completion *x);
 void complete(struct completion *x);
 void wait_for_completion(struct completion *x);		/* may sleep, not interruptible */
+int wait_for_completion_killable(struct completion *x);		/* -EINTR if killed */
 int wait_for_completion_interruptible(struct completion *x);	/* -EINTR if killed */

@@ -413,7 +413,7 @@ KTEST(pkru_comes_from_the_register)
 		KSKIP("no protection keys");
 	child = new_child();
 	child->stack = stack = alloc_kernel_stack();
-	BUG_ON(!stack);
+	BUG_ON(IS_ERR(stack));
 	fpregs_lock();
 	write_pkru(0x55555550);
 	current->thread.pkru = PKRU_DEFAULT;

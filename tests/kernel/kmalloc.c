@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kmalloc. Freed objects are read here on purpose: the direct map still shows them. A double free
- * and a write after free end in a panic and have no test in the kernel.
+ * and a write after free end in a panic and have no test in the kernel; of a write behind the end
+ * kfree() would panic, too, and the tests ask kmalloc_overrun() first.
  */
 #include "kernel/mm/kmalloc.h"
 #include "kernel/locking/raw_spinlock.h"
@@ -20,8 +21,10 @@ static const size_t sizes[] = {
 /* What an object of @size really gets. */
 static size_t rounded(size_t size)
 {
-	size_t real = size > SLAB_MAX ? PAGE_SIZE : KMALLOC_MIN;
+	size_t real;
 
+	size += KMALLOC_REDZONE;
+	real = size > SLAB_MAX ? PAGE_SIZE : KMALLOC_MIN;
 	while (real < size)
 		real *= 2;
 	return real;
@@ -84,13 +87,13 @@ KTEST(freed_objects_hold_the_free_poison)
 	if (!POISON_MEMORY)
 		KSKIP("built with RELEASE=1: no poison");
 	for (size_t size = KMALLOC_MIN; size <= SLAB_MAX; size *= 2) {
-		u8 *object = kmalloc(size, GFP_KERNEL), *bad;
-		void *keeps_the_slab = kmalloc(size, GFP_KERNEL);
+		u8 *object = kmalloc(size - KMALLOC_REDZONE, GFP_KERNEL), *bad;
+		void *keeps_the_slab = kmalloc(size - KMALLOC_REDZONE, GFP_KERNEL);
 
 		KEXPECT(object && keeps_the_slab);
 		if (!object)
 			continue;
-		memset(object, 0xff, size);
+		memset(object, 0xff, size - KMALLOC_REDZONE);
 		kfree(object);
 		/* The first word links the free objects. */
 		bad = memchr_inv(object + sizeof(void *), POISON_FREE, size - sizeof(void *));
@@ -125,7 +128,7 @@ KTEST(the_largest_size_and_one_more)
 	void *object = kmalloc(KMALLOC_MAX, GFP_KERNEL);
 
 	KEXPECT(object);
-	KEXPECT_EQ(before - nr_free_pages(), KMALLOC_MAX / PAGE_SIZE);
+	KEXPECT_EQ(before - nr_free_pages(), 1UL << MAX_ORDER);
 	kfree(object);
 	KEXPECT_EQ(kmalloc(KMALLOC_MAX + 1, GFP_KERNEL), NULL);
 	KEXPECT_EQ(kmalloc(4 * KMALLOC_MAX, GFP_KERNEL), NULL);
@@ -197,7 +200,7 @@ KTEST(no_memory_is_null)
 	KEXPECT_EQ(kmalloc(4096, GFP_ATOMIC), NULL);
 	KEXPECT_EQ(kzalloc(65536, GFP_ATOMIC), NULL);
 	for (void **object, **chain = NULL;; chain = object) {
-		object = kmalloc(2048, GFP_ATOMIC);
+		object = kmalloc(SLAB_MAX - KMALLOC_REDZONE, GFP_ATOMIC);
 		if (object) {
 			*object = chain;
 			continue;
@@ -233,4 +236,61 @@ KTEST(atomic_allocation_is_fine_everywhere)
 	raw_spin_unlock_irq(&lock);
 	KEXPECT(small && large);
 	EXPECT_SPLATS_IN_ALL(before, 0);
+}
+
+/* A byte that is written at @at, behind an object of @size, is seen; and gone when it is put back. */
+static void expect_seen(struct ktest_run *kt, u8 *object, size_t size, size_t at)
+{
+	u8 was = object[at];
+	size_t said;
+
+	object[at] ^= 1;
+	if (kmalloc_overrun(object, &said) != object + at || (at == size && said != size))
+		KFAIL("a write to byte %lu of an object of %lu bytes is not seen there", at, size);
+	object[at] = was;
+	KEXPECT_EQ(kmalloc_overrun(object, &said), NULL);
+	KEXPECT_EQ(said, size);
+}
+
+/* fails with: fault/redzone-at-the-rounded-size, fault/redzone-not-for-exact-fits */
+KTEST(a_write_behind_the_end_is_seen_at_any_size)
+{
+	if (!POISON_MEMORY)
+		KSKIP("built with RELEASE=1: no redzone");
+	/* Around each power of two, and so around the ends of all buckets and blocks. */
+	for (size_t power = 1; power <= 4 * PAGE_SIZE; power *= 2) {
+		for (size_t size = power - min(power, 10UL); size <= power + 2; size++) {
+			u8 *object = kmalloc(size, GFP_KERNEL);
+
+			KEXPECT(object);
+			if (!object)
+				continue;
+			expect_seen(kt, object, size, size);
+			expect_seen(kt, object, size, size + 1);
+			expect_seen(kt, object, size, rounded(size) - sizeof(u32) - 1);
+			kfree(object);
+		}
+	}
+}
+
+/* fails with: kmalloc_overrun() believing the kept size when it was overwritten as well */
+KTEST(a_write_over_all_of_the_redzone_is_seen)
+{
+	static const u8 bytes[] = { 0, 1, POISON_REDZONE, POISON_INUSE, 0xff };
+
+	if (!POISON_MEMORY)
+		KSKIP("built with RELEASE=1: no redzone");
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i], room = rounded(size), said;
+		u8 *object = kmalloc(size, GFP_KERNEL);
+		u32 kept = *(u32 *)(object + room - sizeof(u32));
+
+		for (size_t b = 0; object && b < ARRAY_SIZE(bytes); b++) {
+			memset(object + size, bytes[b], room - size);
+			KEXPECT(kmalloc_overrun(object, &said));
+		}
+		memset(object + size, POISON_REDZONE, room - size);
+		*(u32 *)(object + room - sizeof(u32)) = kept;
+		kfree(object);
+	}
 }

@@ -20,6 +20,17 @@ static unsigned int wanted_access(unsigned long error)
 	return error & PF_WRITE ? VM_WRITE : error & PF_INSTR ? VM_EXEC : VM_READ;
 }
 
+/* A page is made, or somebody ends for it: a fault does not fail for want of memory. */
+static int bring_in(unsigned long addr, unsigned int access)
+{
+	int ret;
+
+	while ((ret = handle_mm_fault(current->mm, addr, access)) == -ENOMEM &&
+	       !signal_pending(current))
+		out_of_memory();
+	return ret;
+}
+
 void do_page_fault(struct pt_regs *regs)
 {
 	unsigned long addr = read_cr2(), error = regs->orig_ax;
@@ -39,15 +50,15 @@ void do_page_fault(struct pt_regs *regs)
 		may_handle = false;
 	if (may_handle) {
 		local_irq_enable();
-		ret = handle_mm_fault(current->mm, addr, wanted_access(error));
+		ret = bring_in(addr, wanted_access(error));
 		local_irq_disable();
 	}
-	if (!ret)
+	/* Who has been told to end does so on the way back to ring 3. */
+	if (!ret || (user_mode(regs) && signal_pending(current)))
 		return;
 	if (user_mode(regs)) {
 		local_irq_enable();
-		force_fatal_exit(ret == -ENOMEM ? SIGKILL : SIGSEGV,
-				 ret == -ENOMEM ? "out of memory" : "segfault", regs);
+		force_fatal_exit(SIGSEGV, "segfault", regs);
 	} else if (!fixup_exception(regs)) {
 		die(is_stack_guard(addr) ? "kernel stack overflow" :
 		    addr < PAGE_SIZE ? "NULL pointer dereference" : "page fault", regs);

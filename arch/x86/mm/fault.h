@@ -11,8 +11,9 @@ void do_page_fault(struct pt_regs *regs);
 bool is_stack_guard(unsigned long addr);
 
 /*
- * A kernel stack of THREAD_SIZE, its lowest word STACK_END_MAGIC; NULL: -ENOMEM. Never sleeps.
- * Freed stacks stay mapped and are used again first, so their pages count as used for ever.
+ * A kernel stack of THREAD_SIZE, its lowest word STACK_END_MAGIC. ERR_PTR: -ENOMEM, or -EAGAIN if
+ * there are too many already. Never sleeps. Freed stacks stay mapped and are used again first, so
+ * their pages count as used for ever.
  */
 void *alloc_kernel_stack(void);
 void free_kernel_stack(void *stack);

@@ -55,8 +55,10 @@ static pte_t *walk(pte_t *pml4, unsigned long addr, int to_level, bool create)
 			 */
 			*entry = virt_to_phys(next) | PTE_P | PTE_RW |
 				 (addr < TASK_SIZE_MAX ? PTE_US : 0);
-			if (addr < TASK_SIZE_MAX)
+			if (addr < TASK_SIZE_MAX) {
 				list_add(&page_of_table(next)->node, &page_of_table(pml4)->node);
+				page_of_table(pml4)->inuse++;
+			}
 		} else if (*entry & PTE_PS) {
 			return NULL;
 		}
@@ -138,9 +140,15 @@ pte_t *pgtable_new_user(void)
 	if (!pml4)
 		return NULL;
 	INIT_LIST_HEAD(&page_of_table(pml4)->node);
+	page_of_table(pml4)->inuse = 1;
 	memcpy(pml4 + USER_ENTRIES, kernel_pml4 + USER_ENTRIES,
 	       (ENTRIES - USER_ENTRIES) * sizeof(pte_t));
 	return pml4;
+}
+
+unsigned int pgtable_count(const pte_t *pml4)
+{
+	return READ_ONCE(page_of_table(pml4)->inuse);
 }
 
 void pgtable_free_user(pte_t *pml4)

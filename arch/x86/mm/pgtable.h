@@ -44,6 +44,8 @@ pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create);
 
 /* A top level with the kernel's half; NULL: -ENOMEM. */
 pte_t *pgtable_new_user(void);
+/* How many tables it has for the user half, itself included. Needs no lock: it may be old. */
+unsigned int pgtable_count(const pte_t *pml4);
 /*
  * Free all tables of the user half, and the top level. Pages must be gone; the table must not be
  * loaded. Tables that became empty before stay until here.

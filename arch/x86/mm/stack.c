@@ -8,6 +8,7 @@
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/mm/pages.h"
 #include "kernel/task.h"
+#include "lib/errno.h"
 
 #define SLOT_SIZE	(2 * THREAD_SIZE)	/* the stack in the upper half */
 #define MAX_SLOTS	((STACK_AREA_END - STACK_AREA) / SLOT_SIZE)
@@ -22,6 +23,15 @@ static void *slot_stack(unsigned int slot)
 }
 
 /*
+ * Stacks are never given back: all of them may take an eighth of memory, as in Linux (where that is
+ * max_threads), so that one fork bomb does not make the machine small for good.
+ */
+static unsigned int max_slots(void)
+{
+	return min(MAX_SLOTS, nr_total_pages() / (8 * THREAD_SIZE / PAGE_SIZE));
+}
+
+/*
  * The next slot, if there is memory for it; else what could be mapped is there for the next try.
  * stack_lock held.
  */
@@ -29,8 +39,8 @@ static void *map_next_slot(void)
 {
 	void *stack = slot_stack(nr_slots);
 
-	if (nr_slots == MAX_SLOTS)
-		return NULL;
+	if (nr_slots >= max_slots())
+		return ERR_PTR(-EAGAIN);
 	for (void *at = stack; at < stack + THREAD_SIZE; at += PAGE_SIZE) {
 		pte_t *pte = pgtable_pte(kernel_pml4, (unsigned long)at, false);
 		void *page;
@@ -39,10 +49,10 @@ static void *map_next_slot(void)
 			continue;
 		page = get_free_page(GFP_ATOMIC);
 		if (!page)
-			return NULL;
+			return ERR_PTR(-ENOMEM);
 		if (kernel_map_page((unsigned long)at, virt_to_phys(page), PTE_RW | PTE_NX)) {
 			free_page(page);
-			return NULL;
+			return ERR_PTR(-ENOMEM);
 		}
 	}
 	nr_slots++;
@@ -59,7 +69,7 @@ void *alloc_kernel_stack(void)
 	else
 		stack = map_next_slot();
 	raw_spin_unlock_irqrestore(&stack_lock, flags);
-	if (stack)
+	if (!IS_ERR(stack))
 		*(unsigned long *)stack = STACK_END_MAGIC;
 	return stack;
 }

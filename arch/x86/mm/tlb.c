@@ -106,12 +106,13 @@ void switch_mm(struct mm_struct *mm)
 struct mm_struct *exchange_current_mm(struct mm_struct *mm)
 {
 	struct mm_struct *old = current->mm, *borrowed = old ? NULL : current->active_mm;
-	unsigned long flags = local_irq_save();
+	/* Who looks at another task's mm holds this: it stays until we are through. */
+	unsigned long flags = raw_spin_lock_irqsave(&current->pi_lock);
 
 	current->mm = mm;
 	current->active_mm = mm;
 	switch_mm(mm);
-	local_irq_restore(flags);
+	raw_spin_unlock_irqrestore(&current->pi_lock, flags);
 	if (borrowed)
 		mmdrop(borrowed);
 	return old;
