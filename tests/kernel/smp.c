@@ -8,6 +8,8 @@
 #include "arch/x86/mm/tlb.h"
 #include "kernel/locking/spinlock.h"
 #include "kernel/mm/mm.h"
+#include "lib/printk.h"
+#include "lib/string.h"
 #include "tests/kernel/many_cpus.h"
 
 KTEST_SUITE(smp);
@@ -381,4 +383,54 @@ KTEST(who_is_deaf_to_interrupts_shows_its_stack)
 	KEXPECT_EQ(answers, nr_cpus - 1);
 	WRITE_ONCE(stop, true);
 	join_each(1);
+}
+
+#define SHOWS		"NMI backtrace for cpu "
+#define WHERE		"CPU: "
+
+static void ask_at_once(struct thread *self)
+{
+	unsigned long flags;
+
+	spin_until_told(self);			/* leaves its CPU's number in result */
+	flags = local_irq_save();
+	self->result = show_other_cpus();
+	local_irq_restore(flags);
+}
+
+/* Each stack that was shown since message @from is that of the CPU it is said to be of. */
+static unsigned int stacks_shown(struct ktest_run *kt, u64 from)
+{
+	unsigned int count = 0;
+
+	for (; from + 1 < printk_next(); from++) {
+		const char *text = printk_text(from), *next = printk_text(from + 1);
+
+		if (!text || strncmp(text, SHOWS, strlen(SHOWS)))
+			continue;
+		count++;
+		if (!next || strncmp(next, WHERE, strlen(WHERE)) ||
+		    next[strlen(WHERE)] != text[strlen(SHOWS)])
+			KFAIL("\"%s\" is followed by \"%s\"", text, next ? next : "");
+	}
+	return count;
+}
+
+/* fails with: fault/all-ask-at-once, fault/late-nmi-is-somebodys */
+KTEST(one_cpu_at_a_time_asks_for_the_others_stacks)
+{
+	unsigned int answers = 0;
+	u64 from;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(50);
+
+	start_on_each(kt, 0, ask_at_once);
+	from = printk_next();
+	WRITE_ONCE(go, true);
+	join_each(0);
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		answers += threads[cpu].result;
+	KEXPECT_GE(answers, 1);
+	KEXPECT_EQ(stacks_shown(kt, from), answers);
 }
