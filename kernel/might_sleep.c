@@ -55,6 +55,7 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	volatile unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
 	unsigned int expected = offsets & MIGHT_RESCHED_PREEMPT_MASK;
 	unsigned int nested = preempt_count();
+	unsigned long flags;
 
 	/* lab 6.1: solution */
 	nested += (unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT;
@@ -74,9 +75,10 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	/* lab 6.2: starter: one report a second is enough
 	lab 6.2: end */
 
+	flags = report_begin();
 	pr_err("BUG: sleeping function called from invalid context at %s:%d", file, line);
 	pr_err("in_atomic(): %d, irqs_disabled(): %d, non_block: %d, pid: %d, name: %s",
-	       in_atomic(), irqs_disabled(), 0, current->pid, current->comm);
+	       in_atomic(), !(flags & X86_EFLAGS_IF), 0, current->pid, current->comm);
 	pr_err("preempt_count: %x, expected: %x", preempt_count(), expected);
 	pr_err("RCU nest depth: %d, expected: %u", current->rcu_read_lock_nesting,
 	       offsets >> MIGHT_RESCHED_RCU_SHIFT);
@@ -90,7 +92,9 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	(void)expected;
 	lab 6.3: end */
 	dump_stack();
+	report_end(flags);
 	add_taint(TAINT_WARN);
+	check_panic_on_warn("might_sleep");
 }
 
 void __might_sleep(const char *file, int line)
@@ -106,13 +110,16 @@ void __might_sleep(const char *file, int line)
 
 void __schedule_bug(struct task_struct *prev)
 {
-	unsigned long disable_ip = this_cpu_read(preempt_disable_ip);
+	unsigned long disable_ip = this_cpu_read(preempt_disable_ip), flags;
 
 	splat_count(SPLAT_ATOMIC_SCHED);
+	flags = report_begin();
 	pr_err("BUG: scheduling while atomic: %s/%d/0x%08x", prev->comm, prev->pid,
 	       preempt_count());
 	pr_err("Modules linked in:");
 	print_preempt_disable_ip(disable_ip);
 	dump_stack();
+	report_end(flags);
 	add_taint(TAINT_WARN);
+	check_panic_on_warn("scheduling while atomic");
 }

@@ -15,6 +15,7 @@ enum system_states system_state = SYSTEM_BOOTING;
 
 static unsigned long tainted;
 static unsigned int panic_cpu = NR_CPUS;	/* the first to panic */
+static unsigned int report_cpu = NR_CPUS;	/* whose report is being printed */
 
 void add_taint(unsigned int bit)
 {
@@ -30,9 +31,42 @@ const char *print_tainted(void)
 	return tainted & BIT(TAINT_WARN) ? "Tainted: G        W         " : "Not tainted";
 }
 
+#define REPORT_OUTERMOST BIT(63)		/* in the flags: this end gives it back */
+
+unsigned long report_begin(void)
+{
+	for (;;) {
+		unsigned long flags = local_irq_save();
+		unsigned int me = smp_processor_id(), owner = NR_CPUS;
+
+		if (__atomic_compare_exchange_n(&report_cpu, &owner, me, false, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return flags | REPORT_OUTERMOST;
+		/* After a panic the owner may be stopped. */
+		if (owner == me || READ_ONCE(panic_cpu) != NR_CPUS)
+			return flags;
+		local_irq_restore(flags);
+		cpu_relax();
+	}
+}
+
+void report_end(unsigned long flags)
+{
+	if (flags & REPORT_OUTERMOST)
+		__atomic_store_n(&report_cpu, NR_CPUS, __ATOMIC_RELEASE);
+	local_irq_restore(flags);
+}
+
+void check_panic_on_warn(const char *origin)
+{
+	if (panic_on_warn)
+		panic("%s: panic_on_warn set ...", origin);
+}
+
 void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,
 		   const char *fmt, ...)
 {
+	unsigned long flags;
 	char text[160];
 	va_list args;
 
@@ -40,15 +74,16 @@ void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned lo
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	flags = report_begin();
 	printk(KERN_WARNING "------------[ cut here ]------------");
 	printk(KERN_WARNING "WARNING: CPU: %u PID: %d at %s:%d %pS", smp_processor_id(),
 	       current->pid, file, line, (void *)ip);
 	printk(KERN_WARNING "%s", text);
 	dump_stack();
 	printk(KERN_WARNING "---[ end trace 0000000000000000 ]---");
+	report_end(flags);
 	add_taint(TAINT_WARN);
-	if (panic_on_warn)
-		panic("panic_on_warn set ...");
+	check_panic_on_warn("kernel");
 }
 
 void panic(const char *fmt, ...)

@@ -37,6 +37,18 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 extern u64 splat_counts[SPLAT_KINDS];
 void splat_count(enum splat_kind kind);
 
+/**
+ * report_begin(), report_end() - one CPU at a time prints a report of several lines, so that each
+ * line belongs to the one before. Interrupts are off in between; nests, and an NMI in between may
+ * print. Begin returns the flags for end. Not around what waits for another CPU.
+ * Context: any; waits for the CPU that prints, but never once a CPU has panicked.
+ */
+unsigned long report_begin(void);
+void report_end(unsigned long flags);
+
+/* A report of @origin is complete: with panic_on_warn it was the last one. */
+void check_panic_on_warn(const char *origin);
+
 /* Print the report and count it as @kind. */
 void warn_slowpath(enum splat_kind kind, const char *file, int line, unsigned long ip,
 		   const char *fmt, ...) __printf(5, 6);

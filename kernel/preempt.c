@@ -62,11 +62,26 @@ void preempt_count_add(int val)
 	preempt_count_add_ip(val, _RET_IP_);
 }
 
+/* Is @val more than there is, in all or in the low byte? The condition that says so, or NULL. */
+static noinline const char *underflow(int val)
+{
+	if (val > preempt_count())
+		return "val > preempt_count()";
+	if (val <= PREEMPT_MASK && val > (preempt_count() & PREEMPT_MASK))
+		return "(val < PREEMPT_MASK) && !(preempt_count() & PREEMPT_MASK)";
+	return NULL;
+}
+
 void preempt_count_sub(int val)
 {
-	if (unlikely(val > preempt_count())) {
-		WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(val > preempt_count())");
-		return;
+	/* One compare for who enables preemption; the other fields' steps are more than a byte. */
+	if (unlikely(val > (preempt_count() & PREEMPT_MASK))) {
+		const char *wrong = underflow(val);
+
+		if (wrong) {
+			WARN_KIND(SPLAT_UNDERFLOW, "DEBUG_LOCKS_WARN_ON(%s)", wrong);
+			return;
+		}
 	}
 	if (unlikely(hook(HOOK_ANY)) && preempt_count() == val)
 		preempt_goes_on(_RET_IP_);

@@ -76,8 +76,9 @@ static inline bool should_resched(void)
 /**
  * preempt_count_add(), preempt_count_sub() - change the count by @val, checked. add notes its
  * caller's address if it takes the count from 0, and warns within 10 of an overflow of the low
- * byte. sub reports an underflow and then leaves the count alone. preempt_count_add_ip() names
- * another address than its caller's: a lock function passes its own caller's. Context: any.
+ * byte. sub reports an underflow, of the whole or of the low byte, and then leaves the count alone.
+ * preempt_count_add_ip() names another address than its caller's: a lock function passes its own
+ * caller's. Context: any.
  */
 void preempt_count_add(int val);
 void preempt_count_add_ip(int val, unsigned long ip);

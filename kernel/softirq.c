@@ -9,6 +9,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/timer.h"
 #include "lib/errno.h"
+#include "lib/printk.h"
 #include "lib/string.h"
 
 #define MAX_ROUNDS	10		/* then they must be content with a thread's share */
@@ -31,6 +32,23 @@ static void wake_ksoftirqd(void)
 		wake_up_process(thread);
 }
 
+/* What an action leaks would stay with the task that it interrupted: set it right. */
+static void call_action(unsigned int nr)
+{
+	static const char *const names[NR_SOFTIRQS] = { "TIMER", "SCRUB" };
+	int count = preempt_count();
+
+	actions[nr]();
+	if (likely(preempt_count() == count))
+		return;
+	local_irq_disable();
+	splat_count(SPLAT_CORRUPTED);
+	pr_err("huh, entered softirq %u %s %p with preempt_count %08x, exited with %08x?", nr,
+	       names[nr], (void *)actions[nr], count, preempt_count());
+	preempt_count_set(count);
+	local_irq_enable();
+}
+
 /* One round. Interrupts off, but on while the actions run. */
 static void run_pending(void)
 {
@@ -40,7 +58,7 @@ static void run_pending(void)
 	local_irq_enable();
 	for (int nr = 0; nr < NR_SOFTIRQS; nr++)
 		if (pending & BIT(nr))
-			actions[nr]();
+			call_action(nr);
 	local_irq_disable();
 }
 

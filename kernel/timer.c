@@ -7,7 +7,10 @@
 #include "kernel/timer.h"
 #include "arch/x86/percpu.h"
 #include "kernel/locking/spinlock.h"
+#include "kernel/might_sleep.h"
+#include "kernel/preempt.h"
 #include "kernel/softirq.h"
+#include "kernel/task.h"
 #include "kernel/time.h"
 
 #define WHEEL_SLOTS	256
@@ -53,6 +56,14 @@ void del_timer_sync(struct timer *timer) __no_lock_analysis
 {
 	bool running;
 
+	/*
+	 * Whether its function runs must not decide: with rt=on we may have to sleep for it, as for
+	 * any spinlock_t; with rt=off an interrupt would spin for what it has interrupted.
+	 */
+	if (!timer->hard && preempt_rt())
+		__might_resched(__FILE__, __LINE__, (unsigned int)current->rcu_read_lock_nesting
+						    << MIGHT_RESCHED_RCU_SHIFT);
+	WARN_ON_ONCE(!timer->hard && !preempt_rt() && in_hardirq());
 	/* Again after its function has run, which may have set it anew. */
 	do {
 		struct wheel *wheel = &wheels[timer->cpu];
@@ -71,6 +82,20 @@ void del_timer_sync(struct timer *timer) __no_lock_analysis
 	} while (running);
 }
 
+/* A count that the function leaks is set right: it would be the next one's, and current's. */
+static void call_timer_fn(struct timer *timer)
+{
+	void (*fn)(struct timer *timer) = timer->fn;	/* afterwards the timer may be gone */
+	int count = preempt_count();
+
+	fn(timer);
+	if (unlikely(count != preempt_count())) {
+		WARN_KIND_ONCE(SPLAT_CORRUPTED, "timer: %pS preempt leak: %08x -> %08x", (void *)fn,
+			       count, preempt_count());
+		preempt_count_set(count);
+	}
+}
+
 /* Wheel's lock held. */
 static void expire_slot(struct wheel *wheel, struct list_head *slot)
 {
@@ -81,7 +106,7 @@ static void expire_slot(struct wheel *wheel, struct list_head *slot)
 			continue;
 		if (timer->hard) {
 			list_del_init(&timer->node);
-			timer->fn(timer);
+			call_timer_fn(timer);
 		} else {
 			list_move_tail(&timer->node, &wheel->expired);
 			raise_softirq(TIMER_SOFTIRQ);
@@ -112,7 +137,7 @@ void run_timer_softirq(void) __no_lock_analysis
 		list_del_init(&timer->node);
 		wheel->running = timer;
 		raw_spin_unlock_irq(&wheel->lock);
-		timer->fn(timer);
+		call_timer_fn(timer);
 		raw_spin_lock_irq(&wheel->lock);
 		wheel->running = NULL;
 	}

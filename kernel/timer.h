@@ -26,7 +26,8 @@ void add_timer(struct timer *timer, u64 expires);
 
 /**
  * del_timer_sync() - afterwards the timer is not set and its function does not run.
- * A soft timer's function may have to be waited for: may sleep with rt=on. Not from itself.
+ * A soft timer's function may have to be waited for: may sleep with rt=on, and says so even if it
+ * need not; with rt=off not from hard interrupts. Not from itself.
  */
 void del_timer_sync(struct timer *timer);
 

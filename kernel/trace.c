@@ -37,12 +37,12 @@ static int set_trace(const char *value)
 	if (!wanted && strcmp(value, "off"))
 		return -EINVAL;
 	if (!wanted || system_state != SYSTEM_RUNNING) {
-		hooks_on &= ~HOOK_TRACE;
+		__atomic_fetch_and(&hooks_on, ~HOOK_TRACE, __ATOMIC_SEQ_CST);
 		return 0;
 	}
 	if (make_rings())
 		return -EINVAL;
-	hooks_on |= HOOK_TRACE;
+	__atomic_fetch_or(&hooks_on, HOOK_TRACE, __ATOMIC_SEQ_CST);
 	return 0;
 }
 BOOT_OPTION(trace, set_trace, true, "off on");
@@ -61,7 +61,7 @@ void trace_init(void)
 		return;
 	if (make_rings())
 		panic("trace=on: no memory for %lu KiB a CPU", RING_SIZE / 1024);
-	hooks_on |= HOOK_TRACE;
+	__atomic_fetch_or(&hooks_on, HOOK_TRACE, __ATOMIC_SEQ_CST);
 }
 
 void trace_record(enum trace_type type, u64 a, u64 b)

@@ -30,7 +30,10 @@
  * lock.
  */
 #define SYS_splat_await_siglock		1005
-/* splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. */
+/*
+ * splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. -EBUSY: another process
+ * runs one.
+ */
 #define SYS_splat_ktest			1006
 /*
  * splat_readdir(index, char *name, size): the index-th path of the initramfs; its length, or
@@ -63,7 +66,7 @@ enum splat_kind {
 	SPLAT_MIGHT_SLEEP,	/* sleeping function called from invalid context */
 	SPLAT_ATOMIC_SCHED,	/* scheduling while atomic */
 	SPLAT_UNDERFLOW,	/* preempt_count would go below zero */
-	SPLAT_CORRUPTED,	/* a task was switched out or in at the wrong preempt_count */
+	SPLAT_CORRUPTED,	/* preempt_count changed in a switch, a softirq or a timer */
 	SPLAT_STATE,		/* blocking call while task->state is not RUNNING */
 	SPLAT_WARN,		/* any other WARN */
 	SPLAT_LOCKUP,		/* a CPU is stuck, or waits too long for a raw lock */

@@ -199,6 +199,30 @@ def oom_init_alone():
            "no line says why")
 
 
+# --- What ends the machine, and must (tests/kernel/fatal.c) ---
+
+def fatal(what, append, text, before=None):
+    """A test that the machine panics with @text when it does @what, behind a line with @before."""
+    name = "fatal-" + what + ("-panic_on_warn" if append else "")
+
+    def boot():
+        code, output = machine.boot(name, f"init=/tests/testrun fatal={what} {append} -- k/fatal")
+        expect_code(code, machine.PANIC, output)
+        expect(f"Kernel panic - not syncing: {text}" in output, f'no panic says "{text}"')
+        expect(not before or re.search(before, output), f'no line says "{before}"')
+    test(name)(boot)
+
+
+fatal("raw-lock-twice", "", "kernel BUG at kernel/locking/raw_spinlock.c:")
+fatal("stack-end", "", "corrupted stack end detected inside scheduler: testrun/1")
+fatal("might-sleep", "panic_on_warn=1", "might_sleep: panic_on_warn set ...",
+      r"BUG: sleeping function called from invalid context at tests/kernel/fatal\.c")
+fatal("atomic", "panic_on_warn=1", "scheduling while atomic: panic_on_warn set ...",
+      r"BUG: scheduling while atomic: testrun/1/0x00000002")
+fatal("warning", "panic_on_warn=1", "kernel: panic_on_warn set ...",
+      r"WARNING: CPU: 0 PID: 1 at tests/kernel/fatal\.c:")
+
+
 # --- The numbers behind the rejected fix ---
 
 @test("raw-siglock")

@@ -35,8 +35,10 @@ static struct task_struct *blocker_of(struct task_struct *task) __no_lock_analys
 static void report(struct task_struct *task, u64 seconds)
 {
 	struct task_struct *owner = blocker_of(task);
+	unsigned long flags;
 
 	splat_count(SPLAT_HUNG_TASK);
+	flags = report_begin();
 	pr_err("INFO: task %s:%d blocked for more than %llu seconds.", task->comm, task->pid,
 	       seconds);
 	show_stack(task, NULL);
@@ -45,8 +47,10 @@ static void report(struct task_struct *task, u64 seconds)
 		       task_state(owner));
 		if (!READ_ONCE(owner->on_cpu))
 			show_stack(owner, NULL);
-		put_task_struct(owner);
 	}
+	report_end(flags);
+	if (owner)
+		put_task_struct(owner);
 }
 
 /* Has it waited for longer than @limit ticks, for the first time in this look? */
@@ -60,28 +64,44 @@ static bool is_hung(struct task_struct *task, u64 limit, u64 period)
 	       !task->on_rq && waited > limit && waited <= limit + period;
 }
 
+/* Every task, by the limits of this @unit. The last look was @period ticks ago. */
+static void look(u64 unit, u64 period)
+{
+	u64 limit = HUNG_TASK_UNITS * unit / NS_PER_TICK;
+	bool any = false;
+
+	spin_lock(&tasklist_lock);
+	for (pid_t pid = 1; pid < PID_MAX; pid++) {
+		struct task_struct *task = find_task_by_pid(pid);
+
+		if (task && is_hung(task, limit, period)) {
+			any = true;
+			report(task, limit / HZ);
+		}
+	}
+	spin_unlock(&tasklist_lock);
+	if (any)
+		watchdog_barked();
+}
+
+/*
+ * The option may change while we sleep: a look goes by one unit only. Off, it is another unit, too;
+ * with a new one all that have waited for too long are told, however long ago that began.
+ */
 static int khungtaskd(void *unused)
 {
-	u64 look = READ_ONCE(jiffies);
+	u64 last = READ_ONCE(jiffies), last_unit = 0;
 
 	for (;;) {
-		u64 limit = HUNG_TASK_UNITS * watchdog_ns / NS_PER_TICK, last = look;
-		bool any = false;
+		u64 unit = READ_ONCE(watchdog_ns), now;
 
-		sleep_ns(watchdog_ns ? watchdog_ns : 1000000000);
-		look = READ_ONCE(jiffies);
-		spin_lock(&tasklist_lock);
-		for (pid_t pid = 1; watchdog_ns && pid < PID_MAX; pid++) {
-			struct task_struct *task = find_task_by_pid(pid);
-
-			if (task && is_hung(task, limit, look - last)) {
-				any = true;
-				report(task, limit / HZ);
-			}
-		}
-		spin_unlock(&tasklist_lock);
-		if (any)
-			watchdog_barked();
+		sleep_ns(unit ? unit : 1000000000);
+		unit = READ_ONCE(watchdog_ns);
+		now = READ_ONCE(jiffies);
+		if (unit)
+			look(unit, unit == last_unit ? now - last : now);
+		last = now;
+		last_unit = unit;
 	}
 	return 0;
 }

@@ -23,9 +23,10 @@ static int set_latency(const char *value)
 {
 	if (strcmp(value, "on") && strcmp(value, "off"))
 		return -EINVAL;
-	hooks_on &= ~HOOK_LATENCY;
+	__atomic_fetch_and(&hooks_on, ~HOOK_LATENCY, __ATOMIC_SEQ_CST);
 	memset(recorded, 0, sizeof(recorded));
-	hooks_on |= strcmp(value, "on") ? 0 : HOOK_LATENCY;
+	if (!strcmp(value, "on"))
+		__atomic_fetch_or(&hooks_on, HOOK_LATENCY, __ATOMIC_SEQ_CST);
 	return 0;
 }
 BOOT_OPTION(latency, set_latency, true, "off on");

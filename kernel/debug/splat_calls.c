@@ -22,14 +22,19 @@
 #include "kernel/debug/verdict.h"
 #include "lib/string.h"
 
+/* One at a time: who owns an option need not expect two. Each is soon done. May sleep. */
 static long splat_setopt(const char *user_assignment)
 {
+	static mutex_t lock = MUTEX_INIT;
 	char assignment[80];
 	long len = strncpy_from_user(assignment, user_assignment, sizeof(assignment));
 
 	if (len < 0)
 		return len == -ENAMETOOLONG ? -EINVAL : len;
-	return option_set_runtime(assignment);
+	mutex_lock(&lock);
+	len = option_set_runtime(assignment);
+	mutex_unlock(&lock);
+	return len;
 }
 
 static void fill_info(struct splat_info *info)
@@ -95,9 +100,26 @@ static long ring3_verdict(const struct splat_ktest *user_result)
 	return 0;
 }
 
+/*
+ * One process at a time: suites have one set of threads and locks each, and borrow softirqs and
+ * options from the kernel. Who comes second is told so, and does not wait.
+ */
+static long run_suite(unsigned int index, struct splat_ktest *result)
+{
+	static bool busy;
+	int ret;
+
+	if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+		return -EBUSY;
+	ret = ktap_run_suite(index, &result->run, &result->failed, &result->skipped);
+	__atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+	return ret;
+}
+
 static long splat_ktest(unsigned int op, unsigned int index, struct splat_ktest *user_result)
 {
 	struct splat_ktest result = {};
+	long ret = 0;
 
 	if (op == SPLAT_KTEST_COUNT)
 		return ktap_suite_count();
@@ -109,8 +131,8 @@ static long splat_ktest(unsigned int op, unsigned int index, struct splat_ktest 
 		return -ENOENT;
 	strscpy(result.name, ktap_suite_name(index), sizeof(result.name));
 	if (op == SPLAT_KTEST_RUN)
-		ktap_run_suite(index, &result.run, &result.failed, &result.skipped);
-	return copy_to_user(user_result, &result, sizeof(result));
+		ret = run_suite(index, &result);
+	return ret ?: copy_to_user(user_result, &result, sizeof(result));
 }
 
 static long splat_readdir(unsigned int index, char *user_name, size_t size)

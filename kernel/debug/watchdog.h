@@ -6,6 +6,7 @@
  *   a CPU does not get to schedule()                      2 units   "soft lockup"
  *   a CPU takes no interrupts, seen by its neighbour      2 units   "hard LOCKUP"
  *   a CPU waits for a raw lock                            1 unit    "spinlock lockup"
+ *   real-time tasks let nothing less urgent run           2 units   "kept all others out"
  *   a task waits, uninterruptible (hung_task.c)          12 units   "blocked for more than"
  * watchdog=report|panic: what follows the report. With panic a test fails at once.
  *

@@ -309,7 +309,6 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	struct task_struct *owner = rt_mutex_owner(lock);
 	struct rt_mutex_base *next_lock;
 	struct rt_mutex_waiter *old_top;
-	bool walk;
 	int ret;
 
 	if (owner == task && detect_deadlock)
@@ -339,15 +338,23 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	(void)old_top;
 	lab 5.1: end */
 	next_lock = blocked_on(owner);
-	walk = next_lock && (waiter == top_waiter(lock) || detect_deadlock);
-	if (walk)
+	if (next_lock)
 		get_task_struct(owner);
 	raw_spin_unlock(&owner->pi_lock);
-	if (!walk)
+	if (!next_lock)
 		return 0;
 
+	/* As with Linux's DEBUG_RT_MUTEXES: to the end, even if nobody there inherits. */
 	raw_spin_unlock_irq(&lock->wait_lock);
-	ret = rt_mutex_adjust_prio_chain(owner, next_lock, detect_deadlock, lock, task);
+	ret = rt_mutex_adjust_prio_chain(owner, next_lock, true, lock, task);
+	if (unlikely(ret) && !detect_deadlock) {
+		/*
+		 * The caller cannot take an error. It goes on waiting, most likely for ever, where
+		 * the watchdog finds it; unless somebody in the ring did ask, and backs off.
+		 */
+		WARN(true, "rtmutex deadlock detected");
+		ret = 0;
+	}
 	raw_spin_lock_irq(&lock->wait_lock);
 	return ret;
 }

@@ -137,8 +137,12 @@ static void context_switch(struct rq *rq, struct task_struct *prev, struct task_
 	finish_task_switch(prev);
 }
 
-static void schedule_debug(struct task_struct *prev)
+static void schedule_debug(struct task_struct *prev, enum sched_mode mode)
 {
+	/* A spinlock_t is a reader, too, and may wait for another one: SM_RTLOCK_WAIT. */
+	if (unlikely(prev->rcu_read_lock_nesting) && mode == SM_NONE && prev->__state)
+		WARN_KIND_ONCE(SPLAT_WARN, "Voluntary context switch within RCU read-side critical "
+			       "section!");
 	if (unlikely(*(unsigned long *)prev->stack != STACK_END_MAGIC))
 		panic("corrupted stack end detected inside scheduler: %s/%d", prev->comm,
 		      prev->pid);
@@ -163,7 +167,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	struct task_struct *prev = current, *next;
 	struct rq *rq = this_cpu()->rq;
 
-	schedule_debug(prev);
+	schedule_debug(prev, mode);
 	rq->nr_passes++;
 	raw_spin_lock_irq(&rq->lock);
 

@@ -238,6 +238,24 @@ KTEST(raw_locks_restore_the_interrupt_flag)
 	raw_spin_unlock(&outer);
 }
 
+/* fails with: fault/raw-unlock-unchecked */
+KTEST(unlocking_what_another_cpu_holds_is_reported)
+{
+	static raw_spinlock_t lock;
+	struct splats before = splats_now();
+
+	KMAY_WARN;
+	raw_spin_lock(&lock);
+	raw_spin_unlock(&lock);
+	EXPECT_SPLATS_IN_ALL(before, 0);
+	raw_spin_lock(&lock);
+	lock.holder = NR_CPUS + 1;
+	raw_spin_unlock(&lock);
+	EXPECT_SPLATS(before, SPLAT_WARN, 1);
+	EXPECT_SPLATS_IN_ALL(before, 1);
+	KEXPECT(!raw_spin_is_locked(&lock));
+}
+
 /* --- When the switch comes --- */
 
 static void mark(struct thread *self)
@@ -340,15 +358,16 @@ KTEST(no_resched_waits_for_the_next_chance)
 KTEST(underflow_is_counted_and_not_done)
 {
 	struct splats before = splats_now();
+	unsigned long flags = local_irq_save();	/* a wrong count must not live to see one */
 	int after_one, after_two;
 
 	preempt_count_sub(1);
-	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 1);
 	after_one = preempt_count();
-	preempt_disable();
+	preempt_count_set(1);
 	preempt_count_sub(2);
 	after_two = preempt_count();
-	preempt_enable();
+	preempt_count_set(0);
+	local_irq_restore(flags);
 	EXPECT_SPLATS(before, SPLAT_UNDERFLOW, 2);
 	EXPECT_SPLATS_IN_ALL(before, 2);
 	KEXPECT_EQ(after_one, 0);

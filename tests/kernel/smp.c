@@ -8,6 +8,9 @@
 #include "arch/x86/mm/tlb.h"
 #include "kernel/locking/spinlock.h"
 #include "kernel/mm/mm.h"
+#include "kernel/panic.h"
+#include "lib/printk.h"
+#include "lib/string.h"
 #include "tests/kernel/many_cpus.h"
 
 KTEST_SUITE(smp);
@@ -381,4 +384,107 @@ KTEST(who_is_deaf_to_interrupts_shows_its_stack)
 	KEXPECT_EQ(answers, nr_cpus - 1);
 	WRITE_ONCE(stop, true);
 	join_each(1);
+}
+
+#define SHOWS		"NMI backtrace for cpu "
+#define WHERE		"CPU: "
+
+static void ask_at_once(struct thread *self)
+{
+	unsigned long flags;
+
+	spin_until_told(self);			/* leaves its CPU's number in result */
+	flags = local_irq_save();
+	self->result = show_other_cpus();
+	local_irq_restore(flags);
+}
+
+/* Each stack that was shown since message @from is that of the CPU it is said to be of. */
+static unsigned int stacks_shown(struct ktest_run *kt, u64 from)
+{
+	unsigned int count = 0;
+
+	for (; from + 1 < printk_next(); from++) {
+		const char *text = printk_text(from), *next = printk_text(from + 1);
+
+		if (!text || strncmp(text, SHOWS, strlen(SHOWS)))
+			continue;
+		count++;
+		if (!next || strncmp(next, WHERE, strlen(WHERE)) ||
+		    next[strlen(WHERE)] != text[strlen(SHOWS)])
+			KFAIL("\"%s\" is followed by \"%s\"", text, next ? next : "");
+	}
+	return count;
+}
+
+/* fails with: fault/all-ask-at-once, fault/late-nmi-is-somebodys */
+KTEST(one_cpu_at_a_time_asks_for_the_others_stacks)
+{
+	unsigned int answers = 0;
+	u64 from;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(50);
+
+	start_on_each(kt, 0, ask_at_once);
+	from = printk_next();
+	WRITE_ONCE(go, true);
+	join_each(0);
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		answers += threads[cpu].result;
+	KEXPECT_GE(answers, 1);
+	KEXPECT_EQ(stacks_shown(kt, from), answers);
+}
+
+#define REPORTS		4
+#define LINES		6
+
+static void report_and_nest(struct thread *self)
+{
+	unsigned int cpu = smp_processor_id();
+
+	spin_until_told(self);
+	for (int i = 0; i < REPORTS; i++) {
+		unsigned long flags = report_begin();
+
+		for (int line = 0; line < LINES; line++) {
+			report_end(report_begin());	/* a report inside of a report */
+			pr_info("report of CPU %u, line %d", cpu, line);
+		}
+		self->result += irqs_disabled();
+		report_end(flags);
+		self->result += !irqs_disabled();
+	}
+}
+
+/* fails with: fault/reports-at-once, fault/inner-report-ends-the-outer */
+KTEST(one_cpu_at_a_time_prints_a_report)
+{
+	static const char begin[] = "report of CPU ";
+	unsigned int whole = 0;
+	u64 from;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(50);
+
+	start_on_each(kt, 0, report_and_nest);
+	from = printk_next();
+	WRITE_ONCE(go, true);
+	join_each(0);
+	for (int line = 0; from < printk_next(); from++) {
+		const char *text = printk_text(from);
+		static char cpu;
+
+		if (!text || strncmp(text, begin, strlen(begin)))
+			continue;
+		if (!line)
+			cpu = text[strlen(begin)];
+		if (text[strlen(begin)] != cpu || text[strlen(text) - 1] != '0' + line)
+			break;
+		line = (line + 1) % LINES;
+		whole += !line;
+	}
+	KEXPECT_EQ(whole, nr_cpus * REPORTS);
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		KEXPECT_EQ(threads[cpu].result, (int)cpu + 2 * REPORTS);
 }

@@ -5,6 +5,7 @@
  */
 #include "kernel/timer.h"
 #include "arch/x86/irqflags.h"
+#include "kernel/might_sleep.h"
 #include "kernel/softirq.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -287,6 +288,68 @@ KTEST(deleting_outlasts_a_timer_that_sets_itself)
 	RUN_AS_FIFO(50);
 
 	delete_while_it_runs(kt, true);
+}
+
+/*
+ * Whether a soft timer's function has to be waited for is luck; the report is not.
+ * fails with: fault/del-timer-in-silence
+ */
+KTEST(deleting_where_one_may_not_sleep_is_reported)
+{
+	struct splats before = splats_now();
+	u64 expected = 0;
+
+	init();
+	for (int hard = 0; hard < 2; hard++) {
+		set_alarm(0, hard, 100);
+		might_sleep_ratelimit_reset();
+		preempt_disable();
+		del_timer_sync(&alarms[0].timer);
+		preempt_enable();
+		expected += !hard && preempt_rt();
+		EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, expected);
+		might_sleep_ratelimit_reset();
+		local_irq_disable();
+		del_timer_sync(&alarms[0].timer);	/* nor if it is not even set */
+		local_irq_enable();
+		expected += !hard && preempt_rt();
+		EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, expected);
+		/* As a spinlock_t it may be waited for by a reader, and in any state. */
+		rcu_read_lock();
+		set_current_state(TASK_INTERRUPTIBLE);
+		del_timer_sync(&alarms[0].timer);
+		__set_current_state(TASK_RUNNING);
+		rcu_read_unlock();
+	}
+	might_sleep_ratelimit_reset();
+	EXPECT_SPLATS_IN_ALL(before, expected);
+}
+
+static void delete_another(struct timer *timer)
+{
+	del_timer_sync(&alarms[1].timer);
+	ring(timer);
+}
+
+/* fails with: fault/del-timer-from-an-interrupt */
+KTEST(an_interrupt_must_not_delete_a_soft_timer)
+{
+	struct splats before = splats_now();
+	KMAY_WARN;
+	RUN_ON(BIT(smp_processor_id()));
+
+	for (int hard = 0; hard < 2; hard++) {
+		init();
+		set_alarm(1, hard, 100);
+		/* A hard timer's function has the wheel's lock: another CPU's wheel is free. */
+		alarms[1].timer.cpu = NR_CPUS - 1;
+		timer_init(&alarms[0].timer, delete_another, true);
+		add_timer(&alarms[0].timer, 0);
+		AWAIT(READ_ONCE(rung));
+		KEXPECT_EQ(alarms[0].runs, 1);
+		KEXPECT_EQ(splats_since(&before), 1);
+	}
+	might_sleep_ratelimit_reset();
 }
 
 /* --- Again --- */

@@ -10,6 +10,7 @@
 #include "arch/x86/time.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "kernel/time.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(watchdog);
@@ -17,6 +18,7 @@ KTEST_SUITE(watchdog);
 #define UNIT_NS		50000000UL
 #define LIMIT_NS	(10 * UNIT_NS)
 #define LONG_NS		10000000000UL
+#define NS_PER_TICK	(1000000000UL / HZ)
 
 static struct thread other;
 static raw_spinlock_t lock;
@@ -156,6 +158,107 @@ KTEST(a_cpu_without_interrupts_is_reported_by_its_neighbour)
 	wait_for_report(&before);
 	expect_reported(kt, &before);
 	end_other();
+}
+
+static bool let_go, polite;
+
+static void spin_for(u64 ns)
+{
+	for (u64 start = sched_clock(); sched_clock() - start < ns; )
+		cpu_relax();
+}
+
+static void hog(struct thread *self)
+{
+	/* Interrupts on, preemption on: only its priority keeps others out. */
+	while (!READ_ONCE(let_go)) {
+		if (polite)
+			sleep_ns(1);
+		cpu_relax();
+		WRITE_ONCE(self->seen, self->seen + 1);
+		if (READ_ONCE(splat_counts[SPLAT_LOCKUP]) != since->count[SPLAT_LOCKUP])
+			break;
+		if (sched_clock() - (u64)self->arg > LIMIT_NS)
+			break;
+	}
+}
+
+/* The test is SCHED_OTHER, and so what the hog keeps out. */
+static void beside_a_hog(struct ktest_run *kt, const struct splats *before)
+{
+	since = before;
+	WRITE_ONCE(let_go, false);
+	thread_make(kt, &other, hog, (void *)sched_clock(), "hog");
+	if (other.task)
+		KEXPECT_EQ(set_cpus_allowed(other.task, BIT(smp_processor_id())), 0);
+	thread_start(&other, 99);
+	if (polite)
+		spin_for(3 * UNIT_NS);
+	WRITE_ONCE(let_go, true);
+	end_other();
+}
+
+/* fails with: fault/hogs-in-silence */
+KTEST(a_real_time_hog_is_reported_once)
+{
+	SHORT_LIMITS;
+	u64 start = sched_clock();
+
+	polite = false;
+	beside_a_hog(kt, &before);
+	/* The tick that last found the CPU shared was before the start. */
+	KEXPECT_GE(sched_clock() - start, 2 * UNIT_NS - NS_PER_TICK);
+	expect_reported(kt, &before);
+}
+
+/* fails with: fault/any-real-time-task-is-a-hog */
+KTEST(a_real_time_task_that_sleeps_now_and_then_is_not)
+{
+	SHORT_LIMITS;
+
+	polite = true;
+	beside_a_hog(kt, &before);
+	KEXPECT_GE(other.seen, 2);
+	KEXPECT_EQ(splat_counts[SPLAT_LOCKUP], before.count[SPLAT_LOCKUP]);
+}
+
+/* Nobody waits but what is more urgent, or as urgent. */
+KTEST(a_hog_that_keeps_nobody_out_is_not_reported)
+{
+	SHORT_LIMITS;
+	RUN_AS_FIFO(98);
+
+	spin_for(3 * UNIT_NS);
+	KEXPECT_EQ(splat_counts[SPLAT_LOCKUP], before.count[SPLAT_LOCKUP]);
+}
+
+#define LOOK_NS		1200000000UL
+
+static void wait_in_vain(struct thread *self)
+{
+	wait_for_completion(self->arg);
+}
+
+/*
+ * khungtaskd goes to sleep with the option off, and wakes up with it on: nobody has waited for
+ * long. fails with: fault/hung-limit-of-yesterday
+ */
+KTEST(switching_the_watchdog_on_finds_nobody_hung)
+{
+	SHORT_LIMITS;
+	struct completion never;
+
+	if (nr_cpus > 1)
+		KSKIP("takes long; one CPU shows it");
+	init_completion(&never);
+	watchdog_ns = 0;
+	sleep_ns(LOOK_NS);			/* khungtaskd has read 0, and sleeps for 1 s */
+	thread_run(kt, &other, wait_in_vain, &never, "waits", 20);
+	watchdog_ns = LOOK_NS;
+	sleep_ns(LOOK_NS);
+	complete(&never);
+	end_other();
+	EXPECT_SPLATS(before, SPLAT_HUNG_TASK, 0);
 }
 
 /* fails with: watchdog_tick() that does not look whether it is switched off */

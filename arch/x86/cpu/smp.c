@@ -8,14 +8,21 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/time.h"
 #include "arch/x86/unwind.h"
+#include "kernel/panic.h"
 #include "kernel/task.h"
 #include "lib/printk.h"
 
 #define ANSWER_NS	100000000UL	/* an NMI handler may first have to print */
+#define SHOW_NS		10000000000UL	/* and what it prints may be long */
 
 static unsigned int stopper = NR_CPUS;		/* who stops all others */
 static unsigned int stopped;			/* atomic */
-static unsigned int show_cpu = NR_CPUS;		/* whose turn it is to show its stack */
+
+/* For show_other_cpus(), all atomic. */
+#define SHOWS		BIT(31)		/* in show_cpu: it has begun */
+static bool asking;			/* one CPU asks at a time */
+static unsigned int show_cpu = NR_CPUS;	/* whose turn it is to show its stack */
+static u64 given_up;			/* CPUs whose NMI may still come */
 
 void smp_send_reschedule(unsigned int cpu)
 {
@@ -38,30 +45,53 @@ void stop_other_cpus(void)
 		cpu_relax();
 }
 
+/*
+ * Did it? A CPU that has begun is waited for: if the next one began meanwhile, or this one's end
+ * were taken for the next one's, nobody could tell whose stack is whose.
+ */
+static bool show_one(unsigned int cpu)
+{
+	u64 start = sched_clock();
+	unsigned int turn = cpu;
+
+	__atomic_store_n(&show_cpu, cpu, __ATOMIC_SEQ_CST);
+	apic_send_nmi(cpus[cpu].apic_id);
+	while (READ_ONCE(show_cpu) == cpu && sched_clock() - start < ANSWER_NS)
+		cpu_relax();
+	if (__atomic_compare_exchange_n(&show_cpu, &turn, NR_CPUS, false, __ATOMIC_SEQ_CST,
+					__ATOMIC_SEQ_CST)) {
+		__atomic_fetch_or(&given_up, BIT(cpu), __ATOMIC_SEQ_CST);
+		pr_err("CPU %u does not even answer to an NMI", cpu);
+		return false;
+	}
+	while (READ_ONCE(show_cpu) != NR_CPUS && sched_clock() - start < SHOW_NS)
+		cpu_relax();
+	return true;
+}
+
 unsigned int show_other_cpus(void)
 {
-	unsigned int answers = 0;
+	unsigned int me = smp_processor_id(), answers = 0;
 
-	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
-		u64 start = sched_clock();
-
-		if (cpu == smp_processor_id())
-			continue;
-		__atomic_store_n(&show_cpu, cpu, __ATOMIC_SEQ_CST);
-		apic_send_nmi(cpus[cpu].apic_id);
-		while (READ_ONCE(show_cpu) == cpu && sched_clock() - start < ANSWER_NS)
-			cpu_relax();
-		if (__atomic_exchange_n(&show_cpu, NR_CPUS, __ATOMIC_SEQ_CST) == cpu)
-			pr_err("CPU %u does not even answer to an NMI", cpu);
-		else
-			answers++;
-	}
+	if (__atomic_exchange_n(&asking, true, __ATOMIC_ACQUIRE))
+		return 0;
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+		answers += cpu != me && show_one(cpu);
+	__atomic_store_n(&asking, false, __ATOMIC_RELEASE);
 	return answers;
+}
+
+/* Is it my turn? Then it is not given to anybody else until show_cpu is NR_CPUS again. */
+static bool take_turn(unsigned int me)
+{
+	return __atomic_compare_exchange_n(&show_cpu, &(unsigned int){ me }, me | SHOWS, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 bool smp_nmi(struct pt_regs *regs)
 {
 	unsigned int me = smp_processor_id(), by = READ_ONCE(stopper);
+	unsigned long flags;
 
 	/* Who stops the others may get an NMI, too: from one that wants to see its stack. */
 	if (by != NR_CPUS && by != me) {
@@ -70,11 +100,13 @@ bool smp_nmi(struct pt_regs *regs)
 		for (;;)
 			__asm__ volatile("hlt");
 	}
-	if (READ_ONCE(show_cpu) != me)
-		return false;
+	if (!take_turn(me))			/* too late, or from somebody else */
+		return __atomic_fetch_and(&given_up, ~BIT(me), __ATOMIC_SEQ_CST) & BIT(me);
+	flags = report_begin();
 	pr_err("NMI backtrace for cpu %u", me);
 	show_regs(regs);
 	show_stack(current, regs);
+	report_end(flags);
 	__atomic_store_n(&show_cpu, NR_CPUS, __ATOMIC_SEQ_CST);
 	return true;
 }

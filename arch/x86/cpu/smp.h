@@ -20,7 +20,9 @@ void smp_send_reschedule(unsigned int cpu);
 void stop_other_cpus(void);
 
 /*
- * Let every other CPU print its registers and stack, one after the other. Any context but NMI.
+ * Let every other CPU print its registers and stack, one after the other. Preemption off; any
+ * context but NMI, and not inside report_begin(). Nothing happens while another CPU does the same:
+ * its report shows us.
  * Return: how many did.
  */
 unsigned int show_other_cpus(void);
