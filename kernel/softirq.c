@@ -62,12 +62,20 @@ static void run_pending(void)
 	local_irq_disable();
 }
 
-/* rt=off. Interrupts off. */
+/*
+ * rt=off. Interrupts off. No more rounds once somebody else is wanted here: the caller looks at
+ * need_resched() as soon as preemption is on, and what is left waits for the thread's turn.
+ */
 static void __do_softirq(void)
 {
+	int rounds = 0;
+
 	preempt_count_add(SOFTIRQ_OFFSET);
-	for (int i = 0; i < MAX_ROUNDS && this_cpu_read(softirq_pending); i++)
+	while (rounds++ < MAX_ROUNDS && this_cpu_read(softirq_pending)) {
 		run_pending();
+		if (need_resched())
+			break;
+	}
 	preempt_count_sub(SOFTIRQ_OFFSET);
 	if (this_cpu_read(softirq_pending))
 		wake_ksoftirqd();
@@ -98,6 +106,12 @@ void local_bh_enable(void)
 		preempt_schedule();
 }
 
+/*
+ * SCHED_OTHER with rt=on, too, as in Linux (mainline has a timer thread of FIFO 1 beside it since
+ * 6.13): what interrupts leave without end must not keep tasks from running. So a soft timer waits
+ * for each FIFO task, except one that waits for the timer's function: that one's priority is lent
+ * by expiry_lock (kernel/timer.c). Those who cannot wait so long are woken by hard timers.
+ */
 static int ksoftirqd(void *unused)
 {
 	for (;;) {
@@ -113,6 +127,8 @@ static int ksoftirqd(void *unused)
 		else
 			__do_softirq();
 		local_irq_enable();
+		/* rt=off: an interrupt in a softirq could only ask for it. */
+		cond_resched();
 	}
 	return 0;
 }

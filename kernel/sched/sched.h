@@ -128,6 +128,13 @@ static inline bool need_resched(void)
 	return test_thread_flag(TIF_NEED_RESCHED);
 }
 
+/* For long work in a thread. May sleep. */
+static inline void cond_resched(void)
+{
+	if (need_resched())
+		schedule();
+}
+
 static inline unsigned int task_state(const struct task_struct *task)
 {
 	return READ_ONCE(task->__state);

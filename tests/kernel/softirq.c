@@ -244,6 +244,91 @@ KTEST(only_a_thread_can_be_preempted_in_a_softirq)
 	thread_end(&urgent);
 }
 
+/* --- Who gets the CPU beside it --- */
+
+static unsigned int woken_at, ran_at, wanted_on_thread;
+
+static void wake_once(void)
+{
+	bool on_thread = softirq.ran_on == this_cpu()->ksoftirqd;
+
+	if (on_thread == wanted_on_thread && !woken_at) {
+		woken_at = softirq.runs + 1;		/* when this run is over */
+		complete(&urgent.go);
+	}
+}
+
+static void note_run(struct thread *self)
+{
+	ran_at = softirq.runs + softirq.inside;
+}
+
+/*
+ * A softirq that raises itself without end, and in it an interrupt's wake-up of @urgent. With
+ * rt=off nothing preempts a softirq, so @urgent waits: for this round, and not for the next.
+ */
+static void give_way(struct ktest_run *kt, bool on_thread)
+{
+	enum { ROUNDS = 500 };
+	BORROW_SOFTIRQ;
+
+	woken_at = ran_at = 0;
+	wanted_on_thread = on_thread;
+	thread_make(kt, &urgent, note_run, NULL, "urgent");
+	thread_set_fifo(&urgent, 90);
+	sleep_ns(1);					/* it waits for the word */
+	softirq.more = wake_once;
+	softirq.again = ROUNDS - 1;
+	raise();
+	AWAIT(READ_ONCE(softirq.runs) == ROUNDS);
+	softirq.more = NULL;
+	KEXPECT(woken_at);
+	KEXPECT_EQ(ran_at, woken_at);
+	thread_end(&urgent);
+}
+
+/* fails with: fault/ksoftirqd-keeps-the-cpu, fault/softirqs-beside-a-reschedule */
+KTEST(ksoftirqd_gives_way_to_the_more_urgent)
+{
+	RUN_AS_FIFO(50);
+	give_way(kt, true);
+}
+
+/* fails with: fault/softirqs-beside-a-reschedule */
+KTEST(an_interrupts_softirqs_give_way_to_the_more_urgent)
+{
+	NEEDS_RT_OFF("there they run in threads only");
+	RUN_AS_FIFO(50);
+	give_way(kt, false);
+}
+
+static void see_a_tick(void)
+{
+	spin_for_ticks(1);
+}
+
+/*
+ * Its thread has the share of any other, however much there is to do: a slice, and then it is our
+ * turn again. Each tick comes in a softirq, none between two.
+ * fails with: fault/ksoftirqd-keeps-the-cpu
+ */
+KTEST(ksoftirqd_shares_the_cpu)
+{
+	u64 end = READ_ONCE(jiffies) + 100;
+	BORROW_SOFTIRQ;
+
+	KEXPECT_EQ(this_cpu()->ksoftirqd->policy, SCHED_OTHER);
+	softirq.again = 200;
+	softirq.more = see_a_tick;
+	raise();
+	while (!READ_ONCE(softirq.on_thread) && READ_ONCE(jiffies) < end)
+		cpu_relax();
+	softirq.again = 0;
+	KEXPECT(READ_ONCE(jiffies) < end);
+	KEXPECT(softirq.on_thread);
+	AWAIT(!(this_cpu_read(softirq_pending) & BIT(SCRUB_SOFTIRQ)));
+}
+
 /* --- The FPU --- */
 
 static void scrub_off(bool *unused)
