@@ -3,6 +3,7 @@
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
 #include "kernel/panic.h"
+#include "lib/printk.h"
 #include "lib/string.h"
 
 struct cpu_features cpu_has;
@@ -22,17 +23,56 @@ static void read_cpu_name(void)
 	strscpy(cpu_has.name, p, sizeof(cpu_has.name));
 }
 
+/* What cannot be tried: the CPU would not come back. */
+static bool is_qemu_tcg(struct cpuid_regs leaf1)
+{
+	struct cpuid_regs r = cpuid(0x40000000, 0);
+
+	return leaf1.ecx & BIT(31) && !memcmp(&r.ebx, "TCGTCGTCGTCG", 12);
+}
+
+static bool is_amd(void)
+{
+	struct cpuid_regs r = cpuid(0, 0);
+
+	return r.ebx == 0x68747541 && r.edx == 0x69746e65 && r.ecx == 0x444d4163; /* AuthenticAMD */
+}
+
+/* The forms of XSAVE, or that there is none which may be used. */
+static void read_forms(struct cpuid_regs leaf1)
+{
+	u32 forms = cpuid(0xd, 1).eax, family = leaf1.eax >> 8 & 0xf;
+
+	if (family == 0xf)
+		family += leaf1.eax >> 20 & 0xff;
+	/* QEMU 7.2 takes CR4.OSXSAVE for a reserved bit there, and stands still for ever. */
+	if (!forms && is_qemu_tcg(leaf1)) {
+		pr_warn("cpu: quirk: QEMU stands still at CR4.OSXSAVE if XSAVE is all; not used");
+		cpu_has.xsave = false;
+		return;
+	}
+	cpu_has.xsaveopt = forms & BIT(0);
+	cpu_has.xsavec = forms & BIT(1);
+	cpu_has.xgetbv1 = forms & BIT(2);
+	cpu_has.xsaves = forms & BIT(3);
+	cpu_has.xfd = forms & BIT(4);
+	/* AMD's erratum 1386: XSAVES may leave XMM registers out. XSAVEC does not. */
+	if (cpu_has.xsaves && family == 0x17 && is_amd()) {
+		pr_warn("cpu: quirk: XSAVES of AMD's family 17h loses XMM registers; not used");
+		cpu_has.xsaves = false;
+	}
+}
+
 void cpu_features_init(void)
 {
 	u32 max_leaf = cpuid(0, 0).eax;
 	struct cpuid_regs leaf1 = cpuid(1, 0);
-	struct cpuid_regs leaf7 = {};
+	struct cpuid_regs leaf7 = {}, extended = cpuid(0x80000001, 0);
+	const char *lacks;
 
 	if (max_leaf >= 7)
 		leaf7 = cpuid(7, 0);
 	cpu_has.pge = leaf1.edx & BIT(13);
-	cpu_has.fxsr = leaf1.edx & BIT(24);
-	cpu_has.sse = leaf1.edx & BIT(25);
 	cpu_has.xsave = leaf1.ecx & BIT(26);
 	cpu_has.avx = leaf1.ecx & BIT(28);
 	cpu_has.avx2 = leaf7.ebx & BIT(5);
@@ -44,22 +84,18 @@ void cpu_features_init(void)
 	cpu_has.cet = leaf7.ecx & BIT(7);
 	cpu_has.amx_tile = leaf7.edx & BIT(24);
 	cpu_has.enqcmd = leaf7.ecx & BIT(29);
-	cpu_has.nx = cpuid(0x80000001, 0).edx & BIT(20);
-	if (cpu_has.xsave && max_leaf >= 0xd) {
-		u32 forms = cpuid(0xd, 1).eax;
-
-		cpu_has.xsaveopt = forms & BIT(0);
-		cpu_has.xsavec = forms & BIT(1);
-		cpu_has.xgetbv1 = forms & BIT(2);
-		cpu_has.xsaves = forms & BIT(3);
-		cpu_has.xfd = forms & BIT(4);
-	} else {
-		/* No way to save what these bring. */
-		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
-	}
+	cpu_has.nx = extended.edx & BIT(20);
+	if (cpu_has.xsave && max_leaf >= 0xd)
+		read_forms(leaf1);
+	else
+		cpu_has.xsave = false;
+	if (!cpu_has.xsave)		/* no way to save what these bring */
+		cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
 	read_cpu_name();
-	if (!cpu_has.fxsr || !cpu_has.sse)
-		panic("cpu: %s has no FXSAVE or SSE; every x86-64 CPU has both", cpu_has.name);
+	lacks = !(leaf1.edx & BIT(24)) ? "FXSAVE" : !(leaf1.edx & BIT(25)) ? "SSE" :
+		!(extended.edx & BIT(11)) ? "SYSCALL" : NULL;
+	if (lacks)
+		panic("cpu: %s has no %s; every x86-64 CPU has it", cpu_has.name, lacks);
 }
 
 void cpu_setup_control_registers(void)
