@@ -8,19 +8,27 @@
 
 struct cpu_features cpu_has;
 
+/* Leaf 0x80000000 + @nr; zeros if there is no such leaf. */
+static struct cpuid_regs extended_leaf(u32 nr)
+{
+	if (cpuid(0x80000000, 0).eax < 0x80000000 + nr)
+		return (struct cpuid_regs){};
+	return cpuid(0x80000000 + nr, 0);
+}
+
 static void read_cpu_name(void)
 {
-	char name[49] = "x86-64";
+	char name[49] = "";
 	const char *p = name;
 
-	for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
-		struct cpuid_regs r = cpuid(0x80000002 + i, 0);
+	for (u32 i = 0; i < 3; i++) {
+		struct cpuid_regs r = extended_leaf(2 + i);
 
 		memcpy(name + 16 * i, &r, 16);
 	}
 	while (*p == ' ')
 		p++;
-	strscpy(cpu_has.name, p, sizeof(cpu_has.name));
+	strscpy(cpu_has.name, *p ? p : "x86-64", sizeof(cpu_has.name));
 }
 
 /* What cannot be tried: the CPU would not come back. */
@@ -67,7 +75,7 @@ void cpu_features_init(void)
 {
 	u32 max_leaf = cpuid(0, 0).eax;
 	struct cpuid_regs leaf1 = cpuid(1, 0);
-	struct cpuid_regs leaf7 = {}, extended = cpuid(0x80000001, 0);
+	struct cpuid_regs leaf7 = {}, extended = extended_leaf(1);
 	const char *lacks;
 
 	if (max_leaf >= 7)
@@ -84,6 +92,7 @@ void cpu_features_init(void)
 	cpu_has.cet = leaf7.ecx & BIT(7);
 	cpu_has.amx_tile = leaf7.edx & BIT(24);
 	cpu_has.enqcmd = leaf7.ecx & BIT(29);
+	cpu_has.fxsave_leak = is_amd() && !(extended_leaf(8).ebx & BIT(2));
 	cpu_has.nx = extended.edx & BIT(20);
 	if (cpu_has.xsave && max_leaf >= 0xd)
 		read_forms(leaf1);

@@ -151,6 +151,18 @@ static inline void fninit(void)
 	__asm__ volatile("fninit");
 }
 
+/*
+ * Some CPUs save and restore the pointers to the last x87 instruction and its operand only if an
+ * exception is pending: else the last task's stay. So load something harmless, which sets them to
+ * the kernel's own. Destroys the x87 registers.
+ */
+static inline void overwrite_x87_pointers(void)
+{
+	static const u32 zero;
+
+	__asm__ volatile("fnclex; emms; fildl %0" :: "m"(zero));
+}
+
 /* Deliver a pending x87 exception now; swallow it. */
 static inline void fwait_swallow(void)
 {
