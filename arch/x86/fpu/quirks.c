@@ -102,10 +102,9 @@ bool knows_used_tiles(void)
 
 	if (!(xstate_layout.features & XFEATURE_MASK(XTILE_DATA)) || !cpu_has.xgetbv1)
 		return true;
-	__asm__ volatile("ldtilecfg %0" :: "m"(config));
-	__asm__ volatile("tileloadd (%0,%1,1), %%tmm0" :: "r"(config), "r"(0UL) : "memory");
+	load_tile(config);
 	in_use = xgetbv(1) & XFEATURE_MASK(XTILE_DATA);
-	__asm__ volatile("tilerelease");
+	tilerelease();
 	return in_use;
 }
 
@@ -118,7 +117,7 @@ bool keys_bind_supervisor(void)
 	if (kernel_map_page(TRIAL_VIRT, virt_to_phys(&trial), PTE_RW | PTE_NX | PTE_KEY(15)))
 		return false;
 	write_pkru(PKRU_CLOSED(15));
-	err = FAULTABLE("movb $0, %1", "m"(*(u8 *)TRIAL_VIRT));
+	err = write_faultable((u8 *)TRIAL_VIRT);
 	write_pkru(pkru);
 	*pgtable_pte(kernel_pml4, TRIAL_VIRT, false) = 0;
 	invlpg(TRIAL_VIRT);
