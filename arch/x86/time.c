@@ -65,7 +65,8 @@ static struct moment next_change(void)
 		u64 after = rdtsc();
 
 		if (count != first)
-			return (struct moment){ (before + after) / 2, after - before, apic, count };
+			return (struct moment){ (before + after) / 2, after - before + 1, apic,
+						count };
 		before = between;
 		between = after;
 	}

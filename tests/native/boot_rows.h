@@ -28,6 +28,7 @@ static const struct row rows[] = {
 	{ "forms", .forms = OPT, STANDARD(XSAVEOPT) },
 	{ "forms", .forms = XGETBV1, STANDARD(XSAVE) },
 	{ "forms", .no_form = true, STANDARD(XSAVE) },
+	{ "forms", .on = IS_GUEST, .no_form = true, STANDARD(XSAVE) },
 	{ "forms", .on = IS_TCG, XSAVES_ALL },
 	{ "forms", .on = IS_TCG, .no_form = true, NO_XSAVE,
 	  .says = "cpu: quirk: QEMU stands still at CR4.OSXSAVE" },

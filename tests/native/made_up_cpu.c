@@ -33,7 +33,7 @@ static struct cpuid_regs leaf1(void)
 
 	return (struct cpuid_regs){
 		.eax = family,
-		.ecx = bit(HAS_XSAVE, 26) | bit(HAS_AVX, 28) | bit(IS_TCG, 31),
+		.ecx = bit(HAS_XSAVE, 26) | bit(HAS_AVX, 28) | bit(IS_TCG | IS_GUEST, 31),
 		.edx = bit(HAS_PGE, 13) | bit(HAS_FXSR, 24) | bit(HAS_SSE, 25),
 	};
 }

@@ -41,18 +41,15 @@ static bool is_qemu_tcg(struct cpuid_regs leaf1)
 
 static bool is_amd(void)
 {
-	struct cpuid_regs r = cpuid(0, 0);
-
-	return r.ebx == 0x68747541 && r.edx == 0x69746e65 && r.ecx == 0x444d4163; /* AuthenticAMD */
+	return cpuid(0, 0).ecx == 0x444d4163;		/* Authenti"cAMD" */
 }
 
 /* The forms of XSAVE, or that there is none which may be used. */
 static void read_forms(struct cpuid_regs leaf1)
 {
-	u32 forms = cpuid(0xd, 1).eax, family = leaf1.eax >> 8 & 0xf;
+	u32 forms = cpuid(0xd, 1).eax;
+	u32 family = (leaf1.eax >> 8 & 0xf) + (leaf1.eax >> 20 & 0xff);
 
-	if (family == 0xf)
-		family += leaf1.eax >> 20 & 0xff;
 	/* QEMU 7.2 takes CR4.OSXSAVE for a reserved bit there, and stands still for ever. */
 	if (!forms && is_qemu_tcg(leaf1)) {
 		pr_warn("cpu: quirk: QEMU stands still at CR4.OSXSAVE if XSAVE is all; not used");
@@ -98,8 +95,6 @@ void cpu_features_init(void)
 		read_forms(leaf1);
 	else
 		cpu_has.xsave = false;
-	if (!cpu_has.xsave)		/* no way to save what these bring */
-		cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
 	read_cpu_name();
 	lacks = !(leaf1.edx & BIT(24)) ? "FXSAVE" : !(leaf1.edx & BIT(25)) ? "SSE" :
 		!(extended.edx & BIT(11)) ? "SYSCALL" : NULL;
