@@ -12,8 +12,11 @@
 
 struct boot_info boot_info;
 
-static void *low_mem(u64 phys)
+/* What the loader passed, @size bytes of it: @what. It is not believed blindly. */
+static void *low_mem(u64 phys, u64 size, const char *what)
 {
+	if (phys > BIT(32) || size > BIT(32) - phys)
+		panic("boot: the loader's %s at %#llx is not below 4 GiB", what, phys);
 	return (void *)(DIRECT_MAP + phys);
 }
 
@@ -96,8 +99,8 @@ static void mb2_mmap(const struct mb2_mmap *mmap)
 
 static void mb2_parse(u64 info_phys)
 {
-	const u32 *total_size = low_mem(info_phys);
-	const void *end = (const void *)total_size + *total_size;
+	const u32 *total_size = low_mem(info_phys, 8, "information");
+	const void *end = low_mem(info_phys, *total_size, "information") + *total_size;
 	const struct mb2_tag *tag = (const void *)(total_size + 2);
 
 	boot_info.protocol = "Multiboot2";
@@ -145,21 +148,37 @@ struct pvh_memmap_entry {
 	u32 type, reserved;
 };
 
+/* QEMU copies a command line of any length into one page, and over what comes behind it. */
+static void pvh_cmdline(u64 info_phys, const struct pvh_start_info *info)
+{
+	u64 behind = info->cmdline + PAGE_SIZE;
+	const char *s = low_mem(info->cmdline, PAGE_SIZE, "command line");
+
+	if (info->cmdline && strnlen(s, PAGE_SIZE) == PAGE_SIZE &&
+	    (info->modlist == behind || info_phys == behind))
+		panic("boot: the command line is too long; it is written over the loader's data");
+	if (info->cmdline)
+		set_cmdline(s);
+}
+
 static void pvh_parse(u64 info_phys)
 {
-	const struct pvh_start_info *info = low_mem(info_phys);
+	const struct pvh_start_info *info = low_mem(info_phys, sizeof(*info), "information");
 
 	boot_info.protocol = "PVH";
-	if (info->cmdline)
-		set_cmdline(low_mem(info->cmdline));
+	if (info->magic != PVH_MAGIC)
+		panic("boot: PVH's start info at %#llx is damaged; is the command line too long?",
+		      info_phys);
+	pvh_cmdline(info_phys, info);
 	boot_info.rsdp = info->rsdp;
 	if (info->nr_modules) {
-		const struct pvh_module *mod = low_mem(info->modlist);
+		const struct pvh_module *mod = low_mem(info->modlist, sizeof(*mod), "module");
 
 		set_initrd(mod->start, mod->start + mod->size);
 	}
 	if (info->version >= 1 && info->memmap) {
-		const struct pvh_memmap_entry *e = low_mem(info->memmap);
+		const struct pvh_memmap_entry *e = low_mem(
+			info->memmap, info->memmap_entries * sizeof(*e), "memory map");
 
 		for (u32 i = 0; i < info->memmap_entries; i++, e++)
 			if (e->type == E820_RAM)

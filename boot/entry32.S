@@ -10,6 +10,9 @@
 
 #define COM1		0x3f8
 #define DEBUG_EXIT	0xf4			/* QEMU's isa-debug-exit; nothing elsewhere */
+#define PVH_MAGIC	0x336ec578
+#define PVH_NR_MODULES	12			/* in the start info: see bootinfo.c */
+#define PVH_MODLIST	16
 #define PHYS(sym)	((sym) - KERNEL_OFFSET)
 
 #define PTE_P		0x001
@@ -21,33 +24,61 @@
 	.globl	boot_pvh32, boot_entry32
 
 boot_pvh32:
-	movl	$0x336ec578, %eax		/* PVH's magic, as if handed over */
+	movl	$PVH_MAGIC, %eax		/* PVH's magic, as if handed over */
 
 boot_entry32:
 	cli
 	cld
 	movl	%eax, %ebp			/* EBP: magic, EBX: info; kept until long mode */
-	movl	$PHYS(boot_stack_top), %esp
 
 	/*
-	 * 1. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots
-	 * this has CPUID.
+	 * 1. Is the kernel in memory, to its last word, and by itself? QEMU's PVH does not ask: it
+	 * writes where there is nothing, and puts the initramfs on top of the kernel.
 	 */
+	movl	$no_memory_text, %esi
+	movl	$PHYS(_kernel_end) - 4, %edi
+	movl	%edi, (%edi)
+	cmpl	%edi, (%edi)
+	jne	refuse
+	movl	$0, (%edi)
+	cmpl	$PVH_MAGIC, %ebp
+	jne	1f
+	cmpl	$0, PVH_NR_MODULES(%ebx)
+	je	1f
+	movl	PVH_MODLIST(%ebx), %ecx
+	movl	(%ecx), %eax			/* the first module: start, size */
+	cmpl	$PHYS(_kernel_end), %eax
+	jae	1f
+	addl	8(%ecx), %eax
+	cmpl	$PHYS(_kernel_start), %eax
+	ja	refuse
+1:
+	/*
+	 * 2. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots
+	 * this has CPUID. C's code has CMOV in it before it could ask (CPUID 1 EDX bit 15).
+	 */
+	movl	$PHYS(boot_stack_top), %esp
 	pushl	%ebx
+	movl	$no_long_mode_text, %esi
 	movl	$0x80000000, %eax
 	cpuid
 	cmpl	$0x80000001, %eax
-	jb	no_long_mode
+	jb	refuse
 	movl	$0x80000001, %eax
 	cpuid
 	btl	$29, %edx
-	jnc	no_long_mode
+	jnc	refuse
+	movl	$no_cmov_text, %esi
+	movl	$1, %eax
+	cpuid
+	btl	$15, %edx
+	jnc	refuse
 	popl	%ebx
 
 	movl	$boot_entry64, %edi
 
 	/*
-	 * 2. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
+	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
 	 * where to go on. Kept: EBP, EBX.
 	 */
 	.globl	enter_long_mode
@@ -65,7 +96,7 @@ enter_long_mode:
 	orl	$0x80010001, %eax		/* PG, WP, PE */
 	movl	%eax, %cr0
 
-	/* 3. A 64-bit code segment, and off to the linked address. */
+	/* 4. A 64-bit code segment, and off to the linked address. */
 	lgdt	boot_gdt_ptr
 	ljmp	$KERNEL_CS, $1f
 	.code64
@@ -73,9 +104,8 @@ enter_long_mode:
 	jmp	*%rdi
 	.code32
 
-/* One clear line on the serial port, then a failing exit code, then nothing for ever. */
-no_long_mode:
-	movl	$no_long_mode_text, %esi
+/* ESI: one clear line for the serial port; then a failing exit code, then nothing for ever. */
+refuse:
 3:	movw	$(COM1 + 5), %dx
 4:	inb	%dx, %al
 	testb	$0x20, %al
@@ -104,6 +134,10 @@ boot_entry64:					/* data segments: percpu_init() */
 	.section .boot.rodata, "a"
 no_long_mode_text:
 	.asciz	"splat: this CPU has no long mode; an x86-64 CPU is needed\r\n"
+no_cmov_text:
+	.asciz	"splat: this CPU has no CMOV; every x86-64 CPU has it\r\n"
+no_memory_text:
+	.asciz	"splat: the kernel and its initramfs do not fit in memory; give the machine more\r\n"
 	.balign 8
 	.globl	boot_gdt
 boot_gdt:

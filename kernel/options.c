@@ -32,6 +32,14 @@ static const struct boot_option *find_option(const char *assignment, const char 
 	return found;
 }
 
+int option_word(char *to, size_t size, const char *value)
+{
+	if (!*value || strlen(value) >= size)
+		return -EINVAL;
+	strscpy(to, value, size);
+	return 0;
+}
+
 static int set_option(const struct boot_option *o, const char *value)
 {
 	if (o->set)
@@ -104,7 +112,7 @@ BOOT_CHOICE(panic_on_warn, panic_on_warn, true, "0", "1");
 
 static int set_init(const char *value)
 {
-	return *value == '/' && strscpy(init_path, value, sizeof(init_path)) > 0 ? 0 : -EINVAL;
+	return *value == '/' ? option_word(init_path, sizeof(init_path), value) : -EINVAL;
 }
 BOOT_OPTION(init, set_init, false, "an absolute path of less than 64 characters");
 

@@ -32,6 +32,9 @@ struct boot_option {
 	static const char *const id##_values[] = { text, NULL };			\
 	__BOOT_OPTION(id, NULL, set, runtime)
 
+/* For setters: @value to @to if it has 1 to @size - 1 characters; else -EINVAL, and @to stays. */
+int option_word(char *to, size_t size, const char *value);
+
 void options_parse(char *cmdline);			/* early: no allocation */
 int option_set_runtime(const char *assignment);	/* -EINVAL, -EPERM: at boot only */
 

@@ -100,6 +100,7 @@ void panic(const char *fmt, ...)
 		for (;;)
 			__asm__ volatile("hlt");
 	system_state = SYSTEM_HALT;
+	console_verbose();
 	stop_other_cpus();
 	console_take_over();
 	va_start(args, fmt);

@@ -33,9 +33,9 @@ static int make_rings(void)
 /* At run time: "on" goes on where "off" stopped. */
 static int set_trace(const char *value)
 {
-	wanted = !strcmp(value, "on");
-	if (!wanted && strcmp(value, "off"))
+	if (strcmp(value, "on") && strcmp(value, "off"))
 		return -EINVAL;
+	wanted = !strcmp(value, "on");
 	if (!wanted || system_state != SYSTEM_RUNNING) {
 		__atomic_fetch_and(&hooks_on, ~HOOK_TRACE, __ATOMIC_SEQ_CST);
 		return 0;

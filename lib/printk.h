@@ -40,6 +40,9 @@ void console_take_over(void);
 /* Messages of a level below this go to the console; all go to the ring. Option "loglevel=". */
 extern int console_loglevel;
 
+/* The machine is about to end: all levels go to the console from now on. */
+void console_verbose(void);
+
 #define pr_emerg(fmt, ...)	printk(KERN_EMERG fmt, ##__VA_ARGS__)
 #define pr_err(fmt, ...)	printk(KERN_ERR fmt, ##__VA_ARGS__)
 #define pr_warn(fmt, ...)	printk(KERN_WARNING fmt, ##__VA_ARGS__)

@@ -8,6 +8,7 @@ memory, and learns why a machine ended.
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -137,6 +138,42 @@ def grub_without_kernel(boot):
 
 grub_without_kernel("grub")
 grub_without_kernel("uefi")
+
+
+# --- Machines on which it cannot run, or hardly: one line, and never silence ---
+
+NO_ROOM = r"^splat: the kernel and its initramfs do not fit in memory"
+# QEMU's PVH neither asks whether there is memory, nor what it puts on top of what.
+host.boot_says("memory-8", NO_ROOM, MEM="8M")
+host.boot_says("memory-16", NO_ROOM, MEM="16M")
+host.boot_says("memory-20", NO_ROOM, MEM="20M")
+host.boot_says("cmdline-over-modules", r"Kernel panic.*boot: the command line is too long",
+               append="x" * 4100)
+host.boot_says("cmdline-over-all", r"Kernel panic.*boot: PVH's start info .* is damaged",
+               append="x" * 6000)
+host.boot_says("cmdline-grub", r"options: the command line is cut after 1023 bytes", machine.PASS,
+               boot="grub", append="init=/bin/echo " + "x" * 6000)
+host.boot_says("no-syscall", r"Kernel panic.*has no SYSCALL", cpu="max,-syscall")
+host.boot_says("no-fxsave", r"Kernel panic.*has no FXSAVE", cpu="max,-fxsr")
+host.boot_says("no-cmov", r"^splat: this CPU has no CMOV", cpu="max,-cmov")
+host.boot_says("osxsave-stands-still", r"cpu: quirk: QEMU stands still at CR4.OSXSAVE",
+               machine.PASS, cpu="qemu64,+xsave", append="init=/bin/echo")
+host.boot_says("quiet-panic", r"Kernel panic.*init=/bin/nothing cannot be run",
+               append="loglevel=0 init=/bin/nothing")
+
+
+@test("cpu-models", long=True)
+def cpu_models():
+    """Every CPU model of this QEMU boots, or has no long mode."""
+    _, text = machine.run(["qemu-system-x86_64", "-cpu", "help"], f"{machine.LOGS}/models.log")
+    models = [line.split()[1] for line in text.splitlines() if line.startswith("x86 ")]
+    expect(len(models) > 20, f"QEMU lists {len(models)} CPU models")
+    for model in models:
+        if re.search(r"-v\d+$", model) or model in ("base", "host"):
+            continue
+        code, output = machine.boot("cpu-models", "init=/bin/echo", cpu=model)
+        expect(code == machine.PASS or "has no long mode" in output,
+               f"{model}: {machine.why(code)}\n{output[-300:]}")
 
 
 # --- The text screen ---

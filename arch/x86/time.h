@@ -9,6 +9,6 @@
 
 extern u64 tsc_khz;			/* 0 until time_init() */
 
-/* Calibrates TSC and local APIC timer; interrupts off, about 10 ms. */
+/* Calibrates TSC and local APIC timer; interrupts off, some 100 us; on a busy host up to 80 ms. */
 void time_init(void);
 u64 sched_clock(void);			/* ns since boot; any context; 0 before time_init() */

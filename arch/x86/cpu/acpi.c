@@ -98,6 +98,8 @@ static void parse_madt(const struct madt *madt)
 				left_out++;
 		}
 	}
+	if (!acpi_info.nr_cpus)
+		acpi_info.nr_cpus = 1;		/* this one runs, whatever the table says */
 	if (left_out)
 		pr_warn("acpi: %u CPUs more than the %d that fit are left out", left_out, NR_CPUS);
 }

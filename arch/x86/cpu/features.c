@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "lib/printk.h"
 #include "lib/string.h"
 
 struct cpu_features cpu_has;
@@ -12,32 +13,76 @@ struct cpu_features cpu_has;
 static int no_fsgsbase;
 BOOT_CHOICE(nofsgsbase, no_fsgsbase, false, "0", "");
 
+/* Leaf 0x80000000 + @nr; zeros if there is no such leaf. */
+static struct cpuid_regs extended_leaf(u32 nr)
+{
+	if (cpuid(0x80000000, 0).eax < 0x80000000 + nr)
+		return (struct cpuid_regs){};
+	return cpuid(0x80000000 + nr, 0);
+}
+
 static void read_cpu_name(void)
 {
-	char name[49] = "x86-64";
+	char name[49] = "";
 	const char *p = name;
 
-	for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
-		struct cpuid_regs r = cpuid(0x80000002 + i, 0);
+	for (u32 i = 0; i < 3; i++) {
+		struct cpuid_regs r = extended_leaf(2 + i);
 
 		memcpy(name + 16 * i, &r, 16);
 	}
 	while (*p == ' ')
 		p++;
-	strscpy(cpu_has.name, p, sizeof(cpu_has.name));
+	strscpy(cpu_has.name, *p ? p : "x86-64", sizeof(cpu_has.name));
+}
+
+/* What cannot be tried: the CPU would not come back. */
+static bool is_qemu_tcg(struct cpuid_regs leaf1)
+{
+	struct cpuid_regs r = cpuid(0x40000000, 0);
+
+	return leaf1.ecx & BIT(31) && !memcmp(&r.ebx, "TCGTCGTCGTCG", 12);
+}
+
+static bool is_amd(void)
+{
+	return cpuid(0, 0).ecx == 0x444d4163;		/* Authenti"cAMD" */
+}
+
+/* The forms of XSAVE, or that there is none which may be used. */
+static void read_forms(struct cpuid_regs leaf1)
+{
+	u32 forms = cpuid(0xd, 1).eax;
+	u32 family = (leaf1.eax >> 8 & 0xf) + (leaf1.eax >> 20 & 0xff);
+
+	/* QEMU 7.2 takes CR4.OSXSAVE for a reserved bit there, and stands still for ever. */
+	if (!forms && is_qemu_tcg(leaf1)) {
+		pr_warn("cpu: quirk: QEMU stands still at CR4.OSXSAVE if XSAVE is all; not used");
+		cpu_has.xsave = false;
+		return;
+	}
+	cpu_has.xsaveopt = forms & BIT(0);
+	cpu_has.xsavec = forms & BIT(1);
+	cpu_has.xgetbv1 = forms & BIT(2);
+	cpu_has.xsaves = forms & BIT(3);
+	cpu_has.xfd = forms & BIT(4);
+	/* AMD's erratum 1386: XSAVES may leave XMM registers out. XSAVEC does not. */
+	if (cpu_has.xsaves && family == 0x17 && is_amd()) {
+		pr_warn("cpu: quirk: XSAVES of AMD's family 17h loses XMM registers; not used");
+		cpu_has.xsaves = false;
+	}
 }
 
 void cpu_features_init(void)
 {
 	u32 max_leaf = cpuid(0, 0).eax;
 	struct cpuid_regs leaf1 = cpuid(1, 0);
-	struct cpuid_regs leaf7 = {};
+	struct cpuid_regs leaf7 = {}, extended = extended_leaf(1);
+	const char *lacks;
 
 	if (max_leaf >= 7)
 		leaf7 = cpuid(7, 0);
 	cpu_has.pge = leaf1.edx & BIT(13);
-	cpu_has.fxsr = leaf1.edx & BIT(24);
-	cpu_has.sse = leaf1.edx & BIT(25);
 	cpu_has.xsave = leaf1.ecx & BIT(26);
 	cpu_has.avx = leaf1.ecx & BIT(28);
 	cpu_has.fsgsbase = leaf7.ebx & BIT(0) && !no_fsgsbase;
@@ -50,22 +95,17 @@ void cpu_features_init(void)
 	cpu_has.cet = leaf7.ecx & BIT(7);
 	cpu_has.amx_tile = leaf7.edx & BIT(24);
 	cpu_has.enqcmd = leaf7.ecx & BIT(29);
-	cpu_has.nx = cpuid(0x80000001, 0).edx & BIT(20);
-	if (cpu_has.xsave && max_leaf >= 0xd) {
-		u32 forms = cpuid(0xd, 1).eax;
-
-		cpu_has.xsaveopt = forms & BIT(0);
-		cpu_has.xsavec = forms & BIT(1);
-		cpu_has.xgetbv1 = forms & BIT(2);
-		cpu_has.xsaves = forms & BIT(3);
-		cpu_has.xfd = forms & BIT(4);
-	} else {
-		/* No way to save what these bring. */
-		cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
-	}
+	cpu_has.fxsave_leak = is_amd() && !(extended_leaf(8).ebx & BIT(2));
+	cpu_has.nx = extended.edx & BIT(20);
+	if (cpu_has.xsave && max_leaf >= 0xd)
+		read_forms(leaf1);
+	else
+		cpu_has.xsave = false;
 	read_cpu_name();
-	if (!cpu_has.fxsr || !cpu_has.sse)
-		panic("cpu: %s has no FXSAVE or SSE; every x86-64 CPU has both", cpu_has.name);
+	lacks = !(leaf1.edx & BIT(24)) ? "FXSAVE" : !(leaf1.edx & BIT(25)) ? "SSE" :
+		!(extended.edx & BIT(11)) ? "SYSCALL" : NULL;
+	if (lacks)
+		panic("cpu: %s has no %s; every x86-64 CPU has it", cpu_has.name, lacks);
 }
 
 void cpu_setup_control_registers(void)

@@ -6,9 +6,11 @@
 
 struct cpu_features {
 	bool	nx, smep, smap, umip, pge, fsgsbase;
-	bool	fxsr, sse, xsave, avx, avx2, avx512f, pku;
+	bool	xsave, avx, avx2, avx512f, pku;
 	bool	xsaveopt, xsavec, xgetbv1, xsaves, xfd;
 	bool	amx_tile, enqcmd, cet;
+	/* AMD: x87's pointers are saved and restored only if an exception is pending. */
+	bool	fxsave_leak;
 	char	name[52];
 };
 

@@ -47,7 +47,7 @@ static char nonce[24];
 
 static int set_nonce(const char *value)
 {
-	return strscpy(nonce, value, sizeof(nonce)) > 0 ? 0 : -EINVAL;
+	return option_word(nonce, sizeof(nonce), value);
 }
 BOOT_OPTION(nonce, set_nonce, false, "a word of less than 24 characters");
 

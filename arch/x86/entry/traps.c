@@ -47,6 +47,7 @@ void (*kernel_debug_trap)(struct pt_regs *regs);
 
 void die(const char *what, struct pt_regs *regs)
 {
+	console_verbose();
 	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);
 	show_regs(regs);
 	show_stack(current, regs);

@@ -70,6 +70,11 @@ static inline void xsaves(struct xregs_state *xs, u64 mask)
 			 : "=r"(__err) : __VA_ARGS__ : "memory");		\
 	__err; })
 
+static inline int write_faultable(u8 *to)
+{
+	return FAULTABLE("movb $0, %1", "m"(*to));
+}
+
 /* Faults on a bad MXCSR. */
 static inline int fxrstor(const struct fxregs_state *fx)
 {
@@ -149,6 +154,30 @@ static inline void ldmxcsr(u32 mxcsr)
 static inline void fninit(void)
 {
 	__asm__ volatile("fninit");
+}
+
+/*
+ * Some CPUs save and restore the pointers to the last x87 instruction and its operand only if an
+ * exception is pending: else the last task's stay. So load something harmless, which sets them to
+ * the kernel's own. Destroys the x87 registers.
+ */
+static inline void overwrite_x87_pointers(void)
+{
+	static const u32 zero;
+
+	__asm__ volatile("fnclex; emms; fildl %0" :: "m"(zero));
+}
+
+/* Tile 0 as @config says, loaded from there. */
+static inline void load_tile(const u8 config[64])
+{
+	__asm__ volatile("ldtilecfg (%0); tileloadd (%0,%1,1), %%tmm0"
+			 :: "r"(config), "r"(0UL) : "memory");
+}
+
+static inline void tilerelease(void)
+{
+	__asm__ volatile("tilerelease");
 }
 
 /* Deliver a pending x87 exception now; swallow it. */

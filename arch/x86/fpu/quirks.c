@@ -2,14 +2,20 @@
 /* The trials, and the way around (see quirks.h). Floor 1: never sleeps. */
 #include "arch/x86/fpu/quirks.h"
 #include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/insns.h"
 #include "arch/x86/fpu/regs.h"
+#include "arch/x86/mm/pgtable.h"
+#include "kernel/mm/pages.h"
 #include "lib/string.h"
 
+#define TRIAL_VIRT	(LAPIC_VIRT + PAGE_SIZE)
+#define PKRU_CLOSED(key)	(3U << 2 * (key))	/* for reads and writes */
 #define OLD_VALUE	0x11
 #define VALUE		0x66
 
-bool xrstors_by_mask_only, used_tiles_unmarked;
+unsigned int restore_quirks;
+bool used_tiles_unmarked;
 
 static union fpregs_state trial;
 
@@ -96,9 +102,24 @@ bool knows_used_tiles(void)
 
 	if (!(xstate_layout.features & XFEATURE_MASK(XTILE_DATA)) || !cpu_has.xgetbv1)
 		return true;
-	__asm__ volatile("ldtilecfg %0" :: "m"(config));
-	__asm__ volatile("tileloadd (%0,%1,1), %%tmm0" :: "r"(config), "r"(0UL) : "memory");
+	load_tile(config);
 	in_use = xgetbv(1) & XFEATURE_MASK(XTILE_DATA);
-	__asm__ volatile("tilerelease");
+	tilerelease();
 	return in_use;
+}
+
+/* Another mapping of @trial has a key that is closed: a fault there hurts nobody. */
+bool keys_bind_supervisor(void)
+{
+	u32 pkru = read_pkru();
+	int err;
+
+	if (kernel_map_page(TRIAL_VIRT, virt_to_phys(&trial), PTE_RW | PTE_NX | PTE_KEY(15)))
+		return false;
+	write_pkru(PKRU_CLOSED(15));
+	err = write_faultable((u8 *)TRIAL_VIRT);
+	write_pkru(pkru);
+	*pgtable_pte(kernel_pml4, TRIAL_VIRT, false) = 0;
+	invlpg(TRIAL_VIRT);
+	return err;
 }

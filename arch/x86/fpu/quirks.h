@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What some emulators get wrong about images, found by trying it at boot: CPUID does not tell.
- * Silicon is not known to have any of this.
+ * What some emulators get wrong about registers and images, found by trying it at boot: CPUID does
+ * not tell. Silicon is not known to have any of this but what cpu_has.fxsave_leak says.
  */
 #pragma once
 
@@ -18,7 +18,11 @@ bool compacts_as_documented(void);
  * it does not reset MXCSR either. Then restores are made by xrstors_by_mask().
  */
 bool restores_go_by_mask(void);
-extern bool xrstors_by_mask_only;
+
+/* What a restore must look at; 0 almost everywhere. */
+#define RESTORES_BY_MASK	BIT(0)
+#define KEEPS_X87_POINTERS	BIT(1)		/* overwrite_x87_pointers() comes first */
+extern unsigned int restore_quirks;
 
 struct xregs_state;
 int xrstors_by_mask(const struct xregs_state *xs, u64 mask);
@@ -30,3 +34,10 @@ int xrstors_by_mask(const struct xregs_state *xs, u64 mask);
  */
 bool knows_used_tiles(void);
 extern bool used_tiles_unmarked;
+
+/*
+ * Do protection keys hold for ring 0's own pages? They are ring 3's (SDM vol. 3, 4.6.2). In Bochs a
+ * key that ring 3 has closed for writing closes the kernel's stack too, and nothing can be done
+ * about it afterwards: then there are no keys. CR4.PKE is set.
+ */
+bool keys_bind_supervisor(void);

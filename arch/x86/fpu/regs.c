@@ -58,8 +58,12 @@ void save_fpregs_to_fpstate(struct fpstate *fpstate)
 static int try_restore(const struct fpstate *fpstate, u64 mask)
 {
 	mask &= fpu_kernel_cfg.max_features;
-	if (unlikely(xrstors_by_mask_only))
-		return xrstors_by_mask(&fpstate->regs.xsave, mask);
+	if (unlikely(restore_quirks)) {
+		if (restore_quirks & KEEPS_X87_POINTERS)
+			overwrite_x87_pointers();
+		if (restore_quirks & RESTORES_BY_MASK)
+			return xrstors_by_mask(&fpstate->regs.xsave, mask);
+	}
 	switch (fpu_form) {
 	case FORM_FXSAVE:
 		return fxrstor(&fpstate->regs.fxsave);

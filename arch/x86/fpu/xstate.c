@@ -12,6 +12,7 @@
 #include "arch/x86/fpu/regs.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/options.h"
+#include "kernel/panic.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -229,16 +230,23 @@ static void configure(struct fpu_state_config *cfg, u64 features)
 
 /*
  * What XCR0 and XSS hold now takes so many bytes, says CPUID (sub-leaf 0: standard, 1: compacted).
- * Emulators err: the larger size is used, and the disagreement said.
+ * Emulators err: the larger size is used if there is room for it, and the disagreement said. Where
+ * the bytes too many would lie is not known, so an image without the dynamic features gets them
+ * too.
  */
 static void check_total(const char *format, struct fpu_state_config *cfg, u32 cpuid_size)
 {
-	if (cfg->max_size == cpuid_size)
+	u32 components = cfg->max_size, more = cpuid_size - components;
+
+	if (cpuid_size == components)
 		return;
-	pr_warn("x86/fpu: quirk: CPUID says %u bytes in the %s format, its components take %u",
-		cpuid_size, format, cfg->max_size);
-	if (cpuid_size > cfg->max_size && cpuid_size <= PAGE_SIZE)
-		cfg->default_size = cfg->max_size = cpuid_size;
+	if (cpuid_size > components && cpuid_size <= XSTATE_SIZE_MAX &&
+	    cfg->default_size + more <= PAGE_SIZE) {
+		cfg->max_size += more;
+		cfg->default_size += more;
+	}
+	pr_warn("x86/fpu: quirk: CPUID says %u bytes in the %s format, its components take %u; "
+		"%u are used", cpuid_size, format, components, cfg->max_size);
 }
 
 static void print_layout(void)
@@ -279,6 +287,17 @@ static void set_feature_masks(void)
 		wrmsr(MSR_IA32_XSS, xstate_layout.supervisor);
 }
 
+/* Before any other trial: it may take a component away. */
+static void try_keys(void)
+{
+	if (!cpu_has.pku || !keys_bind_supervisor())
+		return;
+	pr_warn("x86/fpu: quirk: protection keys hold for the kernel's own pages, too; not used");
+	cpu_has.pku = false;
+	write_cr4(read_cr4() & ~CR4_PKE);
+	fpu_choose_form();
+}
+
 /* Try the compacted format before trusting it; XCR0 is set up for what was chosen. */
 static void try_compacted_form(void)
 {
@@ -293,7 +312,7 @@ static void try_compacted_form(void)
 		fpu_choose_form();
 	} else if (restores_go_by_mask()) {
 		pr_warn("x86/fpu: quirk: XRSTOR goes by its mask, not by XCOMP_BV; worked around");
-		xrstors_by_mask_only = true;
+		restore_quirks |= RESTORES_BY_MASK;
 		/* What is gated has no room at first: nothing may come behind it. */
 		if (dynamic_group() & (XFEATURE_MASK(YMM) | XFEATURE_MASK_AVX512))
 			cpu_has.cet = cpu_has.enqcmd = false;
@@ -317,6 +336,9 @@ void fpu_init_system(void)
 {
 	u64 features;
 
+	if (cpu_has.fxsave_leak)
+		restore_quirks |= KEEPS_X87_POINTERS;
+	try_keys();
 	configure(&fpu_user_cfg, xstate_layout.features & ~xstate_layout.supervisor);
 	set_feature_masks();
 	try_compacted_form();
@@ -352,13 +374,19 @@ void fpu_init_system(void)
 
 void fpu_init_cpu(void)
 {
+	struct fpstate *dump = kzalloc(offsetof(struct fpstate, regs) + fpu_kernel_cfg.max_size,
+				       GFP_ATOMIC);
+
+	if (!dump)
+		panic("x86/fpu: no memory for a CPU's registers");
+	this_cpu_write(dump_fpstate, dump);
 	set_feature_masks();
 	if (fpu_form == FORM_SOFT)
 		soft_init_cpu();
-	this_cpu_write(dump_fpstate, kzalloc(offsetof(struct fpstate, regs) +
-					     fpu_kernel_cfg.max_size, GFP_ATOMIC));
 	preempt_disable();
 	restore_fpregs_from_fpstate(&init_fpstate, fpu_kernel_cfg.max_features);
+	/* PKRU's initial state, 0, opens all keys. The idle task keeps what is here. */
+	write_pkru(PKRU_DEFAULT);
 	preempt_enable();
 }
 

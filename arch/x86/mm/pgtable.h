@@ -16,6 +16,7 @@
 #define PTE_D		BIT(6)
 #define PTE_PS		BIT(7)
 #define PTE_G		BIT(8)
+#define PTE_KEY(key)	((u64)(key) << 59)
 #define PTE_NX		BIT(63)
 #define PTE_ADDR	0x000ffffffffff000UL
 
