@@ -195,7 +195,7 @@ void fpu_flush_thread(void)
 	fpstate_reset(fpu);
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
-	trace(fpu_flag, current->pid, 1);
+	trace(fpu_flag, current->pid, _THIS_IP_);
 	set_thread_flag(TIF_NEED_FPU_LOAD);
 	fpregs_unlock();
 	fpstate_free(fpu, old);
