@@ -13,7 +13,8 @@
 
 /*
  * Name, and what its two values are. scripts/trace.py reads this list: an address is shown as a
- * symbol, a task as its pid.
+ * symbol, a task as its pid. An event says what caused it: what has two causes has two events, or
+ * "by", an address in the function that did it.
  */
 #define TRACE_EVENTS(EVENT)							\
 	EVENT(task_comm,	"first",	"rest")				\
@@ -21,6 +22,7 @@
 	EVENT(sched_wakeup,	"pid",		"target_cpu")			\
 	EVENT(sched_migrate,	"pid",		"dest_cpu")			\
 	EVENT(sched_pi_setprio,	"pid",		"newprio")			\
+	EVENT(sched_pi_boost,	"pid",		"newprio")			\
 	EVENT(preempt_disable,	"count",	"caller")			\
 	EVENT(preempt_enable,	"count",	"caller")			\
 	EVENT(irq_disable,	"count",	"caller")			\
@@ -36,9 +38,10 @@
 	EVENT(fpregs_unlock,	"caller",	"count")			\
 	EVENT(fpu_save,		"fpstate",	"features")			\
 	EVENT(fpu_restore,	"fpstate",	"mask")				\
-	EVENT(fpu_flag,		"pid",		"need_load")			\
-	EVENT(fpu_owner,	"pid",		"last_cpu")			\
+	EVENT(fpu_flag,		"pid",		"set_by")			\
+	EVENT(fpu_owner,	"pid",		"by")				\
 	EVENT(fpu_gate,		"xfd",		"was")				\
+	EVENT(lock_asked,	"lock",		"caller")			\
 	EVENT(lock_contended,	"lock",		"owner_pid")			\
 	EVENT(lock_acquired,	"lock",		"caller")			\
 	EVENT(lock_released,	"lock",		"caller")			\

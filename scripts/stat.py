@@ -267,24 +267,25 @@ def costs(table):
 # --- Latencies: what a lock that spins costs (user/latency.c) ---
 
 LATENCY = re.compile(r"latency: (\w+) preempt_off=(\d+) at (\S+) irqs_off=(\d+) at (\S+)")
-WORK = {"fixed": "forks, fixed order", "buggy": "forks, buggy order",
-        "hold": "siglock held for 1,100,000"}
 
 
 def latencies(table):
     """The longest sections, in guest instructions: one step of the TSC is one instruction here."""
+    steps = int(re.search(r"#define HOLD_STEPS\s+(\d+)", read("user/latency.c"))[1])
+    work_names = {"fixed": "forks, fixed order", "buggy": "forks, buggy order",
+                  "hold": f"siglock held for {steps:,} steps"}
     for world in ("rt=on", "rt=on siglock=raw", "rt=off"):
         env = {**os.environ, "BOOT": "pvh", "CPU": "max",
                "APPEND": f"{world} init=/bin/latency watchdog_thresh=0 loglevel=3"}
         done = subprocess.run(["scripts/qemu.sh", "-icount", "shift=0,sleep=off"], env=env,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         found = LATENCY.findall(done.stdout)
-        if done.returncode != 33 or len(found) != len(WORK):
+        if done.returncode != 33 or len(found) != len(work_names):
             table.row(f"longest sections, {world} (it failed)", 0, 1)
         for work, preempt, preempt_owner, irqs, irqs_owner in found:
-            table.row(f"preemption off, insns: {world}, {WORK[work]}", None, int(preempt),
+            table.row(f"preemption off, insns: {world}, {work_names[work]}", None, int(preempt),
                       [f"begun at {preempt_owner}"])
-            table.row(f"interrupts off, insns: {world}, {WORK[work]}", None, int(irqs),
+            table.row(f"interrupts off, insns: {world}, {work_names[work]}", None, int(irqs),
                       [f"begun at {irqs_owner}"])
 
 

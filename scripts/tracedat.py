@@ -42,14 +42,15 @@ LINUX = {
     "x86_fpu_before_save": ("x86_fpu", "x86/fpu: {fpu:%pS} xfeatures: {xfeatures:%lx}"),
     "x86_fpu_before_restore": ("x86_fpu", "x86/fpu: {fpu:%pS} xfeatures: {xfeatures:%lx}"),
     "x86_fpu_regs_activated": ("x86_fpu", "x86/fpu: pid: {pid:%d} last_cpu: {last_cpu:%d}"),
-    "x86_fpu_regs_deactivated": ("x86_fpu", "x86/fpu: pid: {pid:%d} last_cpu: {last_cpu:%d}"),
+    "x86_fpu_regs_deactivated": ("x86_fpu", "x86/fpu: pid: {pid:%d} by: {by:%pS}"),
     "contention_begin": ("lock", "{lock_addr:%pS} owner={owner:%d}"),
     "lock_acquired": ("lock", "{lock_addr:%pS} caller={caller:%pS}"),
     "lock_release": ("lock", "{lock_addr:%pS} caller={caller:%pS}"),
 }
 # How Splat's own fields are printed, by their names in kernel/trace.h; the others in hexadecimal.
-SPLAT_FIELDS = {**dict.fromkeys(("caller", "ip", "where", "lock", "fpstate"), "%pS"),
-                **dict.fromkeys(("pid", "child_pid", "owner_pid", "need_load"), "%ld"),
+SPLAT_FIELDS = {**dict.fromkeys(("caller", "ip", "where", "lock", "fpstate",
+                               "set_by", "by"), "%pS"),
+                **dict.fromkeys(("pid", "child_pid", "owner_pid"), "%ld"),
                 "kind": "KIND", "vector": "VECTOR"}
 # A field's declaration in C, and how it is packed. Signs are the reader's affair.
 C_TYPES = {"%s": ("char {}[16]", "16s"), "%d": ("int {}", "I"), "%ld": ("long {}", "Q")}
@@ -141,6 +142,7 @@ CONVERT = {
     "sched_wakeup": lambda e, c: ("sched_wakeup", c.comm(e.a), e.a, c.prio(e.a), 1, e.b),
     "sched_migrate": lambda e, c: ("sched_migrate_task", c.comm(e.a), e.a, c.prio(e.a), e.b),
     "sched_pi_setprio": lambda e, c: ("sched_pi_setprio", c.comm(e.a), e.a, c.prio(e.a), e.b),
+    "sched_pi_boost": lambda e, c: ("sched_pi_setprio", c.comm(e.a), e.a, c.prio(e.a), e.b),
     "preempt_disable": lambda e, c: ("preempt_disable", e.b, e.a),
     "preempt_enable": lambda e, c: ("preempt_enable", e.b, e.a),
     "irq_disable": lambda e, c: ("irq_disable", e.b, e.a),
@@ -152,8 +154,8 @@ CONVERT = {
     "sys_exit": lambda e, c: ("sys_exit", e.a, e.b),
     "fpu_save": lambda e, c: ("x86_fpu_before_save", e.a, e.b),
     "fpu_restore": lambda e, c: ("x86_fpu_before_restore", e.a, e.b),
-    "fpu_owner": lambda e, c: ("x86_fpu_regs_activated" if e.a else "x86_fpu_regs_deactivated",
-                               e.a, e.b),
+    "fpu_owner": lambda e, c: (("x86_fpu_regs_activated", e.a, e.cpu) if e.a else
+                               ("x86_fpu_regs_deactivated", e.pid, e.b)),
     "lock_contended": lambda e, c: ("contention_begin", e.a, e.b),
     "lock_acquired": lambda e, c: ("lock_acquired", e.a, e.b),
     "lock_released": lambda e, c: ("lock_release", e.a, e.b),
@@ -210,7 +212,7 @@ class Converter:
         name, values = self.found.name(event), (event.a, event.b)
         if name in CONVERT:
             linux, *values = CONVERT[name](event, self)
-        if name == "sched_pi_setprio":
+        if name in ("sched_pi_setprio", "sched_pi_boost"):
             self.prios[event.a] = event.b
         return self.formats[linux if name in CONVERT else name].pack(event, values)
 

@@ -5,20 +5,26 @@ registers were.
 
 One pass over the events, with a method for each kind that matters. An item stands in a row of a
 lane; a lane is a CPU or a task. Times are the TSC's.
+
+Under icount QEMU runs the CPUs in turn, and one TSC counts the instructions of all of them. So a
+CPU that is in the middle of something stands still while another has events; "still" marks that.
 """
 import collections
+import itertools
 import dataclasses
 import re
 
 import trace                            # scripts/trace.py
 
-NR_FORK, NR_WAIT4 = 57, 61
+NR_CLONE, NR_FORK, NR_WAIT4 = 56, 57, 61
+CLONE_THREAD = 0x10000
 IDLE = 0
 
 # Rows in the order in which they are shown.
-CPU_ROWS = {"runs": "runs", "irq": "interrupt", "preempt": "preemption off",
-            "irqs": "interrupts off"}
-TASK_ROWS = {"splat": "reports", "oncpu": "on CPU", "call": "system call", "step": "steps",
+CPU_ROWS = {"runs": "runs", "still": "stands still", "irq": "interrupt",
+            "preempt": "preemption off", "irqs": "interrupts off"}
+TASK_ROWS = {"splat": "reports", "oncpu": "on CPU", "still": "stands still",
+             "call": "system call", "step": "steps",
              "fpu": "FPU state in", "fpregs": "fpregs_lock held", "lock": "locks",
              "lock2": "more locks", "both": "lock inside fpregs_lock"}
 
@@ -73,6 +79,8 @@ class Model:
         self.syscalls, self.vectors, self.kinds = syscall_names(), vector_names(), splat_kinds()
         self.comms, self.lock_names, self.born = {IDLE: "idle"}, {}, {}
         self.running, self.last_ran = {}, {}    # CPU -> pid; lane -> its last way out
+        self.asked = {}                 # pid -> the event in which it asked for a lock
+        self.threads = set()            # pids that are making a thread
         # The three facts (arch/x86/fpu/regs.h), and whether memory is as new as the registers.
         self.flag, self.last_cpu, self.owner, self.saved = {}, {}, {}, set()
         self.users = set()              # the tasks that have registers: no kernel threads
@@ -85,6 +93,7 @@ class Model:
         self.end_all(found.events[-1])
         if not spins:
             self.find_locks_inside()
+        self.find_turns()
         self.items.sort(key=lambda item: item.start)
 
     # --- Items ---
@@ -122,9 +131,12 @@ class Model:
             elif name == "fpu_owner" and event.a:
                 self.users.add(event.a)
             elif name == "lock_acquired":
-                user = self.symbols.name(event.b).partition("+")[0]
+                user = self.function(event.b)
                 if user in LOCK_USERS:
                     self.lock_names[event.a] = LOCK_USERS[user]
+
+    def function(self, address):
+        return self.symbols.name(address).partition("+")[0]
 
     def task(self, pid):
         return f"{self.comms[pid]} {pid}" if pid in self.comms and pid else \
@@ -188,8 +200,13 @@ class Model:
                        f"woken by {self.task(event.pid)}")
 
     def on_sched_pi_setprio(self, event):
-        self.mark(f"task{event.a}", "step", event, "step", f"priority {event.b}",
-                  f"by {self.task(event.pid)}; smaller is more urgent")
+        self.mark(f"task{event.a}", "step", event, "step", f"own priority {event.b}",
+                  f"no loan; set by {self.task(event.pid)}; smaller is more urgent")
+
+    def on_sched_pi_boost(self, event):
+        self.mark(f"task{event.a}", "step", event, "step", f"boosted to priority {event.b}",
+                  f"a loan, more urgent than its own; set by {self.task(event.pid)}; smaller is "
+                  "more urgent")
 
     # --- Interrupts and system calls ---
 
@@ -209,6 +226,9 @@ class Model:
     def on_sys_enter(self, event):
         name = self.syscalls.get(event.a, f"system call {event.a}")
         self.begin((f"task{event.pid}", "call"), event, "call", name, f"number {event.a}")
+        self.threads.discard(event.pid)
+        if event.a == NR_CLONE and event.b & CLONE_THREAD:
+            self.threads.add(event.pid)
 
     def on_sys_exit(self, event):
         key = f"task{event.pid}", "call"
@@ -217,16 +237,19 @@ class Model:
         self.end(key, event)
 
     def on_fork_step(self, event):
-        name = self.symbols.name(event.a).partition("+")[0]
+        name = self.function(event.a)
         self.mark(f"task{event.pid}", "step", event, "step", name)
         if name == "link_child":
-            call = self.open.get((f"task{event.pid}", "call"))
-            how = "thread" if call and call.label == "clone" else "child"
+            how = "thread" if event.pid in self.threads else "child"
             self.born[event.b] = f"{how} of {event.pid}" if event.pid else ""
             self.flag[event.b] = 1
             self.place_all(event)
 
     def on_splat(self, event):
+        asked = self.asked.pop(event.pid, None)
+        if asked:
+            self.lock_item(asked, "ask", f"asked for; at {asked.a:#x}, by "
+                           f"{self.symbols.name(asked.b)}, where it may not be taken")
         self.mark(f"task{event.pid}", "splat", event, "splat", self.kinds[event.a],
                   f"in {self.symbols.name(event.b)}")
 
@@ -248,17 +271,26 @@ class Model:
                 return f"task{pid}", row
         return f"task{pid}", "lock2"
 
-    def on_lock_contended(self, event):
-        self.begin(self.lock_row(event.pid), event, "wait", self.lock(event.a),
-                   f"waited for; at {event.a:#x}, {self.task(event.b)} holds it")
-
-    def on_lock_acquired(self, event):
+    def lock_item(self, event, kind, text):
         name = self.lock(event.a)
         key = self.lock_row(event.pid, name)
         if key not in self.open or self.open[key].label != name:
             key = self.lock_row(event.pid)
-        self.begin(key, event, "held", name,
-                   f"held; at {event.a:#x}, taken by {self.symbols.name(event.b)}")
+        self.begin(key, event, kind, name, text)
+
+    def on_lock_asked(self, event):
+        """Until it is taken or waited for: if a report comes first, it is about that lock."""
+        self.asked[event.pid] = event
+
+    def on_lock_contended(self, event):
+        self.asked.pop(event.pid, None)
+        self.lock_item(event, "wait",
+                       f"waited for; at {event.a:#x}, {self.task(event.b)} holds it")
+
+    def on_lock_acquired(self, event):
+        self.asked.pop(event.pid, None)
+        self.lock_item(event, "held",
+                       f"held; at {event.a:#x}, taken by {self.symbols.name(event.b)}")
 
     def on_lock_released(self, event):
         self.end(self.lock_row(event.pid, self.lock(event.a)), event)
@@ -273,26 +305,47 @@ class Model:
             for outer in held[item.lane] if item.row in ("lock", "lock2") else []:
                 start, end = max(item.start, outer.start), min(item.end, outer.end)
                 if start < end:
-                    what = "waited for" if item.kind == "wait" else "held"
+                    what = {"wait": "waited for", "ask": "asked for"}.get(item.kind, "held")
                     self.items.append(Item(item.lane, "both", "both", start, end, item.label,
                                            f"{what} with preemption off by {outer.label}"))
+
+    # --- Who executes ---
+
+    def find_turns(self):
+        """Where a task is on a CPU, and another CPU has its turn: from event to event of that."""
+        turns = []
+        for cpu, group in itertools.groupby(self.trace.events, lambda event: event.cpu):
+            group = list(group)
+            turns.append((cpu, group[0].tsc, group[-1].tsc))
+        for item in list(self.items):
+            if item.kind != "runs":
+                continue
+            here = int(item.lane[3:] if item.row == "runs" else item.label[len("CPU "):])
+            for cpu, first, last in turns:
+                start, end = max(item.start, first), min(item.end, last)
+                if cpu != here and start < end:
+                    self.items.append(Item(item.lane, "still", "still", start, end,
+                                           f"CPU {cpu}'s turn",
+                                           f"CPU {here} executes nothing here: CPU {cpu} does"))
 
     # --- Where the registers' truth is ---
 
     def on_fpu_flag(self, event):
+        by = self.function(event.b)
         self.flag[event.a] = event.b
         if event.b == 0:
             self.saved.discard(event.a)          # from here on ring 3 may change them
-        elif not event.irqs_off:
-            self.last_cpu.pop(event.a, None)     # no switch but exec: only memory is new
+        elif by == "kernel_fpu_begin":
+            self.saved.add(event.a)              # the kernel needs the registers for itself
+        elif by == "fpu_flush_thread":
+            self.last_cpu.pop(event.a, None)     # exec: only memory is new
         self.place_all(event)
 
     def on_fpu_owner(self, event):
-        dropped = self.owner.get(event.cpu)
-        self.owner[event.cpu] = event.a or self.owner.get(event.cpu)
-        if not event.a and self.flag.get(dropped) == 0:
-            del self.flag[dropped]               # exit: nobody needs them any more
-            self.end((f"task{dropped}", "fpu"), event)
+        self.owner[event.cpu] = event.a
+        if self.function(event.b) == "fpu__drop":
+            self.flag.pop(event.pid, None)       # exit: nobody needs them any more
+            self.end((f"task{event.pid}", "fpu"), event)
         if event.a:
             self.last_cpu[event.a] = event.cpu
             self.saved.add(event.a)              # just loaded from there

@@ -93,6 +93,42 @@ def rewind_grub():
         says(file.read(), r"^splat: .*one CPU.*, so not SMP=4;")
 
 
+ENDS = r"^splat: the recording ends here, after (\d+) instructions\."
+# What stops GDB on the way and is no breakpoint of the user's, as Ctrl-C would.
+STOP_ON_THE_WAY = "python hidden = gdb.Breakpoint('wake_up_new_task', internal=True)"
+
+
+@test("rewind-end", check=False)
+def rewind_end():
+    """
+    "splat end" goes to the end whatever breakpoints there are, and keeps them; says that it is the
+    end there only; and there it stays, however often it is asked.
+    """
+    path = folder("rewind-end")
+    code, output = record("rewind-end-record", path)
+    expect(code == 0, f"make record: exit status {code}\n{output[-500:]}")
+    said = rewind("rewind-end", path, [
+        ("again", "splat end"), ("third", "splat end"), ("still", "monitor info replay"),
+        *BACK[:2], "break copy_thread", "watch -l cpus[0].preempt_count", "disable 2",
+        ("past a breakpoint", "splat end"), ("at", "monitor info replay"), "info breakpoints",
+        "delete", *BACK[:2], STOP_ON_THE_WAY, ("stopped", "splat end"),
+        ("where", "monitor info replay"), "python hidden.delete()", ("then", "splat end"),
+        "stepi", "stepi", ("behind", "splat end"), ("alive", "monitor info replay")])
+    end = count(said["end"])
+    for again in "again", "third", "past a breakpoint", "then":
+        says(said[again], ENDS)
+        expect(count(said[again].replace("after", "instruction count =")) == end,
+               f"{again}: it ends after {end}, told is {said[again]}")
+    expect(count(said["still"]) == count(said["at"]) == end, "it is elsewhere")
+    says(said["info breakpoints"], r"^2 +breakpoint +keep n .*copy_thread",
+         r"^3 +hw watchpoint +keep y ")
+    expect(not re.search(ENDS, said["stopped"], re.M) and count(said["where"]) < end,
+           f"it stops on the way, and says: {said['stopped']}")
+    says(said["stopped"], rf"^splat: this is not the end: .*{count(said['where'])} instructions")
+    expect(count(said["alive"]) >= end, f"behind the end: {said['behind']}{said['alive']}")
+    says(said["behind"], ENDS)
+
+
 @test("rewind-typed", check=False)
 def typed():
     """What was typed comes again, and a run that was quit ends where it was quit."""
@@ -112,7 +148,10 @@ def typed():
     expect(code == 0, f"exit status {code}")
     said = rewind("rewind-typed", path, [
         "bt", "reverse-stepi", "tbreak sys_pipe", "reverse-continue", "splat tasks", "splat end",
-        ("end again", "monitor info replay")])
+        ("end again", "monitor info replay"), ("third", "splat end"),
+        ("third end", "monitor info replay")])
+    says(said["third"], ENDS)
+    expect(count(said["end"]) == count(said["third end"]), "asked again, it goes elsewhere")
     says(said["bt"], r"\bcpu_idle \(")
     says(said["reverse-continue"], r"\bsys_pipe \(")
     says(said["splat tasks"], r"^\* +1 sh ")

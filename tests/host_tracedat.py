@@ -23,7 +23,7 @@ LINUX_NAMES = {
     "irq_entry": "irq_handler_entry", "irq_exit": "irq_handler_exit",
     "page_fault": "page_fault_(user|kernel)", "fpu_save": "x86_fpu_before_save",
     "fpu_restore": "x86_fpu_before_restore", "fpu_owner": "x86_fpu_regs_(de)?activated",
-    "lock_contended": "contention_begin", "lock_released": "lock_release"}
+    "sched_pi_boost": "sched_pi_setprio", "lock_contended": "contention_begin", "lock_released": "lock_release"}
 LINE = re.compile(r" *(.+)-(\d+) +\[(\d+)\] +(\d+)\.(\d{9}): (\w+): +(.*)")
 Line = collections.namedtuple("Line", "comm pid cpu ns name text")
 
@@ -62,11 +62,11 @@ def same_events(found, lines):
     compare("time, CPU and pid", [(e.tsc, e.cpu, e.pid) for e in found.events],
             sorted((line.ns, line.cpu, line.pid) for line in lines))
     counts = collections.Counter(line.name for line in lines)
-    for name in {kind for kind, *_ in found.types}:
-        linux = LINUX_NAMES.get(name, name)
+    due = collections.Counter(LINUX_NAMES.get(found.name(event), found.name(event))
+                              for event in found.events)
+    for linux in {LINUX_NAMES.get(kind, kind) for kind, *_ in found.types}:
         got = sum(count for other, count in counts.items() if re.fullmatch(linux, other))
-        want = sum(found.name(event) == name for event in found.events)
-        expect(got == want, f"{name}: {want} in the rings, {got} of {linux} in the report")
+        expect(got == due[linux], f"{linux}: {due[linux]} in the rings, {got} in the report")
 
 
 def task_names(found):
@@ -113,6 +113,11 @@ def trace_dat():
     compare("which of them is a variable",
             [event.a == found.symbols.by_name["init_fpstate"] for event in events],
             ["init_fpstate+0x0" in line.text for line in restores])
+    events, owners = of_kind(found, lines, "fpu_owner")
+    compare("whose registers, and who took them",
+            [f"x86/fpu: pid: {e.a} last_cpu: {e.cpu}" if e.a else
+             f"x86/fpu: pid: {e.pid} by: {found.symbols.name(e.b)}" for e in events],
+            [line.text for line in owners])
     events, switches = of_kind(found, lines, "sched_switch")
     pids = [re.fullmatch(r"(\S+):(\d+) \[(\d+)\] (\S+) ==> (\S+):(\d+) \[(\d+)\]", line.text)
             for line in switches]

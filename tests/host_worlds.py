@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tests of the table of worlds, and of what no world has: the CPU under the emulator."""
 import glob
+import importlib.util
 import itertools
 import os
 import platform
@@ -70,3 +71,35 @@ def wrappers():
             if re.search(r"\bf?x(save|rstor)(opt|c|s)?(64)?[ \t]+[%(]", file.read()):
                 found.append(path)
     expect(found == ["arch/x86/fpu/insns.h"], f"they stand in {sorted(found)}")
+
+
+@test("stat-says-what-was-held", check=False)
+def stat_says_what_was_held():
+    """
+    `make stat` names a hold by what was asked for, the program's steps: how many instructions that
+    takes is what the table measures, and differs from world to world.
+    """
+    path = "scripts/stat.py"            # not by its name, which Python's own stat module has, too
+    spec = importlib.util.spec_from_file_location("splat_stat", path)
+    stat = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stat)
+    rows = []
+
+    class Rows:
+        """The table, kept."""
+
+        @staticmethod
+        def row(what, budget, value, details=()):
+            rows.append((what, value, details))
+
+    stat.latencies(Rows)
+    with open("user/latency.c", encoding="utf-8") as file:
+        steps = int(re.search(r"#define HOLD_STEPS\s+(\d+)", file.read())[1])
+    held = [(what, value) for what, value, _ in rows if "siglock held" in what]
+    expect(len(rows) == 18 and len(held) == 6, f"the table has {rows}")
+    for what, value in held:
+        numbers = re.findall(r"\d[\d,]*\d", what.partition("siglock held")[2])
+        expect(numbers == [f"{steps:,}"] and f"{steps:,} steps" in what, f"a hold is called: {what}")
+    spun = {value for what, value in held if what.startswith("preemption off") and
+            ("siglock=raw" in what or "rt=off" in what)}
+    expect(len(spun) == 2 and min(spun) > 10 * steps, f"preemption is off for {spun} of {steps}")

@@ -55,6 +55,7 @@ int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 {
 	int ret = 0;
 
+	trace(lock_asked, lock, _RET_IP_);
 	might_sleep();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		ret = mutex_slowlock(&lock->rtmutex, TASK_UNINTERRUPTIBLE, true);
@@ -65,6 +66,7 @@ int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 
 void mutex_lock(mutex_t *lock) __no_lock_analysis
 {
+	trace(lock_asked, lock, _RET_IP_);
 	might_sleep();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		mutex_slowlock(&lock->rtmutex, TASK_UNINTERRUPTIBLE, false);

@@ -89,6 +89,7 @@ void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 	int count = preempt_count();
 	bool waited = false;
 
+	trace(lock_asked, lock, _RET_IP_);
 	/* lab 4.3: solution */
 	__might_resched(__FILE__, __LINE__, RTLOCK_RESCHED_OFFSETS);
 	/* lab 4.3: starter: may the caller sleep? Ask before you know whether you must

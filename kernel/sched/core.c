@@ -401,7 +401,9 @@ void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
 		prio = pi_task->prio;
 	if (prio < task->prio && prio < task->normal_prio)
 		this_cpu()->rq->nr_boosts++;
-	if (prio != task->prio)
+	if (prio != task->prio && prio < task->normal_prio)
+		trace(sched_pi_boost, task->pid, prio);
+	else if (prio != task->prio)
 		trace(sched_pi_setprio, task->pid, prio);
 	set_prio(task, prio);
 }

@@ -130,9 +130,9 @@ def onward(tour):
     tour.page("Where to go from here")
     tour.say("""
         make tour-rewind goes from the splat backwards, to the instruction that turned preemption
-        off. make trace draws both forks on one time line. make debug APPEND="init=/bin/demo" is
-        this machine without a guide; "help splat" there lists the commands used here. The code is
-        arch/x86/fpu/clone.c: read fpu_clone() now.""")
+        off. make trace draws both forks on one time line. make debug
+        APPEND="init=/bin/demo dynamic=ymm" is this machine without a guide; "help splat" there
+        lists the commands used here. The code is arch/x86/fpu/clone.c: read fpu_clone() now.""")
 
 
 def tour():

@@ -14,6 +14,7 @@ const shown = new Set();        // rows that have appeared: "lane/row"
 let width = 1000, height = 0;
 let placed = [];                // rows in the chart, from the top
 let keyRow = -1;                // the one chosen by keyboard
+let cursorX = -1;               // where the mouse is
 
 // --- Small helpers ---
 
@@ -144,7 +145,7 @@ function makeItem(item, parent) {
 
 // What is hatched is so in two colours: of the page, or of memory, and its own.
 function makePatterns(defs) {
-    for (const name of ["wait", "both", "places"]) {
+    for (const name of ["wait", "both", "places", "still"]) {
         const pattern = make("pattern", { id: `hatch-${name}`, width: 6, height: 6,
             patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, defs);
         make("rect", { class: `ground-${name}`, width: 6, height: 6 }, pattern);
@@ -249,6 +250,16 @@ function drawRowCursor() {
            { display: row ? "inline" : "none", width: plotWidth(), y: row ? row.y : 0 });
 }
 
+function drawCursor() {
+    const x = cursorX, text = document.getElementById("cursor-time");
+    const display = x >= LEFT && x <= width - RIGHT ? "inline" : "none";
+
+    setAll(document.getElementById("cursor"),
+           { display, x1: x, x2: x, y1: AXIS - 4, y2: height - AXIS });
+    setAll(text, { display, x: x + 4, y: AXIS + 8 });
+    text.textContent = count(timeAt(x));
+}
+
 function draw() {
     if (discoverRows())
         layOut();
@@ -263,6 +274,7 @@ function draw() {
                 drawMark(item, row);
         }
     drawRowCursor();
+    drawCursor();
     document.getElementById("range").textContent =
         `${count(view.from)} to ${count(view.to)}, ${count(view.to - view.from)} instructions`;
     const { from, to, fork } = view;

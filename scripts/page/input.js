@@ -58,11 +58,20 @@ function describe(item) {
     const task = lane.note ? `${lane.title} (${lane.note})` : lane.title;
     html("p", `${item.run.title}, ${task}: ${row.title}`, panel);
     html("p", isMark(item) ? `at ${count(start)}` : `${count(start)} to ` +
-        `${count(end)}, ${count(end - start)} instructions`, panel);
+        `${count(end)}, ${count(end - start)} instructions${sharedWith(item)}`, panel);
     if (item.text)
         html("p", item.text, panel);
     if (item.report)
         html("pre", item.report.join("\n"), panel).tabIndex = 0;
+}
+
+// How much of an interval other CPUs executed, by the marks in its lane.
+function sharedWith(item) {
+    const still = item.run.rows.get(rowName(item.lane, "still")) || [];
+    const others = item.kind === "still" ? 0 : still.reduce((sum, other) => sum +
+        Math.max(0, Math.min(other.end, item.end) - Math.max(other.start, item.start)), 0);
+
+    return others ? `; at least ${count(others)} of them executed by another CPU` : "";
 }
 
 // Nothing is pointed at: the first report in view.
@@ -130,19 +139,10 @@ function pointOf(event) {
     };
 }
 
-function drawCursor(x) {
-    const display = x >= LEFT && x <= width - RIGHT ? "inline" : "none";
-    const text = document.getElementById("cursor-time");
-
-    setAll(document.getElementById("cursor"),
-           { display, x1: x, x2: x, y1: AXIS - 4, y2: height - AXIS });
-    setAll(text, { display, x: x + 4, y: AXIS + 8 });
-    text.textContent = count(timeAt(x));
-}
-
 function onMove(event) {
     const { x, y } = pointOf(event);
 
+    cursorX = x;
     if (dragging && event.buttons === 0)
         dragging = null;        // let go where we could not see it
     if (dragging) {
@@ -152,7 +152,7 @@ function onMove(event) {
             setView(dragging.from + by, dragging.to + by);
         return;
     }
-    drawCursor(x);
+    drawCursor();
     show(itemAt(x, y));
 }
 

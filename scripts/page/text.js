@@ -27,10 +27,12 @@ function makeViews() {
 }
 
 const LEGEND = [
-    ["runs", "runs on a CPU"], ["ready", "woken, waits for a CPU"], ["call", "system call"],
+    ["runs", "runs on a CPU"], ["still", "stands still: another CPU\u2019s turn"],
+    ["ready", "woken, waits for a CPU"], ["call", "system call"],
     ["irq", "interrupt, exception"], ["preempt", "preemption off (idle left out)"],
     ["irqs", "interrupts off"], ["fpregs", "fpregs_lock held"], ["held", "lock held"],
-    ["wait", "lock waited for"], ["both", "a lock that may sleep, inside fpregs_lock: the bug"],
+    ["wait", "lock waited for"], ["ask", "asked for, where it may not be taken"],
+    ["both", "a lock that may sleep, inside fpregs_lock: the bug"],
     ["registers", "FPU state in a CPU\u2019s registers only"],
     ["both-places", "in registers and memory"], ["memory", "in memory only"],
     ["save", "registers saved to memory"], ["restore", "loaded from memory"],
@@ -63,8 +65,8 @@ function makeReports() {
             html("p", `${run.title}: none.`, box);
         for (const item of splats) {
             const details = html("details", undefined, box);
-            html("summary", `${run.title}, report ${item.number}: ${item.label}, at ` +
-                 `${count(item.start)}`, details);
+            html("summary", `${run.title}, report ${item.number}: ${item.label}, ` +
+                 `${count(item.start)} after the first fork`, details);
             html("pre", item.report.join("\n"), details);
         }
     }
@@ -119,7 +121,11 @@ function main() {
             dragging = { ...pointOf(event), from: view.from, to: view.to, moved: false };
     });
     addEventListener("pointerup", onUp);
-    chart.addEventListener("pointerleave", () => { drawCursor(-1); show(null); });
+    chart.addEventListener("pointerleave", () => {
+        cursorX = -1;
+        drawCursor();
+        show(null);
+    });
     chart.addEventListener("dblclick", event => zoom(2, timeAt(pointOf(event).x)));
     chart.addEventListener("wheel", onWheel, { passive: false });
     chart.addEventListener("keydown", onKey);

@@ -195,7 +195,7 @@ void fpu_flush_thread(void)
 	fpstate_reset(fpu);
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
-	trace(fpu_flag, current->pid, 1);
+	trace(fpu_flag, current->pid, _THIS_IP_);
 	set_thread_flag(TIF_NEED_FPU_LOAD);	/* and nothing to save */
 	fpregs_unlock();
 	fpstate_free(fpu, old);
@@ -210,7 +210,7 @@ void fpu_exit_thread(void)
 	fpregs_lock();
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
-	trace(fpu_flag, current->pid, 1);
+	trace(fpu_flag, current->pid, _THIS_IP_);
 	set_thread_flag(TIF_NEED_FPU_LOAD);	/* nobody's registers: the last switch saves none */
 	fpregs_unlock();
 	fpstate_free(fpu, last);

@@ -21,7 +21,7 @@ void kernel_fpu_begin(void) __no_lock_analysis
 	WARN_ON(!irq_fpu_usable());
 	this_cpu_write(in_kernel_fpu, true);
 	if (!(current->flags & PF_KTHREAD) && !test_thread_flag(TIF_NEED_FPU_LOAD)) {
-		trace(fpu_flag, current->pid, 1);
+		trace(fpu_flag, current->pid, _THIS_IP_);
 		set_thread_flag(TIF_NEED_FPU_LOAD);
 		save_fpregs_to_fpstate(current->thread.fpu.fpstate);
 	}

@@ -105,7 +105,7 @@ void fpregs_restore_userregs(void)
 		restore_fpregs_from_fpstate(fpu->fpstate, XFEATURE_MASK_FPSTATE);
 		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
 		fpu->last_cpu = cpu;
-		trace(fpu_owner, current->pid, cpu);
+		trace(fpu_owner, current->pid, _THIS_IP_);
 	}
 	trace(fpu_flag, current->pid, 0);
 	clear_thread_flag(TIF_NEED_FPU_LOAD);
@@ -143,7 +143,7 @@ void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
 void switch_fpu_finish(struct task_struct *next)
 {
 	/* lab 2.3: solution */
-	trace(fpu_flag, next->pid, 1);
+	trace(fpu_flag, next->pid, _THIS_IP_);
 	set_tsk_thread_flag(next, TIF_NEED_FPU_LOAD);
 	/* lab 2.3: starter: next must look at its registers before ring 3
 	lab 2.3: end */

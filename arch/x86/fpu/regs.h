@@ -78,10 +78,10 @@ static inline bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)
 }
 
 /* The registers stay as they are, but nobody may count on them. Preemption off. */
-static inline void __cpu_invalidate_fpregs_state(void)
+static __always_inline void __cpu_invalidate_fpregs_state(void)
 {
 	this_cpu_write(fpu_fpregs_owner_ctx, NULL);
-	trace(fpu_owner, 0, -1);
+	trace(fpu_owner, 0, _THIS_IP_);
 }
 
 /* Memory is newer than any CPU's registers. */
