@@ -110,6 +110,8 @@ trace:	## both orders of fork, traced: a timeline in build/trace/index.html; tex
 	@$(if $(KEEP_RAM),,rm -f $(TRACE_DIR)/*.ram)
 	@echo "$(TRACE_DIR)/index.html"
 
+# Under icount: what a stop shows does not depend on what else the host does. ICOUNT= turns it off.
+debug: export ICOUNT ?= $(if $(MTTCG),,1)
 debug:	## QEMU stopped at the start, with GDB; BOOT= CPU= APPEND= GDBARGS="-ex 'b fpu_clone'"
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu gdb $(if $(WITH_ISO),iso) $(filter uefi,$(BOOT))
 	@$(SUBMAKE) all </dev/null

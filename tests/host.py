@@ -250,6 +250,21 @@ def debug():
     debug_session("grub", "boot_entry32")
 
 
+@test("debug-repeats")
+def debug_repeats():
+    """A session in GDB is the same each time, tick by tick: what the book quotes of one is true."""
+    seen = []
+    for number in (1, 2):
+        log = f"{machine.LOGS}/debug-repeats-{number}"
+        code, output = machine.run(
+            ["make", "debug", "APPEND=init=/bin/demo", "GDBARGS=-batch -ex 'break scheduler_tick'"
+             " -ex 'ignore 1 20' -ex continue -ex bt -ex 'monitor info registers'"],
+            log + ".log", {"DEBUG_LOG": log + ".console"})
+        expect(code == 0 and "YMM15" in output, f"exit status {code}: {log}.log")
+        seen.append(output.partition("\n")[2])     # without the name of the console's file
+    expect(seen[0] == seen[1], f"they differ: {machine.LOGS}/debug-repeats-*")
+
+
 @test("freed-page")
 def freed_page():
     """A byte written to a page after it was freed: the next who gets the page says so."""

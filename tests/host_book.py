@@ -392,7 +392,8 @@ def console_test(path):
                 raise Skip("no gdb; 'scripts/deps.sh gdb' installs it")
             log = f"{machine.LOGS}/book-{name}-{number}"
             code, output = machine.run(["sh", "-c", command], log + ".log", {
-                **builds.environment("gcc"), "DEBUG_LOG": log + ".console"})
+                **builds.environment("gcc"), **machine.REPEATABLE,
+                "DEBUG_LOG": log + ".console"})
             expect(code != machine.TIMED_OUT, f"{path}:{number}: {command}: no end")
             missed = not_found(wanted, [line.rstrip() for line in ktap.clean(output)])
             expect(not missed, f"{path}:{number}: {command}\n  does not print: {missed}\n"

@@ -193,8 +193,8 @@ def handout(number):
                     file.write(text)
         for kind, block in blocks:
             for command, wanted in commands(block) if kind == solved else []:
-                _, output = machine.run(["sh", "-c", command], f"{tree}.out", cwd=tree,
-                                        timeout=300)
+                _, output = machine.run(["sh", "-c", command], f"{tree}.out", machine.REPEATABLE,
+                                        cwd=tree, timeout=300)
                 got = [line.rstrip() for line in output.splitlines()]
                 if line := missing_line(wanted, got):
                     trouble.append(f"$ {command}\ndoes not print: {line}\nbut: " +
