@@ -111,7 +111,7 @@ static void hard_lockup(struct seen *s, u64 now)
 static bool keeps_others_out(const struct rq *rq)
 {
 	unsigned int prio = current->prio;
-	u64 low = READ_ONCE(rq->bitmap[0]), high = READ_ONCE(rq->bitmap[1]);
+	u64 low = READ_ONCE(rq->tasks.bitmap[0]), high = READ_ONCE(rq->tasks.bitmap[1]);
 
 	if (!rt_prio(prio))
 		return false;
