@@ -118,16 +118,16 @@ static void wait_behind_hog(struct ktest_run *kt, struct thread *t,
 /* fails with: fault/raised-waiter-stays */
 KTEST(a_raised_thread_leaves_a_busy_cpu)
 {
-	TWO_CPUS_AS_FIFO(90);
+	TWO_CPUS_AS_FIFO(10);
 	wait_behind_hog(kt, &own, note_place, 5);
-	thread_run_on(kt, &low, spin, NULL, BIT(1), 10);
-	sleep_ns(1);				/* low runs here, own is less urgent than it */
 	if (own.task)
-		set_cpus_allowed(own.task, BOTH);
-	sleep_ns(1);
+		set_cpus_allowed(own.task, BOTH);	/* here are we, more urgent, and stay */
 	KEXPECT(!READ_ONCE(own.result));
 	thread_set_fifo(&own, 50);
-	AWAIT(READ_ONCE(own.result) == 2);
+	/* It takes this CPU from us, and not at a tick. */
+	for (int i = 0; i < FOR_A_WHILE && !READ_ONCE(own.result); i++)
+		cpu_relax();
+	KEXPECT_EQ(READ_ONCE(own.result), 2);
 	end();
 }
 
@@ -153,10 +153,8 @@ KTEST(a_thread_whose_mask_grows_leaves_a_busy_cpu)
 {
 	TWO_CPUS_AS_FIFO(20);
 	wait_behind_hog(kt, &own, note_place, 50);
-	set_own_fifo(20);
 	if (own.task)
 		set_cpus_allowed(own.task, BOTH);
-	/* It takes this CPU from us, and not at a tick. */
 	for (int i = 0; i < FOR_A_WHILE && !READ_ONCE(own.result); i++)
 		cpu_relax();
 	KEXPECT_EQ(READ_ONCE(own.result), 2);
