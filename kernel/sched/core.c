@@ -109,7 +109,7 @@ void schedule_tail(struct task_struct *prev) __no_lock_analysis
 {
 	finish_task_switch(prev);
 	if (nr_cpus > 1)
-		balance();
+		balance();			/* a first turn comes by a choice, too */
 	preempt_enable();
 	trace_task_comm();
 }

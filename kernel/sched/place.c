@@ -72,7 +72,7 @@ bool should_leave(const struct rq *rq, const struct task_struct *curr)
 {
 	if (!cpu_allowed(curr, rq->cpu))
 		return true;
-	return rq->make_room && !curr->migration_disabled &&
+	return rq->make_room &&
 	       least_urgent_cpu(curr, rq_waiting_prio(rq, rq->cpu)) < NR_CPUS;
 }
 

@@ -5,8 +5,10 @@
  * after many random events. The test sits on CPU 1, the last one of the two that matter.
  */
 #include "arch/x86/irqflags.h"
+#include "kernel/fork.h"
 #include "kernel/locking/rtmutex.h"
 #include "kernel/locking/spinlock.h"
+#include "lib/errno.h"
 #include "tests/kernel/many_cpus.h"
 #include "tests/kernel/random.h"
 
@@ -118,11 +120,12 @@ static void wait_behind_hog(struct ktest_run *kt, struct thread *t,
 /* fails with: fault/raised-waiter-stays */
 KTEST(a_raised_thread_leaves_a_busy_cpu)
 {
-	TWO_CPUS_AS_FIFO(10);
+	TWO_CPUS_AS_FIFO(90);
 	wait_behind_hog(kt, &own, note_place, 5);
 	if (own.task)
-		set_cpus_allowed(own.task, BOTH);	/* here are we, more urgent, and stay */
-	KEXPECT(!READ_ONCE(own.result));
+		set_cpus_allowed(own.task, BOTH);	/* here are we, more urgent than the hog */
+	set_own_fifo(10);
+	KEXPECT_EQ(own.task ? READ_ONCE(own.task->cpu) : 0, 0);
 	thread_set_fifo(&own, 50);
 	/* It takes this CPU from us, and not at a tick. */
 	for (int i = 0; i < FOR_A_WHILE && !READ_ONCE(own.result); i++)
@@ -242,6 +245,20 @@ KTEST(room_is_made_when_another_cpu_has_less_to_do)
 	end();
 }
 
+/* fails with: fault/raised-hog-unpublished */
+KTEST(who_was_raised_makes_room_as_well)
+{
+	TWO_CPUS_AS_FIFO(20);
+	thread_run_on(kt, &hog, spin, NULL, BIT(0), 10);
+	AWAIT(READ_ONCE(hog.result));
+	set_cpus_allowed(hog.task, BOTH);
+	thread_set_fifo(&hog, 80);		/* it runs, and goes on */
+	thread_run_on(kt, &own, note_place, NULL, BIT(0), 50);
+	AWAIT(READ_ONCE(own.result));
+	KEXPECT_EQ(own.result, 1);
+	end();
+}
+
 /* A holder of a spinlock_t stays where it is, so its CPU must be left to it. */
 KTEST(a_boosted_holder_of_a_spinlock_gets_its_cpu)
 {
@@ -325,6 +342,77 @@ KTEST(a_wake_up_disturbs_the_least_urgent)
 	KEXPECT_EQ(own.task ? READ_ONCE(own.task->cpu) : 0, 0);
 	AWAIT(READ_ONCE(own.result) == 1);
 	end();
+}
+
+static void wake_up_often(struct thread *self)
+{
+	self->seen = smp_processor_id();
+	for (int i = 0; i < 20 && !self->result; i++) {
+		sleep_ns(1);
+		if (smp_processor_id() != self->seen)
+			WRITE_ONCE(self->result, i + 1);	/* that often it stayed, and one more */
+	}
+}
+
+/* Both CPUs have an ordinary thread to run: to go to the other one would gain nothing. */
+static void stay_on(struct ktest_run *kt, unsigned int cpu)
+{
+	begin(kt);
+	thread_run_on(kt, &low, spin, NULL, BIT(0), 0);
+	thread_run_on(kt, &hog, spin, NULL, BIT(1), 0);
+	AWAIT(READ_ONCE(low.result) && READ_ONCE(hog.result));
+	thread_make_on(kt, &own, wake_up_often, NULL, BIT(cpu));
+	AWAIT(own.task && task_state(own.task) == TASK_UNINTERRUPTIBLE && !own.task->on_rq);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	thread_start(&own, 50);
+	AWAIT(READ_ONCE(own.done));
+	KEXPECT_EQ(own.seen, cpu);
+	KEXPECT_EQ(own.result, 0);
+	end();
+}
+
+/* fails with: fault/wake-up-goes-to-the-first, fault/who-preempts-is-pushed */
+KTEST(of_equal_cpus_a_wake_up_takes_the_last_one)
+{
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(1));
+	stay_on(kt, 1);
+	stay_on(kt, 0);
+}
+
+static int note_where(void *arg)
+{
+	WRITE_ONCE(other.result, smp_processor_id() + 1);
+	while (!READ_ONCE(stop))
+		cpu_relax();
+	return 0;
+}
+
+/* fails with: fault/first-turn-looks-at-nobody */
+KTEST(a_cpu_that_begins_a_new_task_takes_over_what_waits)
+{
+	struct task_struct *fresh;
+	TWO_CPUS_AS_FIFO(90);
+	wait_behind_hog(kt, &own, note_place, 50);
+	thread_run_on(kt, &low, spin_low, NULL, BIT(1), 60);
+	other.result = 0;
+	fresh = kthread_create(note_where, NULL, "fresh");
+	if (IS_ERR(fresh)) {
+		KFAIL("no thread: %ld", PTR_ERR(fresh));
+		return end();
+	}
+	sched_setscheduler(fresh, SCHED_OTHER, 0);
+	if (own.task)
+		set_cpus_allowed(own.task, BOTH);
+	sleep_ns(1);
+	KEXPECT(READ_ONCE(low.result));
+	KEXPECT(!READ_ONCE(own.result) && !READ_ONCE(other.result));
+	WRITE_ONCE(stop_low, true);
+	AWAIT(READ_ONCE(other.result));
+	KEXPECT_EQ(READ_ONCE(own.result), 2);
+	end();
+	put_task_struct(fresh);
 }
 
 /* --- Many events, and a look at all queues --- */
