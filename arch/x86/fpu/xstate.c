@@ -359,6 +359,7 @@ void fpu_init_cpu(void)
 					     fpu_kernel_cfg.max_size, GFP_ATOMIC));
 	preempt_disable();
 	restore_fpregs_from_fpstate(&init_fpstate, fpu_kernel_cfg.max_features);
+	write_pkru(PKRU_DEFAULT);		/* 0 would open all keys to who runs here first */
 	preempt_enable();
 }
 
