@@ -71,6 +71,16 @@ KTEST(a_user_task_in_a_kernel_function_starts_clean_too)
 	expect_clean_start(kt, false);
 }
 
+/* As every task that is switched out, each CPU's idle task has its PKRU in memory. */
+KTEST(the_idle_task_has_the_default_pkru)
+{
+	if (!cpu_has.pku)
+		KSKIP("no protection keys");
+	preempt_disable();
+	KEXPECT_EQ(this_cpu()->rq->idle->thread.pkru, PKRU_DEFAULT);
+	preempt_enable();
+}
+
 static int end_at_once(void *arg)
 {
 	do_exit(0);

@@ -399,6 +399,7 @@ KTEST(other_faults_are_what_they_were)
 
 	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_GP, SIGSEGV)), SIGSEGV);
 	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_NM, SIGSEGV)), SIGSEGV);
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_PF, SIGBUS)), SIGBUS);
 	if (!GROUP || fpu_gate == GATE_XFD)
 		KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
 	if (!GROUP)
@@ -413,4 +414,5 @@ KTEST(other_faults_are_what_they_were)
 	set_gate(__gate);
 	if (fpu_gate == GATE_XCR0)	/* open: an ordinary one */
 		KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
+	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_GP, SIGSEGV)), SIGSEGV);
 }

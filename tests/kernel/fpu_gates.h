@@ -13,6 +13,7 @@
 
 #define GROUP		(init_fpstate.xfd)
 #define REQ_PERM	0x1023
+#define REQ_GUEST_PERM	0x1025
 
 /* --- Both gates --- */
 
@@ -40,11 +41,16 @@ static inline void end_gate(enum fpu_gate *gate)
 	set_gate(*gate);
 }
 
-static inline void ask(void)
+static inline void ask_as(int option)
 {
-	BUG_ON(fpu_xstate_prctl(REQ_PERM, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
+	BUG_ON(fpu_xstate_prctl(option, GROUP & XFEATURE_MASK(YMM) ? XFEATURE_YMM :
 				GROUP & XFEATURE_MASK(XTILE_DATA) ? XFEATURE_XTILE_DATA :
 				XFEATURE_Hi16_ZMM));
+}
+
+static inline void ask(void)
+{
+	ask_as(REQ_PERM);
 }
 
 static inline void grant(bool permitted)

@@ -46,6 +46,31 @@ KTEST(asking_is_noted_under_siglock)
 	FOR_BOTH_GATES(ask_and_look);
 }
 
+static void ask_for_guests(struct ktest_run *kt, enum fpu_gate gate)
+{
+	WITH_GATE(gate);
+	struct fpu_state_perm own;
+	u32 taken;
+
+	grant(false);
+	own = own_fpu()->perm;
+	taken = siglock_taken();
+	ask_as(REQ_GUEST_PERM);
+	ask_as(REQ_GUEST_PERM);
+	KEXPECT_EQ(siglock_taken() - taken, 1);
+	KEXPECT(!memcmp(&own, &own_fpu()->perm, sizeof(own)));
+	KEXPECT_EQ(own_fpu()->guest_perm.__state_perm, fpu_kernel_cfg.default_features | GROUP);
+	KEXPECT_EQ(own_fpu()->guest_perm.__state_size, fpu_image_size(fpu_kernel_cfg.max_features));
+	KEXPECT_EQ(own_fpu()->guest_perm.__user_state_size, fpu_user_cfg.max_size);
+	KEXPECT_EQ(first_use(), SIGILL);
+}
+
+/* fails with: fault/guest-permission-is-ours */
+KTEST(guests_have_a_record_of_their_own)
+{
+	FOR_BOTH_GATES(ask_for_guests);
+}
+
 static void ask_while_watched(struct ktest_run *kt, enum fpu_gate gate)
 {
 	WITH_GATE(gate);
