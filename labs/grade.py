@@ -8,7 +8,8 @@ everything else, the tests and this lab's plan too, comes from the pristine arch
 and booted in a folder of their own. What the kernel prints is shown, but not believed: a test
 counts if its result comes once, with the signature that this run's secret gives, from every boot.
 
-Exit status 0: all points; 1: fewer; 2: it could not be graded.
+Exit status 0: all points; 1: fewer; 2: it could not be graded; 75: nor could anybody say, the machine
+was too busy. No clock on the wall takes a point: limits are a program's own time (patience.py).
 """
 import argparse
 import json
@@ -23,13 +24,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../scripts"))
+
+import patience                         # noqa: E402
 
 FILE_MAX = 256 * 1024                   # of a student's file
 LOG_MAX = 8 << 20                       # of a boot's console: a flood ends there
 DISK_MAX = 512 << 20                    # of any one file that a build writes
 MEMORY_MAX = 4 << 30                    # of any one process
-BUILD_S, BOOT_S = 120, 300              # of the host's time: the last resort, see Boot.wait()
+BUILD_S, BOOT_S = 300, 60               # of their own time: the last resort, see Boot.wait()
 CPU_S = 12                              # that a boot may use of the host's processor; most use 1
 AFTER_A_HANG_S = 4                      # the same, of the next boot of a world that did not end
 GUEST_S = 20                            # of the guest's own time, 125 million instructions each
@@ -47,8 +51,24 @@ SEEDS = 2                               # boots of each world, with different va
 VERDICT = re.compile(rb"^  # verdict ([0-9a-f]{16}) (\S+) (\S+) (ok|failed|skipped)\r?$", re.M)
 
 
+# What a build says when the machine has run out of something.
+HOSTS_TROUBLE = re.compile("No space left on device|Cannot allocate memory|"
+                           "Resource temporarily unavailable|Read-only file system")
+
+
 class Ungradable(Exception):
     """The tree or the plan cannot be graded: one line."""
+
+
+class TooBusy(Exception):
+    """Nobody can say what it would have done."""
+
+
+def judged(verdict):
+    """What patience.py says: a time-out is for the caller."""
+    if verdict == patience.TOO_BUSY:
+        raise TooBusy(patience.NOT_JUDGED)
+    return verdict
 
 
 # --- The signature: SipHash-2-4, as in kernel/debug/verdict.c ---
@@ -174,15 +194,17 @@ def build(tree, log):
                                    env={**keep, "NO_INSTALL": "1"}, stdin=subprocess.DEVNULL,
                                    stdout=out, stderr=out,
                                    preexec_fn=lambda: confine(DISK_MAX))
-        try:
-            code = process.wait(BUILD_S)
-        except subprocess.TimeoutExpired:
-            code = f"more than {BUILD_S} s"
+        code = patience.wait(process, BUILD_S)
         end(process)
     if code == 0:
         return ""
+    judged(code)
+    if code == patience.TIMED_OUT:
+        return f"it took more than {BUILD_S} s of the processor"
     with open(log, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
+    if trouble := next(filter(HOSTS_TROUBLE.search, lines), ""):
+        raise Ungradable(f"not the student's fault: {trouble}")
     return next((line for line in lines if "error:" in line), lines[-1] if lines else str(code))
 
 
@@ -226,13 +248,13 @@ class Boot:
     def wait(self, process, monitor):
         """
         Until it ends, or has had its time: counted by the guest's clock, which is its instructions,
-        and by what it uses of the processor, for a loop with PAUSE has few of them. Neither depends
-        on what else the host does. The host's clock is for a machine that does nothing at all.
+        and by what it uses of the processor, for a loop with PAUSE has few of them. Its own time is
+        for a machine that does nothing at all: it sleeps. None depends on what else the host does.
         """
-        began, asked = time.monotonic(), None
-        while time.monotonic() - began < BOOT_S:
+        limit, asked = patience.Patience(BOOT_S, process.pid), None
+        while not judged(limit.look()):
             try:
-                code = process.wait(0.25)
+                code = process.wait(patience.LOOK_S)
             except subprocess.TimeoutExpired:
                 asked = asked or Monitor.open(monitor)
                 if asked and asked.guest_seconds() > GUEST_S:
@@ -240,11 +262,20 @@ class Boot:
                                "loop?)"
                     return
                 continue
+            self.expect_no_trouble(code)
             self.why = ENDS.get(code, f"QEMU ended with {code}")
             if code == PANIC:
                 self.why += self.panic_line()
             return
-        self.why = f"it did not end in {BOOT_S} s"
+        self.why = f"it did not end in {BOOT_S} s of its own time (does it sleep for ever?)"
+
+    def expect_no_trouble(self, code):
+        """QEMU was killed, as when memory is short, or could not start."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            said = re.search(r"^(qemu-system-\S+: .*|splat: .*)", file.read(), re.M)
+        if code == -signal.SIGKILL or code not in ENDS and said:
+            raise Ungradable(f"not the student's fault: QEMU ended with {code}: "
+                             f"{said[1] if said else 'it was killed'}")
 
     def panic_line(self):
         """The kernel's last words, as it prints them, and what led to them."""
@@ -467,6 +498,9 @@ def main():
     parser.add_argument("--pristine", help="the files as handed out (default: the tree's own)")
     try:
         return run(parser.parse_args())
+    except TooBusy as reason:
+        print(f"splat: {reason}; try again", file=sys.stderr)
+        return patience.EXIT[patience.TOO_BUSY]
     except (Ungradable, OSError, tarfile.TarError, KeyError, ValueError) as error:
         print(f"splat: {error}", file=sys.stderr)
         return 2

@@ -25,10 +25,8 @@ qemu=$!
 trap 'kill ${RR:+-KILL} $qemu 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' HUP TERM
 
-tries=0
 until [ -S "$dir/gdb" ]; do
-	tries=$((tries + 1))
-	if [ $tries -gt 100 ] || ! kill -0 $qemu 2>/dev/null; then
+	if ! kill -0 $qemu 2>/dev/null; then
 		cat "$dir/qemu.log" >&2
 		echo "splat: QEMU did not start" >&2
 		exit 1

@@ -95,9 +95,9 @@ set -- "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "${CPU:-max}" -m "${MEM:-128M}"
 if [ -n "${GDBWAIT:-}" ]; then
 	set -- "$@" -S
 	rm -f "$GDBSTUB"
-	for _ in 1 2 3 4 5 6 7 8 9; do
+	until [ -S "$GDBSTUB" ] && exec echo "splat: GDB can attach to $GDBSTUB"; do
 		sleep 0.3
-		[ ! -S "$GDBSTUB" ] || exec echo "splat: GDB can attach to $GDBSTUB"
+		kill -0 $$ 2>/dev/null || exit
 	done </dev/null >&2 &
 fi
 exec "$@"

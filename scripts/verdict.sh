@@ -11,7 +11,7 @@ case $1 in
 35) text="init ended with a failing exit status" ;;
 37) text="the kernel panicked" ;;
 0) text="QEMU was quit, or the machine was reset (reboot, triple fault): no verdict" ;;
-1) exit 1 ;;			# QEMU, or our own script, has said why
+1 | 75) exit "$1" ;;		# QEMU, or our own script, has said why
 *) text="QEMU ended unexpectedly" ;;
 esac
 echo "splat: $text (exit code $1)" >&2

@@ -10,16 +10,14 @@ import base64
 import fcntl
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import machine
 
-TIMEOUT_S = 60                          # for one answer; a failure, never waited for
+TIMEOUT_S = 120                         # of its own, for an answer
 BECOME = """import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
@@ -79,10 +77,8 @@ class Browser:
             shutil.rmtree(self.profile, ignore_errors=True)
 
     def read_message(self):
-        deadline = time.monotonic() + TIMEOUT_S
         while b"\0" not in self.unread:
-            ready, _, _ = select.select([self.read_end], [], [],
-                                        max(0, deadline - time.monotonic()))
+            ready = machine.has_input(self.read_end, TIMEOUT_S, self.process)
             data = os.read(self.read_end, 1 << 20) if ready else b""
             if not data:
                 raise OSError("Chromium does not answer" if not ready else "Chromium has ended")

@@ -21,6 +21,7 @@ import ktap
 import machine
 from host import expect, expect_code, test
 
+START_S = 20                            # of QEMU's own time, to start or to answer
 NO_DEBUG_EXIT = {"DEBUG_EXIT": ""}      # for scripts/qemu.sh
 
 
@@ -37,31 +38,38 @@ class Machine(host.Terminal):
                 listener = stack.enter_context(socket.socket(socket.AF_UNIX))
                 listener.bind(f"{folder}/{name}")
                 listener.listen()
-                listener.settimeout(20)
                 listeners.append(listener)
             self.process = machine.start(
                 ["scripts/qemu.sh", "-S", "-qmp", f"unix:{folder}/qmp", *arguments],
                 {"SERIAL": f"unix:{folder}/console", **world},
                 stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            console, qmp = (listener.accept()[0] for listener in listeners)
-        self.master = console.detach()
-        qmp.settimeout(20)
-        self.monitor = qmp.makefile("rw")
+            for listener in listeners:
+                expect(machine.has_input(listener, START_S, self.process), "QEMU does not start")
+            console, self.qmp = (listener.accept()[0] for listener in listeners)
+        self.master, self.said = console.detach(), b""
         self.output = self.unread = ""
         self.command("qmp_capabilities")
         self.command("cont")            # from here on: no event may be missed
 
     def command(self, name, **arguments):
         """A QMP command; returns its answer."""
-        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.monitor.flush()
-        while "return" not in (answer := json.loads(self.monitor.readline())):
+        self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode())
+        while "return" not in (answer := self.answer()):
             expect("error" not in answer, f"{name}: {answer}")
         return answer["return"]
 
+    def answer(self):
+        """The next thing that the monitor says."""
+        while b"\n" not in self.said:
+            data = machine.has_input(self.qmp, START_S, self.process) and self.qmp.recv(4096)
+            expect(data, "the monitor does not answer, or has ended")
+            self.said += data
+        line, _, self.said = self.said.partition(b"\n")
+        return json.loads(line)
+
     def shutdown_reason(self):
         """Why QEMU ends: the reason in its event SHUTDOWN."""
-        while (answer := json.loads(self.monitor.readline())).get("event") != "SHUTDOWN":
+        while (answer := self.answer()).get("event") != "SHUTDOWN":
             pass
         return answer["data"]["reason"]
 

@@ -7,14 +7,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-import threading
 
 import machine
 from host import Skip, Terminal, expect, test
 
 FOLDER = "${workspaceFolder}/"
 SOCKET = "build/gdb.sock"
+MI_S = 60                               # of GDB's and QEMU's own time, for an answer
 
 
 def load(path):
@@ -78,26 +79,29 @@ def expand(text):
     return text.replace(FOLDER, os.getcwd() + "/")
 
 
-def mi_session(arguments, commands):
+def mi_session(arguments, commands, guest):
     """GDB as a front end runs it: the next command comes when the last one is done, or stopped."""
-    gdb = subprocess.Popen(["gdb", "-q", "--interpreter=mi", *arguments], text=True,
-                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said, limit = [], threading.Timer(60, gdb.kill)
-    limit.start()
+    gdb = machine.start(["gdb", "-q", "--interpreter=mi", *arguments],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = ""
     try:
         for command in commands:
-            gdb.stdin.write(command + "\n")
+            gdb.stdin.write(command.encode() + b"\n")
             gdb.stdin.flush()
             wanted = r"\*stopped" if "continue" in command else r"\^(done|connected|error)"
-            for line in gdb.stdout:
-                said.append(line)
-                if re.match(wanted + r"|\^error", line):
-                    break
+            answer = ""
+            while not re.search(rf"^({wanted}|\^error).*\n", answer, re.M):
+                data = machine.has_input(gdb.stdout, MI_S, gdb, guest) and \
+                    os.read(gdb.stdout.fileno(), 4096).decode(errors="replace")
+                expect(data, f"{command}: no answer: {(said + answer)[-800:]}")
+                answer += data
+            said += answer
     finally:
-        limit.cancel()
-        gdb.kill()
-        gdb.communicate()
-    return "".join(said)
+        machine.end(gdb, signal.SIGKILL)
+        machine.finish(gdb)
+        gdb.stdin.close()
+        gdb.stdout.close()
+    return said
 
 
 STEPS = ["-break-insert fpu_clone", "-exec-continue", "-stack-list-frames",
@@ -118,8 +122,8 @@ def debug():
              [f"-file-exec-and-symbols {expand(native['executable'])}",
               *(expand(command) for command in native["autorun"]),
               f"-target-select remote {expand(native['target'])}"])):
-        with Machine():
-            said = mi_session(arguments, [*commands, *STEPS])
+        with Machine() as guest:
+            said = mi_session(arguments, [*commands, *STEPS], guest.terminal.process)
         expect("^error" not in said, f"{name}: {said[-800:]}")
         for text in ('reason="breakpoint-hit"', 'func="fpu_clone"', 'func="copy_thread"',
                      "swapper/0", "the truth is "):

@@ -10,7 +10,8 @@ is a problem, and so a failure.
 import dataclasses
 import re
 
-OK, FAILED, SKIPPED = "passed", "failed", "skipped"
+# Not judged: nobody can say; see machine.NotJudged.
+STATUSES = OK, FAILED, SKIPPED, NOT_JUDGED = "passed", "failed", "skipped", "not judged"
 
 VERSION = re.compile(r"( *)KTAP version 1$")
 PLAN = re.compile(r"( *)1\.\.(\d+)$")

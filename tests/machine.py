@@ -3,18 +3,31 @@
 Boots and other commands, with their output in a log and a limit on their time.
 
 scripts/qemu.sh and bochs.sh know how Splat is run; this file only tells them the world. A time-out
-is the last resort, and a failure: no test waits for one.
+is the last resort, and a failure: no test waits for one. It is of a program's own time, so a busy
+machine makes none (scripts/patience.py); if it is too busy for a verdict, there is none: NotJudged.
 """
 import os
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../scripts"))
+
+import patience                         # noqa: E402
+
 LOGS = "build/test"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 PASS, FAIL, PANIC = 33, 35, 37          # kernel/panic.h
-TIMED_OUT = "timed out"
+GENTLY_S = 5                            # from SIGTERM to SIGKILL
+TIMED_OUT = patience.TIMED_OUT
+
+
+class NotJudged(Exception):
+    """There is no verdict, for a reason that is none of the tested."""
+
 
 running = set()                         # processes to end when the runner is interrupted
 running_lock = threading.Lock()
@@ -22,7 +35,7 @@ running_lock = threading.Lock()
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
                  "RAM", "APPEND", "MTTCG", "ICOUNT", "EMU", "TIMEOUT", "GDBSTUB", "GDBWAIT",
-                 "REMOTE", "CORE", "RRDIR", "HUNG_AFTER_S")
+                 "REMOTE", "CORE", "RRDIR", "HUNG_AFTER_S", "FAR_S")
 
 # What is quoted, or compared with other runs, must not depend on when the host's time runs a tick.
 REPEATABLE = {"ICOUNT": "1"}
@@ -57,30 +70,47 @@ def start(command, env=None, **options):
     return process
 
 
+def judged(verdict):
+    """What patience says: TIMED_OUT is for the caller."""
+    if verdict == patience.TOO_BUSY:
+        raise NotJudged(patience.NOT_JUDGED)
+    return verdict
+
+
 def finish(process, timeout=TIMEOUT_S):
     """Waits. Returns the exit code, or TIMED_OUT."""
-    try:
-        code = process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        code = TIMED_OUT
+    code = patience.wait(process, timeout)
+    if code in patience.EXIT:
         end(process, signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            end(process, signal.SIGKILL)
+        if patience.wait(process, GENTLY_S) in patience.EXIT:
+            patience.end(process.pid)
             process.wait()
     with running_lock:
         running.discard(process)
-    return code
+    return judged(code)
 
 
-def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S):
-    """Runs a command without input, its output in the file @log. Returns (exit code, output)."""
+def has_input(stream, timeout, *processes):
+    """Waits until @stream can be read. False: @processes, who should write, have had their time."""
+    limit = patience.Patience(timeout, *(process.pid for process in processes))
+    while not select.select([stream], [], [], patience.LOOK_S)[0]:
+        if judged(limit.look()):
+            return False
+    return True
+
+
+def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S, typed=""):
+    """Runs a command, with the input @typed, its output in the file @log: (exit code, output)."""
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "wb") as out:
-        process = start(command, env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
-                        stderr=subprocess.STDOUT)
+        process = start(command, env, cwd=cwd, stdin=subprocess.PIPE if typed else
+                        subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        if typed:
+            process.stdin.write(typed.encode())
+            process.stdin.close()
         code = finish(process, timeout)
+    if code == patience.EXIT[patience.TOO_BUSY]:        # a script of ours has found that
+        judged(patience.TOO_BUSY)
     with open(log, encoding="utf-8", errors="replace") as file:
         return code, file.read()
 

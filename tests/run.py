@@ -6,7 +6,8 @@ it.
 
 Each test of each world is one result, named WORLD/SUITE/TEST (max/k/list/add...); host/NAME and
 fault/NAME are the others. The last line is "N passed, N failed, N skipped"; the exit status is 0
-only if something ran and nothing failed. Logs, the commands that repeat each boot, and junit.xml
+only if something ran and nothing failed; 75 if nothing failed, but the machine was too busy to judge
+all (", N not judged"). Logs, the commands that repeat each boot, and junit.xml
 are in build/test.
 """
 import argparse
@@ -33,6 +34,7 @@ import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_kept                    # noqa: E402, F401
 import host_gdb_places                  # noqa: E402, F401 (adds to host.TESTS)
 import host_page                        # noqa: E402, F401
+import host_patience                    # noqa: E402, F401
 import host_handins                     # noqa: E402, F401
 import host_labs                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
@@ -45,9 +47,11 @@ import host_tracedat                    # noqa: E402, F401
 import host_worlds                      # noqa: E402, F401 (adds to host.TESTS)
 import ktap                             # noqa: E402
 import machine                          # noqa: E402
+import patience                         # noqa: E402
 import worlds                           # noqa: E402
 
 DETAIL_LINES = 12                       # of a failure's text
+NOT_JUDGED = patience.EXIT[patience.TOO_BUSY]   # neither well nor wrong: try again
 print_lock = threading.Lock()
 
 
@@ -82,6 +86,8 @@ def single(name, function):
         text = function()
     except host.Skip as reason:
         return [ktap.Result(name, ktap.SKIPPED, str(reason))]
+    except machine.NotJudged:
+        raise
     except Exception as error:                  # pylint: disable=broad-except
         text = isinstance(error, host.Failure) and str(error) or repr(error)
     return [ktap.Result(name, ktap.FAILED if text else ktap.OK, text or "")]
@@ -121,10 +127,10 @@ def log_of(job):
 def report_job(job):
     """One line, and what failed."""
     failed = [result for result in job.results if result.status == ktap.FAILED]
-    counts = ", ".join(f"{count(job.results, s)} {s}" for s in (ktap.OK, ktap.FAILED, ktap.SKIPPED)
+    counts = ", ".join(f"{count(job.results, s)} {s}" for s in ktap.STATUSES
                        if count(job.results, s))
     with print_lock:
-        verdict = "FAIL" if failed else "ok"
+        verdict = "FAIL" if failed else "?" if count(job.results, ktap.NOT_JUDGED) else "ok"
         print(f"{verdict:4}  {job.name:36} {counts:32} {job.seconds:6.1f} s", flush=True)
         for result in failed:
             print(f"      {result.name}")
@@ -137,10 +143,17 @@ def report_job(job):
             print(f"      log: {log_of(job)}; again: make test T='{failed[0].name}'", flush=True)
 
 
-def run_job(job):
+def do(job):
     start = time.monotonic()
-    job.results = job.run()
+    try:
+        job.results = job.run()
+    except machine.NotJudged as reason:
+        job.results = [ktap.Result(job.name, ktap.NOT_JUDGED, str(reason))]
     job.seconds = time.monotonic() - start
+
+
+def run_job(job):
+    do(job)
     report_job(job)
 
 
@@ -167,7 +180,8 @@ def write_junit(jobs, path):
         suite = xml.etree.ElementTree.SubElement(
             root, "testsuite", name=job.name, tests=str(len(job.results)),
             failures=str(count(job.results, ktap.FAILED)),
-            skipped=str(count(job.results, ktap.SKIPPED)), time=f"{job.seconds:.3f}")
+            skipped=str(count(job.results, ktap.SKIPPED) +
+                        count(job.results, ktap.NOT_JUDGED)), time=f"{job.seconds:.3f}")
         for result in job.results:
             group, _, name = result.name.rpartition("/")
             case = xml.etree.ElementTree.SubElement(
@@ -177,7 +191,7 @@ def write_junit(jobs, path):
                 failure = xml.etree.ElementTree.SubElement(case, "failure")
                 failure.set("message", text.split("\n")[0])
                 failure.text = text
-            elif result.status == ktap.SKIPPED:
+            elif result.status in (ktap.SKIPPED, ktap.NOT_JUDGED):
                 xml.etree.ElementTree.SubElement(case, "skipped", message=text)
     xml.etree.ElementTree.indent(root)
     xml.etree.ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
@@ -192,6 +206,14 @@ def report_skips(results):
             skips.setdefault((name, result.text), []).append(world)
     for (name, reason), where in skips.items():
         print(f"skipped: {name}: {reason or 'no reason given'} ({', '.join(where)})")
+
+
+def verdict(results):
+    """(the last line, the exit status)"""
+    passed, failed, skipped, not_judged = (count(results, status) for status in ktap.STATUSES)
+    return (f"{passed} passed, {failed} failed, {skipped} skipped" +
+            (f", {not_judged} not judged" if not_judged else ""),
+            1 if failed else NOT_JUDGED if not_judged else 0 if passed else 1)
 
 
 def parse_options():
@@ -226,12 +248,14 @@ def main():
     results = [result for job in jobs for result in job.results]
     write_junit(jobs, os.path.join(machine.LOGS, "junit.xml"))
     report_skips(results)
-    passed, failed, skipped = (
-        count(results, status) for status in (ktap.OK, ktap.FAILED, ktap.SKIPPED))
     if not results:
         print(f"no test is named {options.wanted}; 'python3 tests/run.py --list' prints the names")
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or not passed else 0
+    for result in results:
+        if result.status == ktap.NOT_JUDGED:
+            print(f"not judged: {result.name}: {result.text}; make test T='{result.name}'")
+    line, code = verdict(results)
+    print(line)
+    return code
 
 
 if __name__ == "__main__":
