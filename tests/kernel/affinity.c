@@ -390,3 +390,23 @@ KTEST(each_run_queue_counts_its_own)
 	KEXPECT_GE(cpu_rq(1)->nr_switches, switches + 1);
 	thread_join(&a);
 }
+
+/* Its data may still be in the caches there. fails with: fault/no-place-like-any */
+KTEST(a_wake_up_prefers_its_home)
+{
+	unsigned int home = nr_cpus - 1;
+	NEEDS_CPUS(3);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(50);
+
+	thread_make_on(kt, &a, note_cpu, NULL, BIT(home));
+	thread_set_fifo(&a, 0);
+	AWAIT(a.task && task_state(a.task) == TASK_UNINTERRUPTIBLE && !a.task->on_rq);
+	if (a.task)
+		set_cpus_allowed(a.task, ~0UL);
+	AWAIT(!cpu_rq(1)->nr_running && !cpu_rq(home)->nr_running);
+	complete(&a.go);
+	if (a.task)
+		KEXPECT_EQ(READ_ONCE(a.task->cpu), home);	/* and not the first that is idle */
+	thread_join(&a);
+}

@@ -222,6 +222,43 @@ KTEST(a_walk_stops_where_the_chain_has_changed)
 	KEXPECT_EQ(owner->result, 0);
 }
 
+/*
+ * A walk that finds a lock's queue locked tries again, until it gets there.
+ * fails with: fault/a-walk-that-gives-up
+ */
+KTEST(a_walk_waits_for_a_queue_that_is_locked)
+{
+	struct thread *asker = &threads[0], *owner = &threads[1];
+	struct rt_mutex_base *last = &mutexes[2].rtmutex;
+	u16 ticket;
+	NEEDS_CPUS(2);
+	RUN_ON(BIT(0));
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	mutex_lock(&mutexes[2]);
+	thread_run_on(kt, owner, hold_and_want, (void *)1, BIT(1), fifo(5));
+	AWAIT(thread_is_blocked_on(owner, last));
+	thread_make_on(kt, asker, hold_and_want, (void *)0, BIT(1));
+	if (!owner->task || !asker->task)
+		return;
+	raw_spin_lock_irq(&last->wait_lock);
+	thread_start(asker, fifo(20));
+	while (!READ_ONCE(asker->task->pi_blocked_on))
+		cpu_relax();
+	while (raw_spin_is_locked(&mutexes[1].rtmutex.wait_lock))
+		cpu_relax();
+	/* Each try takes the owner's pi_lock; but a walk that has given up takes it no more. */
+	ticket = READ_ONCE(owner->task->pi_lock.next);
+	for (int i = 0; i < 1000000 && (u16)(READ_ONCE(owner->task->pi_lock.next) - ticket) < 3; i++)
+		cpu_relax();
+	raw_spin_unlock_irq(&last->wait_lock);
+	AWAIT(READ_ONCE(current->prio) == PRIO_OF(fifo(20)));
+	mutex_unlock(&mutexes[2]);
+	thread_join(owner);
+	thread_join(asker);
+}
+
 static u32 deadlocks;
 
 /* Takes three neighbours, always upwards: so there is never a ring. */

@@ -8,6 +8,7 @@
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "tests/kernel/many_threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(kthread);
 
@@ -109,4 +110,50 @@ KTEST(no_memory_for_a_thread_is_an_error)
 	KEXPECT_EQ(task_state(task), TASK_DEAD);
 	put_task_struct(task);
 	KEXPECT_EQ(nr_free_pages(), before);
+}
+
+static struct task_struct *dying;
+static unsigned int deaths;
+
+/* A waker that saw an older state writes RUNNING under pi_lock; and no preemption until the end. */
+static bool it_dies_under_pi_lock(const struct pt_regs *regs)
+{
+	if (current != dying || task_state(current) != TASK_DEAD)
+		return true;
+	deaths++;
+	return raw_spin_is_held(&current->pi_lock) && preempt_count() == 2;
+}
+
+/* fails with: fault/dead-while-somebody-wakes; do_task_dead() with preemption on */
+KTEST(the_last_state_is_set_under_pi_lock)
+{
+	struct watch watch = { .name = "the state", .half = true, .rule = it_dies_under_pi_lock };
+	RUN_AS_FIFO(10);
+
+	make_many(kt, 1, mark);
+	dying = threads[0].task;
+	if (!dying)
+		return;
+	deaths = 0;
+	watch.at = &dying->__state;
+	watch_start(&watch, 1);
+	thread_start(&threads[0], 20);
+	watch_end(kt);
+	KEXPECT_EQ(deaths, 1);
+	end_many(1);
+}
+
+/* fails with: fault/a-child-shares-its-parents-slice */
+KTEST(a_child_has_a_slice_of_its_own)
+{
+	int slice = current->time_slice;
+	RUN_AS_FIFO(10);
+
+	current->time_slice = 1;		/* of a FIFO task: nobody counts it */
+	make_many(kt, 1, mark);
+	current->time_slice = slice;
+	if (threads[0].task)
+		KEXPECT_EQ(threads[0].task->time_slice, SLICE_TICKS);
+	thread_start(&threads[0], 20);
+	end_many(1);
 }

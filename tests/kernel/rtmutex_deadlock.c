@@ -198,3 +198,86 @@ KTEST(a_ring_through_a_queue_is_a_deadlock)
 		thread_end(&threads[i]);
 	expect_all_free(kt);
 }
+
+/*
+ * Who backs off was the one that lent: from now on the next in its queue does.
+ * fails with: fault/backing-off-ends-all-loans
+ */
+KTEST(who_backs_off_leaves_the_next_to_lend)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	init_completion(&may_ask);
+	init_completion(&may_go_on);
+	thread_run(kt, &threads[0], close_the_ring, LOCK(1), "a", fifo(15));
+	thread_run(kt, &threads[1], hold_and_ask, LOCK(1), "b", fifo(20));
+	thread_run(kt, &threads[2], take_and_mark, LOCK(1), "c", fifo(30));
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(30)));
+	thread_set_fifo(&threads[0], fifo(40));
+	complete(&may_ask);
+	KEXPECT_EQ(threads[0].result, -EDEADLK);
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(30)));
+	thread_set_fifo(&threads[0], fifo(15));
+	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(30)));	/* by c, by way of b */
+	complete(&may_go_on);
+	EXPECT_LOG("abc");
+	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(20)));
+	for (int i = 0; i < 3; i++)
+		thread_end(&threads[i]);
+	expect_all_free(kt);
+}
+
+/* Lock 0, then 1; @arg: the other way round. Nobody asks whether that can be. */
+static void lock_both(struct thread *self)
+{
+	int first = (long)self->arg;
+
+	mutex_lock(&locks[first].mutex);
+	wait_for_completion(&may_ask);
+	mutex_lock(&locks[!first].mutex);
+	log_mark(self->mark);
+	mutex_unlock(&locks[!first].mutex);
+	if (first)
+		mutex_unlock(&locks[first].mutex);
+}
+
+/* What @owner would do, if it came to that: give up @lock, for which @waiter waits. */
+static void unlock_for(struct task_struct *owner, struct rt_mutex_base *lock,
+		       struct task_struct *waiter)
+{
+	raw_spin_lock_irq(&lock->wait_lock);
+	raw_spin_lock(&owner->pi_lock);
+	rb_erase_cached(rb_first_cached(&owner->pi_waiters), &owner->pi_waiters);
+	raw_spin_unlock(&owner->pi_lock);
+	lock->owner = RT_MUTEX_HAS_WAITERS;
+	raw_spin_unlock_irq(&lock->wait_lock);
+	wake_up_process(waiter);
+}
+
+/*
+ * mutex_lock() says nothing of a deadlock, and nobody would look: without the lock it must not come
+ * back. fails with: fault/a-deadlock-ends-the-wait
+ */
+KTEST(a_deadlock_that_nobody_asked_about_waits_for_ever)
+{
+	KMAY_WARN;
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	init_completion(&may_ask);
+	thread_run(kt, &threads[0], lock_both, LOCK(0), "a", fifo(30));
+	thread_run(kt, &threads[1], lock_both, LOCK(1), "b", fifo(20));
+	complete(&may_ask);
+	thread_set_fifo(&threads[1], fifo(40));		/* it lends to a, so the walk begins */
+	complete(&may_ask);
+	KEXPECT(thread_is_blocked_on(&threads[0], base(1)));
+	KEXPECT(thread_is_blocked_on(&threads[1], base(0)));
+	EXPECT_LOG("");
+	if (thread_is_blocked_on(&threads[1], base(0)))
+		unlock_for(threads[0].task, base(0), threads[1].task);
+	EXPECT_LOG("ba");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}

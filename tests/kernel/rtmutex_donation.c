@@ -461,3 +461,36 @@ KTEST(a_loan_is_not_inherited)
 	thread_end(&threads[1]);
 	expect_all_free(kt);
 }
+
+/*
+ * Two lenders, by two locks: what counts is what each of them would lend now.
+ * fails with: fault/lends-what-it-had
+ */
+KTEST(lenders_change_places)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(1), "b");
+	take(0);
+	take(1);
+	thread_start(&threads[0], fifo(20));
+	thread_start(&threads[1], fifo(30));
+	EXPECT_OWN_PRIO(30);
+	thread_set_fifo(&threads[0], fifo(40));
+	EXPECT_OWN_PRIO(40);
+	thread_set_fifo(&threads[0], fifo(25));
+	EXPECT_OWN_PRIO(30);
+	thread_set_fifo(&threads[1], fifo(15));
+	EXPECT_OWN_PRIO(25);
+	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
+	release(0);
+	EXPECT_OWN_PRIO(15);
+	release(1);
+	EXPECT_OWN_PRIO(10);
+	EXPECT_LOG("ab");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}

@@ -3,6 +3,7 @@
  * A lock is given back: who of the waiter and the old owner gets the CPU, and who may take the lock
  * before the woken one does.
  */
+#include "kernel/might_sleep.h"
 #include "tests/kernel/any_lock.h"
 
 KTEST_SUITE(rtmutex_handover);
@@ -161,3 +162,90 @@ static void other_may_steal_a_spinlock_only(struct ktest_run *kt, enum kind kind
 	expect_all_free(kt);
 }
 FOR_BOTH_KINDS(other_may_steal_a_spinlock_only)
+
+/*
+ * The lock is free, and the one who was woken for it is first no longer: then it will not take the
+ * lock, and nobody else is awake. fails with: fault/a-new-first-sleeps-on, and its state with
+ * fault/a-new-first-woken-as-for-a-mutex
+ */
+static void the_new_first_is_woken_too(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	thread_make(kt, &threads[1], take_and_mark, LOCK(0), "b");
+	take(0);
+	thread_start(&threads[0], fifo(15));
+	thread_start(&threads[1], fifo(20));
+	thread_set_fifo(&threads[1], fifo(12));		/* now a is first */
+	set_own_fifo(fifo(40));
+	release(0);
+	if (threads[0].task && threads[1].task) {
+		KEXPECT(threads[0].task->on_rq && !threads[1].task->on_rq);
+		thread_set_fifo(&threads[1], fifo(30));
+		KEXPECT(threads[1].task->on_rq);
+	}
+	set_own_fifo(fifo(10));
+	EXPECT_LOG("ba");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(the_new_first_is_woken_too)
+
+static void take_though_killed(struct thread *self)
+{
+	set_thread_flag(TIF_SIGPENDING);
+	take_and_mark(self);
+	clear_thread_flag(TIF_SIGPENDING);
+}
+
+/*
+ * Who is being killed needs the lock all the same, and waits for it asleep.
+ * fails, and hangs, with: mutex_slowlock() waiting in TASK_INTERRUPTIBLE
+ */
+static void a_killed_waiter_sleeps_on(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(kind);
+	thread_make(kt, &threads[0], take_though_killed, LOCK(0), "a");
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	for (int i = 0; i < 2 && threads[0].task; i++) {
+		KEXPECT(thread_is_blocked_on(&threads[0], base(0)));
+		KEXPECT_EQ(task_state(threads[0].task),
+			   kind == MUTEX ? TASK_UNINTERRUPTIBLE : TASK_RTLOCK_WAIT);
+		wake_up_state(threads[0].task, TASK_NORMAL | TASK_RTLOCK_WAIT);
+		do_sched_yield();		/* boosted, we are its equal */
+	}
+	release(0);
+	EXPECT_LOG("a");
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(a_killed_waiter_sleeps_on)
+
+static void unlock_what_is_ours(struct thread *self)
+{
+	mutex_unlock(&locks[0].mutex);
+}
+
+/* fails with: fault/unlocked-by-anybody */
+KTEST(only_the_owner_may_unlock)
+{
+	struct splats before = splats_now();
+	KMAY_WARN;
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	thread_make(kt, &threads[0], unlock_what_is_ours, NULL, "a");
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	EXPECT_SPLATS(before, SPLAT_WARN, 1);
+	if (base(0)->owner)
+		release(0);
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}

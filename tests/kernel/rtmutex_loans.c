@@ -123,3 +123,73 @@ KTEST(until_the_other_loan_ends)
 	EXPECT_LOG("ab");
 	end_lenders(kt);
 }
+
+/* --- The slow path, and the fast one of another CPU --- */
+
+static unsigned int touches;
+
+/*
+ * The fast path of the watched task has just failed. Now the owner, on another CPU, unlocks by its
+ * own fast path. From here to the end of the slow path no fast path may succeed: the owner word is
+ * not 0.
+ */
+static bool nobody_comes_by_the_fast_path(const struct pt_regs *regs)
+{
+	if (++touches == 1)
+		WRITE_ONCE(base(0)->owner, 0);
+	return !raw_spin_is_held(&base(0)->wait_lock) || READ_ONCE(base(0)->owner);
+}
+
+/* fails with: fault/marked-after-the-look */
+static void the_slow_path_shuts_the_fast_one(struct ktest_run *kt, enum kind kind)
+{
+	struct watch watch = { .name = "owner", .reads = true,
+			       .rule = nobody_comes_by_the_fast_path };
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(kind);
+	touches = 0;
+	base(0)->owner = (unsigned long)&init_task;
+	watch.at = &base(0)->owner;
+	watch_start(&watch, 1);
+	take(0);
+	watch_end(kt);
+	KEXPECT_EQ(base(0)->owner, current);
+	release(0);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(the_slow_path_shuts_the_fast_one)
+
+static int usage;
+
+static bool somebody_holds_the_woken(const struct pt_regs *regs)
+{
+	return current != owner || threads[0].task->usage == usage + 1;
+}
+
+/*
+ * As soon as wait_lock is free the waiter can take the lock, on another CPU, and end.
+ * fails with: rt_mutex_slowunlock() without get_task_struct()
+ */
+static void the_woken_does_not_vanish(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+	struct watch watch = { .name = "the waiter's state", .half = true,
+			       .rule = somebody_holds_the_woken };
+
+	locks_init(kind);
+	owner = current;
+	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
+	if (!threads[0].task)
+		return;
+	take(0);
+	thread_start(&threads[0], fifo(20));
+	usage = threads[0].task->usage;
+	watch.at = &threads[0].task->__state;
+	watch_start(&watch, 1);
+	release(0);
+	watch_end(kt);
+	thread_end(&threads[0]);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(the_woken_does_not_vanish)

@@ -3,6 +3,8 @@
  * The scheduler: who runs, and when. Orders are read from the log of marks (threads.h); nothing is
  * measured in time.
  */
+#include "arch/x86/cpu/insns.h"
+#include "kernel/locking/rtmutex.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
@@ -231,6 +233,41 @@ KTEST(slices_share_the_cpu)
 		do_sched_yield();
 	KEXPECT_EQ(threads[0].result, 1);
 	KEXPECT_EQ(threads[1].result, 1);
+	end_many(2);
+}
+
+static mutex_t lent;
+
+static void lend(struct thread *self)
+{
+	mutex_lock(&lent);
+	log_mark(self->mark);
+	mutex_unlock(&lent);
+}
+
+/*
+ * Its slice ends while it is boosted: its equals for the time are FIFO, and wait.
+ * fails with: fault/boosted-loses-its-slice; fault/a-slice-once-and-never-again
+ */
+KTEST(a_boosted_owner_keeps_the_cpu)
+{
+	unsigned int start;
+
+	mutex_init(&lent);
+	make_many(kt, 2, mark);
+	threads[0].fn = lend;
+	mutex_lock(&lent);
+	thread_start(&threads[0], 20);
+	KEXPECT_EQ(current->prio, PRIO_OF(20));
+	thread_start(&threads[1], 20);
+	current->time_slice = 1;
+	start = this_cpu_read(ticks);
+	while (this_cpu_read(ticks) - start < 3)
+		cpu_relax();
+	EXPECT_LOG("");
+	KEXPECT_GE(current->time_slice, 1);
+	mutex_unlock(&lent);
+	EXPECT_LOG("ba");				/* a gets behind b when it wakes */
 	end_many(2);
 }
 

@@ -260,3 +260,29 @@ KTEST(waking_the_waking_says_no)
 	KEXPECT(!wake_up_state(current, TASK_NORMAL | TASK_RTLOCK_WAIT));
 	KEXPECT_EQ(task_state(current), TASK_RUNNING);
 }
+
+static void await_event_though_killed(struct thread *self)
+{
+	set_thread_flag(TIF_SIGPENDING);
+	await_event(self);
+	clear_thread_flag(TIF_SIGPENDING);
+}
+
+/* What cannot be interrupted is waited for. fails with: fault/any-wait-can-be-killed */
+KTEST(an_uninterruptible_wait_is_not_killed)
+{
+	RUN_AS_FIFO(10);
+
+	init_completion(&event);
+	make_many(kt, 1, await_event_though_killed);
+	thread_start(&threads[0], 20);
+	for (int i = 0; i < 2 && threads[0].task; i++) {
+		EXPECT_LOG("");
+		KEXPECT_EQ(task_state(threads[0].task), TASK_UNINTERRUPTIBLE);
+		KEXPECT(!threads[0].task->on_rq);
+		wake_up_process(threads[0].task);
+	}
+	complete(&event);
+	EXPECT_LOG("a");
+	end_many(1);
+}
