@@ -6,6 +6,7 @@
 #include "kernel/fork.h"
 #include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
+#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 
 /* Shared by CLONE_FILES. */
@@ -168,6 +169,8 @@ void files_init(void)
 	struct file *console = file_alloc(&console_ops, NULL);
 
 	current->files = new_table();
+	if (!console || !current->files)
+		panic("no memory for the first files");
 	console->count = 3;
 	for (int fd = 0; fd < 3; fd++)
 		current->files->fd[fd] = console;

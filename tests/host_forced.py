@@ -3,6 +3,8 @@
 What no emulator does by itself, made to happen through the debugger: the kernel's answer is that of
 the real path.
 """
+import re
+
 import ktap
 import machine
 from host import expect, test
@@ -55,3 +57,24 @@ def first_use_in_the_kernel():
             expect(any(text in line for line in lines), f"{name}: no line says: {text}")
         trace = lines.index(next(line for line in lines if line.endswith(" <TASK>")))
         expect(" fpu_first_use+0x0/" in lines[trace + 1], f"the trace begins: {lines[trace + 1]}")
+
+
+@test("kmalloc-panics")
+def kmalloc_panics():
+    """What is done to an object that is not right ends the machine, with the object's name."""
+    at_release = ["tbreak pipe_release", "continue", "set $f = (char *)file"]
+    at_free = ["tbreak kfree if object == $f", "continue"]
+    for name, commands, why in (
+            ("overrun", ["set var $f[24] = 0"],
+             r"object \w+ \(24 bytes\) was written behind its end: byte 24 is 0\b"),
+            ("write-after-free", [*at_free, "finish", "set var $f[17] = 5"],
+             r"object \w+ \(32 bytes\) was written after free: byte 17 is 0x5"),
+            ("double-free", [*at_free, "finish", "tbreak *kfree", "continue", "set var $rdi = $f"],
+             r"object \w+ \(32 bytes\) is freed twice"),
+            ("wrong-start", ["tbreak *kfree if $rdi == $f", "continue", "set var $rdi = $f + 8"],
+             r"kfree\(\w+\) is no object's start \(size 32\)")):
+        gdb(f"kmalloc-{name}", [*at_release, *commands, "continue"],
+            "init=/tests/testrun -- u/pipe", CPU="max")
+        output = console(f"kmalloc-{name}")
+        expect(re.search(r"Kernel panic - not syncing: kmalloc: " + why, output),
+               f"{name}: no line says: {why}")

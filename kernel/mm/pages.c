@@ -11,6 +11,7 @@
 #include "kernel/locking/raw_spinlock.h"
 #include "kernel/might_sleep.h"
 #include "kernel/options.h"
+#include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -154,12 +155,27 @@ static struct page *take_block(unsigned int order)
 }
 
 static int fail_countdown;
-BOOT_CHOICE(fail_alloc, fail_countdown, true, "0", "1", "2", "3", "4");
 
 void fail_nth_alloc(int nr)
 {
 	__atomic_store_n(&fail_countdown, nr, __ATOMIC_RELAXED);
 }
+
+static int set_fail_alloc(const char *value)
+{
+	int nr = 0;
+
+	for (const char *p = value; *p; p++) {
+		if (*p < '0' || *p > '9' || nr > 99)
+			return -EINVAL;
+		nr = 10 * nr + *p - '0';
+	}
+	if (!*value)
+		return -EINVAL;
+	fail_nth_alloc(nr);
+	return 0;
+}
+BOOT_OPTION(fail_alloc, set_fail_alloc, true, "0 to 999");
 
 bool should_fail_alloc(void)
 {

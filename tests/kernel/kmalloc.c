@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kmalloc. Freed objects are read here on purpose: the direct map still shows them. A double free
- * and a write after free end in a panic and have no test in the kernel; of a write behind the end
- * kfree() would panic, too, and the tests ask kmalloc_overrun() first.
+ * kmalloc. Freed objects are read here on purpose: the direct map still shows them. What ends in a
+ * panic is shown by host/kmalloc-panics; of a write behind the end the tests here ask
+ * kmalloc_overrun(), before kfree() does.
  */
 #include "kernel/mm/kmalloc.h"
 #include "kernel/locking/raw_spinlock.h"

@@ -6,6 +6,7 @@
 #include "arch/x86/percpu.h"
 #include "kernel/mm/pages.h"
 #include "kernel/panic.h"
+#include "lib/errno.h"
 #include "lib/string.h"
 
 #define ENTRIES		512
@@ -77,7 +78,7 @@ int kernel_map_page(unsigned long addr, u64 phys, u64 prot)
 	pte_t *pte = walk(kernel_pml4, addr, 0, true);
 
 	if (!pte)
-		return -1;
+		return -ENOMEM;
 	*pte = phys | ((prot | PTE_P | PTE_G) & ~(PTE_NX ^ pte_nx));
 	invlpg(addr);
 	return 0;
