@@ -163,6 +163,8 @@ void files_init(void)
 	struct file *console = file_alloc(&console_ops, NULL);
 
 	current->files = new_table();
+	if (!console || !current->files)
+		panic("no memory for init's files");
 	console->count = 3;
 	for (int fd = 0; fd < 3; fd++)
 		current->files->fd[fd] = console;

@@ -154,7 +154,16 @@ static struct page *take_block(unsigned int order)
 }
 
 static int fail_countdown;
-BOOT_CHOICE(fail_alloc, fail_countdown, true, "0", "1", "2", "3", "4");
+static int set_fail_alloc(const char *value)
+{
+	int nr = option_number(value, 9999);
+
+	if (nr < 0)
+		return nr;
+	fail_countdown = nr;
+	return 0;
+}
+BOOT_OPTION(fail_alloc, set_fail_alloc, true, "0 to 9999: the number of the one that fails");
 
 void fail_nth_alloc(int nr)
 {

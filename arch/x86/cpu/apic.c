@@ -9,6 +9,7 @@
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/time.h"
+#include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 
 #define APIC_ID			0x20
@@ -51,7 +52,8 @@ static void apic_write(u32 reg, u32 value)
 
 void apic_init(u64 phys)
 {
-	kernel_map_page(LAPIC_VIRT, phys, PTE_RW | PTE_NX | PTE_PCD | PTE_PWT);
+	if (kernel_map_page(LAPIC_VIRT, phys, PTE_RW | PTE_NX | PTE_PCD | PTE_PWT))
+		panic("apic: no memory for its mapping");
 	lapic_phys = phys;
 	apic_init_cpu();
 }
