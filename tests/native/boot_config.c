@@ -322,6 +322,8 @@ static void look_at_option(void)
 	}
 }
 
+#include "tests/native/soft_images.h"
+
 static void __noreturn boot(void)
 {
 	char options[80] = "";
@@ -340,6 +342,8 @@ static void __noreturn boot(void)
 	look_at_registers();
 	look_at_lines();
 	look_at_option();
+	if (fpu_form == FORM_SOFT && !row->dynamic)
+		look_at_soft_images();
 	/* Another CPU, as ap_start() sets it up. */
 	cpu_reset();
 	cpu.pte = cpu.pointers_overwritten = nr_allocs = 0;
