@@ -40,6 +40,18 @@ int option_word(char *to, size_t size, const char *value)
 	return 0;
 }
 
+int option_number(const char *value, int most)
+{
+	int nr = 0;
+
+	for (const char *p = value; *p; p++) {
+		if (*p < '0' || *p > '9' || nr > most)
+			return -EINVAL;
+		nr = 10 * nr + *p - '0';
+	}
+	return *value && nr <= most ? nr : -EINVAL;
+}
+
 static int set_option(const struct boot_option *o, const char *value)
 {
 	if (o->set)

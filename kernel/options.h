@@ -35,6 +35,8 @@ struct boot_option {
 /* For setters: @value to @to if it has 1 to @size - 1 characters; else -EINVAL, and @to stays. */
 int option_word(char *to, size_t size, const char *value);
 
+int option_number(const char *value, int most);	/* 0 to @most, in decimal; or -EINVAL */
+
 void options_parse(char *cmdline);			/* early: no allocation */
 int option_set_runtime(const char *assignment);	/* -EINVAL, -EPERM: at boot only */
 

@@ -184,6 +184,19 @@ def cpu_models():
                f"{model}: {machine.why(code)}\n{output[-300:]}")
 
 
+@test("boot-without-memory", long=True)
+def boot_without_memory():
+    """Whichever allocation of the boot fails: it is the only one missed, or it is said."""
+    for number in range(1, 1000):
+        code, output = machine.boot("boot-without-memory",
+                                    f"fail_alloc={number} trace=on init=/bin/echo", SMP="2")
+        if code == machine.PASS:
+            break
+        expect(code == machine.PANIC and "Oops" not in output and "WARNING" not in output,
+               f"allocation {number}: {machine.why(code)}\n{output[-400:]}")
+    expect(number > 40, f"the boot gets along without allocation {number}")
+
+
 # --- The text screen ---
 
 ROWS, COLUMNS = 25, 80

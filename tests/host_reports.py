@@ -190,22 +190,6 @@ def hung_task_not_vfork():
 
 # --- Out of memory ---
 
-@test("oom-at-boot", check=False)
-def oom_at_boot():
-    """An allocation of the boot fails: the boot goes on, or ends with a line that says why."""
-    for number in (*range(1, 13), *range(13, 200, 6)):
-        code, output = machine.boot(f"oom-at-boot-{number % 8}",
-                                    f"fail_alloc={number} init=/bin/echo")
-        last = re.search(r"not syncing: (.*)", output)
-        if not last:
-            expect_code(code, machine.PASS, output)
-        expect(not last or re.match(r"apic: no mem|cannot make |no mem|init=/bin/echo cannot be run"
-                                    r": error -12 ", last[1]), f"{number}: {output[-2000:]}")
-        if code == machine.PASS and number > 2:
-            return
-    expect(False, "no boot got through")
-
-
 @test("oom-init-alone")
 def oom_init_alone():
     """Where there is nobody but init to end, the machine ends, with a clear line."""

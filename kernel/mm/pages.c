@@ -163,19 +163,14 @@ void fail_nth_alloc(int nr)
 
 static int set_fail_alloc(const char *value)
 {
-	int nr = 0;
+	int nr = option_number(value, 9999);
 
-	for (const char *p = value; *p; p++) {
-		if (*p < '0' || *p > '9' || nr > 99)
-			return -EINVAL;
-		nr = 10 * nr + *p - '0';
-	}
-	if (!*value)
-		return -EINVAL;
+	if (nr < 0)
+		return nr;
 	fail_nth_alloc(nr);
 	return 0;
 }
-BOOT_OPTION(fail_alloc, set_fail_alloc, true, "0 to 999");
+BOOT_OPTION(fail_alloc, set_fail_alloc, true, "0 to 9999: the number of the one that fails");
 
 bool should_fail_alloc(void)
 {

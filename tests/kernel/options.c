@@ -45,6 +45,22 @@ KTEST(an_ignored_init_leaves_the_path)
 	KEXPECT_EQ(strcmp(init_path, before), 0);
 }
 
+/* fails with: fault/option-number-at-its-end */
+KTEST(a_number_is_what_is_written)
+{
+	static const struct {
+		const char *value;
+		int nr;
+	} numbers[] = {
+		{ "0", 0 }, { "7", 7 }, { "007", 7 }, { "120", 120 }, { "121", -EINVAL },
+		{ "", -EINVAL }, { "-1", -EINVAL }, { "1x", -EINVAL }, { "x", -EINVAL },
+		{ " 1", -EINVAL }, { "4294967297", -EINVAL }, { "18446744073709551617", -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		KEXPECT_EQ(option_number(numbers[i].value, 120), numbers[i].nr);
+}
+
 /* Each that may be set now refuses nonsense, and then holds what it held. */
 KTEST(nonsense_is_refused)
 {

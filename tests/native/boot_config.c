@@ -13,6 +13,7 @@
 #include "arch/x86/fpu/regs.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/native/made_up_cpu.h"
@@ -53,8 +54,8 @@ struct row {
 /* --- The kernel that is not there --- */
 
 enum { LINES = 64 };
-static char lines[LINES][240];
-static unsigned int nr_lines, wrongs;
+static char lines[LINES][240], infos[LINES][240];
+static unsigned int nr_lines, nr_infos, wrongs;
 static const struct row *row;
 static int allocs_left = -1;
 static size_t allocs[8];
@@ -85,8 +86,10 @@ int printk(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	if (nr_lines < LINES && fmt[1] <= '4')	/* warnings */
+	if (fmt[1] <= '4' && nr_lines < LINES)
 		vsnprintf(lines[nr_lines++], sizeof(lines[0]), fmt + 2, args);
+	else if (fmt[1] > '4' && nr_infos < LINES)
+		vsnprintf(infos[nr_infos++], sizeof(infos[0]), fmt + 2, args);
 	va_end(args);
 	return 0;
 }
@@ -262,14 +265,64 @@ static void look_at_configuration(void)
 		wrong("a CPU without a name is called \"%s\"", cpu_has.name);
 }
 
+static void said(unsigned int nr, const char *fmt, ...)
+{
+	char text[240];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (strcmp(infos[nr], text))
+		wrong("it says: %s, not: %s", infos[nr], text);
+}
+
 static void look_at_lines(void)
 {
+	static const char *const forms[] = { "FXSAVE", "XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES",
+					     "soft XSAVES" };
+
 	for (unsigned int i = 0; i < nr_lines; i++)
 		if (!row->says || strncmp(lines[i], row->says, strlen(row->says)))
 			wrong("it says: %s", lines[i]);
 	if (nr_lines != !!row->says)
 		wrong("%u lines say \"%s\"", nr_lines, row->says ?: "");
+	/* A line for each component, one if some are dynamic, and one for all. */
+	EQUAL(nr_infos, __builtin_popcountll(row->features) + !!row->dynamic + 1);
+	said(nr_infos - 1, "x86/fpu: features %#llx, state size %u bytes, saved by %s",
+	     row->features, row->size, forms[row->form]);
+	if (row->dynamic)
+		said(nr_infos - 2,
+		     "x86/fpu: dynamic features %#llx, gated by %s, image then %u bytes",
+		     row->dynamic, row->gate == GATE_XFD ? "IA32_XFD" : "XCR0",
+		     fpu_kernel_cfg.max_size);
 }
+
+/* At run time "dynamic=" may be what it was at boot, or what needs no other room. */
+static void look_at_option(void)
+{
+	static const struct {
+		const char *option;
+		bool always;
+	} settings[] = {
+		{ "dynamic=ymm", false }, { "dynamic=zmm", false }, { "dynamic=amx", false },
+		{ "dynamic=ymmm", false }, { "dynamic=auto", true }, { "dynamic=off", true },
+		{ "dynamic=force", true },
+	};
+
+	EQUAL(fpu_state_size_dynamic(), row->dynamic || !strcmp(row->options ?: "", "dynamic=force"));
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		const char *option = settings[i].option;
+		bool booted = !strncmp(row->options ?: "", option, strlen(option));
+
+		equal(option, option_set_runtime(option), settings[i].always || booted ? 0 : -EINVAL);
+		if (settings[i].always || booted)
+			equal(option, fpu_state_size_dynamic(), strcmp(option, "dynamic=off") &&
+			      (row->dynamic || !strcmp(option, "dynamic=force")));
+	}
+}
+
+#include "tests/native/soft_images.h"
 
 static void __noreturn boot(void)
 {
@@ -288,6 +341,9 @@ static void __noreturn boot(void)
 	look_at_configuration();
 	look_at_registers();
 	look_at_lines();
+	look_at_option();
+	if (fpu_form == FORM_SOFT && !row->dynamic)
+		look_at_soft_images();
 	/* Another CPU, as ap_start() sets it up. */
 	cpu_reset();
 	cpu.pte = cpu.pointers_overwritten = nr_allocs = 0;

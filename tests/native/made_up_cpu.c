@@ -242,8 +242,11 @@ static void save(struct xregs_state *xs, u64 mask, bool compacted)
 		if (cpu.value[nr] && !(nr == XFEATURE_XTILE_DATA && cpu.wrong & TILES_UNMARKED))
 			in_use |= BIT_ULL(nr);
 	}
-	if (mask & (XFEATURE_MASK(SSE) | XFEATURE_MASK(YMM)))
+	if (mask & (XFEATURE_MASK(SSE) | XFEATURE_MASK(YMM)) &&
+	    (!compacted || in_use & XFEATURE_MASK(SSE))) {
 		xs->i387.mxcsr = cpu.mxcsr;
+		xs->i387.mxcsr_mask = 0xffff;
+	}
 	xs->header.xfeatures = (xs->header.xfeatures & ~mask) | in_use;
 }
 
