@@ -2,9 +2,12 @@
 /*
  * preempt_count: why the running code may not be switched away from, as one number per CPU.
  *
- * bits  0-7   nested preempt_disable() and raw locks   bits  8-15  softirqs (serving: 0x100,
- * disabled: 0x200)   bits 16-19  hard interrupts   bits 20-23  NMI   bit  31     inverted: set = no
- * reschedule is wanted. So "count 0 and a reschedule wanted" is plain 0.
+ * bits  0-7   nested preempt_disable() and raw locks, 1 each
+ * bits  8-15  softirqs: serving 0x100, disabled 0x200 each
+ * bits 16-19  hard interrupts, 0x10000 each
+ * bits 20-23  NMI, 0x100000 each
+ * bit  31     inverted: set = no reschedule is wanted. So "count 0 and a reschedule wanted" is
+ *             plain 0
  *
  * The count belongs to the CPU, not to the task: every switch happens at the same depth
  * (FORK_PREEMPT_COUNT), so it need not be saved. The address that took it from 0 is kept, for the

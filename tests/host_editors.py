@@ -140,3 +140,47 @@ def clangd():
         code, output = machine.run(["clangd", f"--check={path}"], machine.LOGS + "/clangd.log")
         expect(code == 0 and "All checks completed, 0 errors" in output,
                f"{path}: " + "".join(re.findall(r"^E\[.*\n", output, re.M)[:3]))
+
+
+# Maps drawn in comments: the file, what each of their lines is like, and how many there are.
+MAPS = {"arch/x86/layout.h": (r"^ \* ([0-9a-f]{16})  \S.*$", 8),
+        "kernel/preempt.h": (r"^ \* bits? +(\d+(?:-\d+)?) +\S.*$", 5),
+        "kernel/debug/watchdog.h": (r"^ \*   a (?:CPU|task) .* (\d+ units? +\".*\")$", 4),
+        "arch/x86/fpu/regs.h": (r"^ \* +([01] +(?:yes|no)) +\S.*$", 4)}
+
+
+def address(text, name):
+    return int(re.search(rf"#define {name}\s+UL\((0x\w+)\)", text)[1], 16)
+
+
+@test("editors-maps")
+def maps():
+    """A map in a comment has a line for each thing, the right ones; no formatter touches a word."""
+    for path, (line, count) in MAPS.items():
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        found = re.findall(line, text, re.M)
+        expect(len(found) == len(set(found)) == count, f"{path}: the map has the lines {found}")
+        if "layout" in path:
+            rows = [int(row, 16) for row in found]
+            known = {address(text, name) for name in (
+                "LAPIC_VIRT", "STACK_AREA", "DIRECT_MAP", "TASK_SIZE_MAX")}
+            expect(rows == sorted(rows, reverse=True) and known < set(rows) and
+                   {1 << 47, (1 << 64) - (1 << 47)} < set(rows), f"{path}: the map is {found}")
+        if "preempt" in path:
+            bits = [int(bit) for row in found for bit in row.split("-")]
+            masks = dict(re.findall(r"#define (\w+)_MASK\s+(0x\w+)", text))
+            due = [end for mask in ("PREEMPT", "SOFTIRQ", "HARDIRQ", "NMI") for end in (
+                (int(masks[mask], 16) & -int(masks[mask], 16)).bit_length() - 1,
+                int(masks[mask], 16).bit_length() - 1)]
+            expect(bits == [*due, 31], f"{path}: the map's bits are {bits}, the masks' {due}")
+    if not shutil.which("clang-format"):
+        raise Skip("no clang-format; the maps themselves are right")
+    for path in MAPS:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        _, formatted = machine.run(["clang-format", path], machine.LOGS + "/maps.log")
+        before, after = ([line.strip() for comment in re.findall(r"/\*.*?\*/", code, re.S)
+                          for line in comment.split("\n")] for code in (text, formatted))
+        wrong = [(a, b) for a, b in zip(before, after) if a != b]
+        expect(before == after, f"{path}: clang-format changes comments: {wrong[:1]}")

@@ -2,9 +2,14 @@
 /*
  * Where things stand in the 48-bit address space. Read by C and by assembly.
  *
- * 0000000000400000  ring 3: program, heap, mmap, stack            0000800000000000  (not canonical)
- * ffff888000000000  all RAM, one to one (the direct map)   ffffc90000000000  kernel stacks, each
- * with an unmapped page below it   ffffffff81000000  the kernel image, loaded at 16 MiB
+ * ffffffffff5fb000  this CPU's local APIC, one page
+ * ffffffff81000000  the kernel image, loaded at 16 MiB
+ * ffffc90000000000  kernel stacks, each with an unmapped page below it
+ * ffff888000000000  all RAM, one to one (the direct map)
+ * ffff800000000000  canonical again: the kernel's half begins
+ * 0000800000000000  not canonical: an address here faults, whatever the page tables say
+ * 00007ffffffff000  not ring 3's: the last page below the gap
+ * 0000000000400000  ring 3: program, heap, mmap, stack
  */
 #pragma once
 
