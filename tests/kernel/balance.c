@@ -15,7 +15,7 @@
 KTEST_SUITE(balance);
 
 #define BOTH		(BIT(0) | BIT(1))
-#define FOR_A_WHILE	2000		/* looks; less than a tick */
+#define FOR_A_WHILE	2000		/* looks; less than a tick, but enough to switch */
 
 static struct thread hog, low, own, other, fillers[NR_CPUS];
 static bool stop, stop_low, release, has;
@@ -77,6 +77,13 @@ static void want_spinlock(struct thread *self)
 	spin_unlock(&spinlock);
 }
 
+/* What is under way on CPU 0 comes to its end, within less than a tick. */
+static void settle(void)
+{
+	for (int i = 0; i < FOR_A_WHILE; i++)
+		cpu_relax();
+}
+
 /* CPUs 2 and up have something more urgent to do than all that these tests are about. */
 static void begin(struct ktest_run *kt)
 {
@@ -125,11 +132,10 @@ KTEST(a_raised_thread_leaves_a_busy_cpu)
 	if (own.task)
 		set_cpus_allowed(own.task, BOTH);	/* here are we, more urgent than the hog */
 	set_own_fifo(10);
-	KEXPECT_EQ(own.task ? READ_ONCE(own.task->cpu) : 0, 0);
+	settle();
+	KEXPECT_EQ(READ_ONCE(own.result), 0);
 	thread_set_fifo(&own, 50);
-	/* It takes this CPU from us, and not at a tick. */
-	for (int i = 0; i < FOR_A_WHILE && !READ_ONCE(own.result); i++)
-		cpu_relax();
+	settle();				/* it takes this CPU from us */
 	KEXPECT_EQ(READ_ONCE(own.result), 2);
 	end();
 }
@@ -320,10 +326,10 @@ KTEST(a_preempted_thread_goes_to_an_idle_cpu_at_once)
 	thread_run_on(kt, &own, spin, NULL, BIT(1), 0);
 	thread_run_on(kt, &other, widen_own, NULL, BIT(0), 30);
 	AWAIT(READ_ONCE(other.done));
-	own.result = 0;				/* we have preempted it */
-	for (int i = 0; i < FOR_A_WHILE && READ_ONCE(own.result) != 1; i++)
-		cpu_relax();
-	KEXPECT_EQ(READ_ONCE(own.result), 1);
+	/* We have preempted it, and pushed it. */
+	if (own.task)
+		KEXPECT_EQ(READ_ONCE(own.task->cpu), 0);
+	AWAIT(READ_ONCE(own.result) == 1);
 	end();
 }
 
