@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a task starts with that begins in a kernel function, and when none may be made any more. */
+#include "arch/x86/entry/entry.h"
+#include "arch/x86/mm/fault.h"
+#include "arch/x86/process.h"
 #include "arch/x86/segments.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
@@ -69,6 +72,30 @@ KTEST(a_kernel_thread_starts_clean)
 KTEST(a_user_task_in_a_kernel_function_starts_clean_too)
 {
 	expect_clean_start(kt, false);
+}
+
+/*
+ * A stack that was another's. A report of a task that has never run ends at its pt_regs, which say
+ * that it was not in ring 3.
+ * fails with: fault/new-stack-without-mark, fault/new-stack-with-old-registers
+ */
+KTEST(the_stack_of_a_new_task_can_be_read)
+{
+	struct kernel_clone_args args = { .fn = look_around };
+	KEEP_USER_FPU;
+	struct task_struct *child = fake_task();
+	unsigned long *frame;
+
+	child->stack = alloc_kernel_stack();
+	BUG_ON(!child->stack);
+	memset(task_stack_top(child) - 512, 0xcc, 512);
+	KEXPECT_EQ(copy_thread(child, &args), 0);
+	frame = (unsigned long *)child->thread.sp;
+	KEXPECT_EQ(frame[5], (unsigned long)task_pt_regs(child) + 1);
+	KEXPECT_EQ(frame[6], (unsigned long)ret_from_fork);
+	KEXPECT(!memchr_inv(task_pt_regs(child), 0, sizeof(struct pt_regs)));
+	free_kernel_stack(child->stack);
+	kfree(child);
 }
 
 /* As every task that is switched out, each CPU's idle task has its PKRU in memory. */
