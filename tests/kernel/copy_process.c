@@ -9,6 +9,7 @@
 #include "kernel/sched/wait.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_regs.h"
+#include "tests/kernel/threads.h"
 
 KTEST_SUITE(copy_process);
 
@@ -41,6 +42,7 @@ static void expect_clean_start(struct ktest_run *kt, bool kthread)
 	if (kthread) {
 		task = kthread_create(look_around, NULL, "look_around");
 		KEXPECT(!IS_ERR(task));
+		KEXPECT_EQ(task->real_parent, &init_task);	/* nobody's child to wait for */
 		wait_for_completion(&ran);
 		put_task_struct(task);
 	} else {
@@ -106,6 +108,30 @@ KTEST(the_idle_task_has_the_default_pkru)
 	preempt_disable();
 	KEXPECT_EQ(this_cpu()->rq->idle->thread.pkru, PKRU_DEFAULT);
 	preempt_enable();
+}
+
+static int end_in_a_section(void *arg)
+{
+	preempt_disable();
+	complete(&ran);
+	return 0;
+}
+
+/* It says so, and the count that it leaves behind is nobody's. */
+KTEST(a_task_may_end_with_preemption_off)
+{
+	struct splats before = splats_now();
+	struct task_struct *task;
+
+	init_completion(&ran);
+	task = kthread_create(end_in_a_section, NULL, "in_a_section");
+	KEXPECT(!IS_ERR(task));
+	wait_for_completion(&ran);
+	while (READ_ONCE(task->exit_state) != EXIT_DEAD || READ_ONCE(task->on_cpu))
+		do_sched_yield();
+	put_task_struct(task);
+	KEXPECT_EQ(preempt_count(), 0);
+	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
 static int end_at_once(void *arg)
