@@ -100,6 +100,39 @@ KTEST(a_gs_selector_is_ring_3s)
 	migrate_enable();
 }
 
+static unsigned int swaps, open_swaps;
+
+static void look_for_swapgs(struct pt_regs *regs)
+{
+	static const u8 swapgs[] = { 0x0f, 0x01, 0xf8 };
+
+	if (memcmp((void *)regs->ip, swapgs, sizeof(swapgs)))
+		return;
+	swaps++;
+	open_swaps += !!(regs->flags & X86_EFLAGS_IF);
+}
+
+/*
+ * Step by step through ARCH_SET_GS: an interrupt between the two SWAPGS would take ring 3's GS for
+ * the kernel's, as it goes by CS.
+ * fails with: fault/gs-loaded-with-interrupts-on
+ */
+KTEST(no_interrupt_comes_while_ring_3s_gs_is_loaded)
+{
+	migrate_disable();
+	swaps = open_swaps = 0;
+	kernel_debug_trap = look_for_swapgs;
+	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+	do_arch_prctl(0x1001, 0x1000);
+	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
+	kernel_debug_trap = NULL;
+	KEXPECT_EQ(x86_gsbase_read_cpu_inactive(), 0x1000);
+	x86_gsbase_write_cpu_inactive(0);
+	migrate_enable();
+	KEXPECT_EQ(swaps, 2);
+	KEXPECT_EQ(open_swaps, 0);
+}
+
 /* --- Out --- */
 
 /* The way out, with @work to do first. Were interrupts off at its end? */

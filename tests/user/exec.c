@@ -14,9 +14,23 @@ __asm__(".globl _start_hook\n"
 	"	pop	entry_flags(%rip)\n"
 	"	ret\n");
 
-static int say(const char *fd)
+static volatile int tid_word;
+
+static void look_at_word(void *arg __unused)
 {
-	return write(strtoul(fd, NULL, 10), "", 1) == 1 ? 0 : 1;
+	for (int i = 0; i < 200; i++)	/* the leader is gone by then */
+		sched_yield();
+	syscall(SYS_exit_group, tid_word == 1 ? 0 : 1);
+}
+
+/* What the old program gave clone() as an address is a word of the new one's. */
+static void leave_to_a_thread(void)
+{
+	static struct thread t;
+
+	tid_word = 1;
+	thread_create(&t, look_at_word, NULL, STACK_SIZE);
+	syscall(SYS_exit, 0);
 }
 
 /* Of the siglock that is ours now: taken never. */
@@ -48,8 +62,10 @@ int test_reexec(int argc, char **argv)
 		return look_at_scheduling();
 	if (!strcmp(argv[1], "--identity"))
 		return getpid() != gettid() || (unsigned long)getpid() != strtoul(argv[2], NULL, 10);
-	if (!strcmp(argv[1], "--say"))
-		return say(argv[2]);
+	if (!strcmp(argv[1], "--wait"))
+		return wait4(strtoul(argv[2], NULL, 10), NULL, 0, NULL) < 0;
+	if (!strcmp(argv[1], "--word"))
+		leave_to_a_thread();
 	if (strcmp(argv[1], "--close"))
 		return -1;
 	for (fd = 3; fd < 10; fd++)
@@ -146,6 +162,17 @@ TEST(memory)
 	EXPECT_EQ(run_child(share_memory, NULL), EXITED(0));
 }
 
+static void exec_with_word(void *arg __unused)
+{
+	EXPECT_EQ(exec_in_clone(CLONE_CHILD_CLEARTID, "--word", &tid_word), EXITED(0));
+}
+
+/* fails with: fault/exec-remembers-the-tid-word */
+TEST(the_words_address_is_forgotten)
+{
+	EXPECT_EQ(run_child(exec_with_word, NULL), EXITED(0));
+}
+
 static void share_files(void *arg __unused)
 {
 	int fds[2];
@@ -221,6 +248,34 @@ TEST(priority_and_cpus_stay)
 	if (!on_splat(&info))
 		SKIP("Linux wants a privilege for FIFO");
 	EXPECT_EQ(run_child(exec_on_one_cpu, NULL), EXITED(0));
+}
+
+static void exec_and_wait(void *number)
+{
+	exec_self("--wait", number);
+}
+
+/* The leader made it, another thread execs: the child is the process's, whoever leads it. */
+static void thread_execs_and_waits(void *arg __unused)
+{
+	static char number[12];
+	static struct thread t;
+
+	flush();
+	tid_word = syscall(SYS_fork);
+	if (!tid_word) {
+		_exit(0);
+	}
+	snprintf(number, sizeof(number), "%d", tid_word);
+	ASSERT_EQ(thread_create(&t, exec_and_wait, number, STACK_SIZE), 0);
+	for (;;)
+		sched_yield();
+}
+
+/* fails with: fault/new-leader-without-children */
+TEST(children_stay)
+{
+	EXPECT_EQ(run_child(thread_execs_and_waits, NULL), EXITED(0));
 }
 
 static void exec_named(void *number)

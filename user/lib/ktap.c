@@ -149,6 +149,7 @@ static void find_cpus(void)
 }
 
 __attribute__((weak)) const bool ktap_one_cpu = false;
+__attribute__((weak)) const bool ktap_kernel_reports = false;
 
 /* The last CPU: what was set up in a hurry there must do, too. */
 static void pin(void)
@@ -190,12 +191,29 @@ static void sign(const char *test)
 	splat_ktest(SPLAT_KTEST_VERDICT, 0, &verdict);
 }
 
-/* Returns true if the test passed or was skipped. */
+/* The kernel's reports so far, of all kinds. */
+static u64 reports(void)
+{
+	struct splat_info info = { 0 };
+	u64 sum = 0;
+
+	on_splat(&info);
+	for (int i = 0; i < SPLAT_KINDS; i++)
+		sum += info.splats[i];
+	return sum;
+}
+
+/* True: passed or skipped. Nothing that ring 3 does may make the kernel report something. */
 static bool run_test(const struct ktap_test *t, int number)
 {
+	u64 before = reports();
+
 	ktap_failures = 0;
 	skip_reason[0] = '\0';
 	t->run();
+	if (reports() != before && !ktap_kernel_reports)
+		ktap_fail(__FILE__, t->line, "the kernel reported %lu times meanwhile: see above",
+			  (unsigned long)(reports() - before));
 	printf("  %s %d %s%s%s\n", ktap_failures ? "not ok" : "ok", number, t->name,
 	       skip_reason[0] ? " # SKIP " : "", skip_reason);
 	sign(t->name);

@@ -33,6 +33,9 @@ int test_reexec(int argc, char **argv);
 /* A program whose tests are about who runs next defines this as true: all runs on one CPU then. */
 extern const bool ktap_one_cpu;
 
+/* A program that makes the kernel report something defines this as true: else that is a failure. */
+extern const bool ktap_kernel_reports;
+
 /* "LONG=1" in the environment: as many rounds as `make test-all` has time for. */
 extern bool ktap_long;
 
