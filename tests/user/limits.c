@@ -98,7 +98,7 @@ static long try_strings(int argc, int envc, unsigned long bytes)
 	return exec_error ? exec_error : WIFEXITED(status) ? WEXITSTATUS(status) : -status;
 }
 
-/* fails with: fault/exec-forgets-the-terminator */
+/* fails with: fault/exec-one-string-too-few; one too many is a panic */
 TEST(exec_with_as_many_strings_as_fit)
 {
 	const int most = STRINGS_MAX - 2;
@@ -118,7 +118,7 @@ TEST(exec_with_as_many_strings_as_fit)
 	EXPECT_EQ(try_strings(2 * STRINGS_MAX - 1, 0, 0), -E2BIG);
 }
 
-/* fails with: fault/exec-counts-no-nul */
+/* fails with: fault/exec-one-byte-too-few */
 TEST(exec_with_as_many_bytes_as_fit)
 {
 	int envc, d;
@@ -183,7 +183,7 @@ static void fill_the_table(void *arg __unused)
 	EXPECT_EQ(pipe(fds), -EMFILE);
 }
 
-/* fails with: fault/one-descriptor-too-many */
+/* fails with: fault/last-descriptor-refused */
 TEST(the_last_descriptor_and_one_more)
 {
 	NEEDS_SPLAT;
