@@ -5,6 +5,12 @@
  */
 #include "user/lib/ktap.h"
 
+#define AT_PHDR		3
+#define AT_PHENT	4
+#define AT_PHNUM	5
+#define AT_PAGESZ	6
+#define AT_ENTRY	9
+
 #define MANY	40		/* more than there are descriptors: one lost each time is seen */
 
 static int fds[2];
@@ -67,7 +73,7 @@ static void pipes_without_memory(void)
 	close(fds[1]);
 }
 
-/* fails with: fault/pipe-without-memory-keeps-some */
+/* fails with: do_pipe() keeping the pipe when a file cannot be had */
 TEST(a_pipe_fails_cleanly_at_each_allocation)
 {
 	if (!splat_here())
@@ -98,9 +104,43 @@ TEST(a_dup2_that_copies_nothing_keeps_nothing_open)
 
 /* ---- execve ---- */
 
+/* The program's headers, entry and page size, as the kernel tells them behind envp. */
+static bool auxv_is_right(const unsigned long *auxv)
+{
+	extern char _start[];
+	unsigned long value[10] = { 0 };
+	unsigned int first_type = 0;
+
+	for (; auxv[0]; auxv += 2)
+		if (auxv[0] < ARRAY_SIZE(value))
+			value[auxv[0]] = auxv[1];
+	if (value[AT_PHDR])
+		memcpy(&first_type, (void *)value[AT_PHDR], sizeof(first_type));
+	return first_type && first_type < 8 && value[AT_PHENT] == 56 && value[AT_PHNUM] > 1 &&
+	       value[AT_PHNUM] < 16 && value[AT_PAGESZ] == PAGE_SIZE &&
+	       value[AT_ENTRY] == (unsigned long)_start;
+}
+
 int test_reexec(int argc, char **argv)
 {
-	return argc == 2 && !strcmp(argv[1], "--exec") ? 33 : -1;
+	if (argc != 2 || strcmp(argv[1], "--exec"))
+		return -1;
+	/* There is no environment: auxv lies behind argv's end and envp's. */
+	return auxv_is_right((unsigned long *)(argv + argc + 2)) ? 33 : 34;
+}
+
+static void exec_at_once(void *arg __unused)
+{
+	static char option[] = "--exec";
+	char *argv[] = { (char *)ktap_self, option, NULL };
+
+	execve(ktap_self, argv, argv + 2);
+}
+
+/* fails with: fault/auxv-without-entry */
+TEST(exec_tells_where_the_program_is)
+{
+	EXPECT_EQ(run_child(exec_at_once, NULL), EXITED(33));
 }
 
 /* In a child: each of the first allocations fails, and the last try gets through. */
@@ -189,5 +229,19 @@ TEST(a_child_has_its_parents_heap)
 	EXPECT_EQ(run_child(grow_and_shrink, NULL), EXITED(0));
 	EXPECT_EQ(brk(NULL), heap);
 	EXPECT_EQ(heap[-1], 'h');
+	EXPECT_EQ(brk(start), start);
+}
+
+/* fails with: fault/brk-takes-more-than-there-is */
+TEST(a_heap_is_not_larger_than_memory)
+{
+	struct splat_info info;
+	char *start = brk(NULL);
+
+	if (!on_splat(&info))
+		SKIP("Linux counts swap, too");
+	EXPECT_EQ(brk(start + (info.pages_total + 2) * PAGE_SIZE), start);
+	EXPECT_EQ(brk(start + (info.pages_total - 2) * PAGE_SIZE),
+		  start + (info.pages_total - 2) * PAGE_SIZE);
 	EXPECT_EQ(brk(start), start);
 }

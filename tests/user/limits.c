@@ -25,7 +25,10 @@ static bool splat_here(void)
 
 /* ---- execve ---- */
 
-/* This program again: are there as many strings and bytes as the first ones say? */
+/*
+ * This program again: are there as many strings and bytes as the first ones say? And was RSP a
+ * multiple of 16 at the entry, where argc lies?
+ */
 int test_reexec(int argc, char **argv)
 {
 	char **envp = argv + argc + 1;
@@ -38,7 +41,8 @@ int test_reexec(int argc, char **argv)
 		bytes += strlen(argv[i]) + 1;
 	for (; envp[envc]; envc++)
 		bytes += strlen(envp[envc]) + 1;
-	return strtoul(argv[1], NULL, 10) == (unsigned long)argc &&
+	return (unsigned long)(argv - 1) % 16 == 0 &&
+	       strtoul(argv[1], NULL, 10) == (unsigned long)argc &&
 	       strtoul(argv[2], NULL, 10) == envc && strtoul(argv[3], NULL, 10) == bytes ? 33 : 34;
 }
 
