@@ -52,10 +52,9 @@ static ssize_t console_read(struct file *file, char *user_buf, size_t count)
 	int ret = 0;
 
 	while (!done && !ret) {
-		ret = wait_event_interruptible(&input_wait, have_input()) ?:
-		      mutex_lock_killable(&input_lock);
-		if (ret)
-			return ret;
+		if (wait_event_interruptible(&input_wait, have_input()) ||
+		    mutex_lock_killable(&input_lock))
+			return -EINTR;
 		while (done < count && have_input()) {
 			ret = put_user(input[input_tail % INPUT_SIZE], user_buf + done);
 			if (ret)

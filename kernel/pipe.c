@@ -100,9 +100,10 @@ static ssize_t pipe_write(struct file *file, char *user_buf, size_t count)
 
 	while (done < count) {
 		/* Where somebody always reads, nobody here would ever sleep. */
-		n = signal_pending(current) ? -EINTR : mutex_lock_killable(&pipe->lock);
-		if (n)
+		if (signal_pending(current) || mutex_lock_killable(&pipe->lock)) {
+			n = -EINTR;
 			break;
+		}
 		n = pipe->reader ? write_some(pipe, user_buf + done, count - done) : -EPIPE;
 		mutex_unlock(&pipe->lock);
 		if (n < 0)

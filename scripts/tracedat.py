@@ -83,7 +83,8 @@ FIRST_NUMBER = 1                        # of the kinds of events
 
 # A task's state as Linux shows it, R, D and X; and the priority of whom we know nothing.
 RUNNING, UNINTERRUPTIBLE, DEAD, DEFAULT_PRIO = 0, 2, 16, 120
-STATES = {0x80: DEAD, 0x1000: UNINTERRUPTIBLE}  # TASK_DEAD, TASK_RTLOCK_WAIT
+# TASK_DEAD, TASK_KILLABLE, TASK_RTLOCK_WAIT
+STATES = {0x80: DEAD, 0x102: UNINTERRUPTIBLE, 0x1000: UNINTERRUPTIBLE}
 
 
 def symbolic(names):

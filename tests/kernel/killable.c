@@ -69,7 +69,7 @@ static void lock_it(struct thread *self)
 	clear_thread_flag(TIF_SIGPENDING);
 }
 
-/* fails with: fault/killed-waiter-keeps-its-place */
+/* fails with: fault/mutex-waiter-is-deaf */
 KTEST(a_killed_waiter_leaves_the_mutex)
 {
 	RUN_AS_FIFO(10);

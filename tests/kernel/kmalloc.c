@@ -252,7 +252,7 @@ static void expect_seen(struct ktest_run *kt, u8 *object, size_t size, size_t at
 	KEXPECT_EQ(said, size);
 }
 
-/* fails with: fault/redzone-at-the-rounded-size, fault/redzone-not-for-exact-fits */
+/* fails with: fault/redzone-at-the-rounded-size */
 KTEST(a_write_behind_the_end_is_seen_at_any_size)
 {
 	if (!POISON_MEMORY)
@@ -273,7 +273,7 @@ KTEST(a_write_behind_the_end_is_seen_at_any_size)
 	}
 }
 
-/* fails with: kmalloc_overrun() believing the kept size when it was overwritten as well */
+/* fails with: fault/redzone-forgets-the-kept-size */
 KTEST(a_write_over_all_of_the_redzone_is_seen)
 {
 	static const u8 bytes[] = { 0, 1, POISON_REDZONE, POISON_INUSE, 0xff };

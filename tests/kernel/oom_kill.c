@@ -129,7 +129,7 @@ KTEST(the_largest_ends_and_its_pages_are_back_at_once)
 	KEXPECT_EQ(v[1].fault, -EFAULT);	/* it must not see zeros where its data was */
 }
 
-/* fails with: fault/oom-chooses-the-dead-again */
+/* fails with: fault/oom-takes-the-first */
 KTEST(one_victim_after_the_other)
 {
 	struct victim v[] = {
@@ -151,7 +151,7 @@ KTEST(one_victim_after_the_other)
 	KEXPECT_EQ(status[2], SIGKILL);
 }
 
-/* fails with: fault/oom-takes-init */
+/* fails with: judge() forgetting init, and then the machine ends */
 KTEST(init_is_not_chosen_be_it_the_largest)
 {
 	struct victim v[] = { { .pages = PAGES, .state = TASK_KILLABLE },
@@ -187,7 +187,7 @@ static int share_with(void *arg)
 	return live_as_victim(arg);
 }
 
-/* fails with: fault/oom-kills-one-of-two-that-share */
+/* fails with: fault/oom-ends-one-of-two-that-share */
 KTEST(who_shares_the_memory_ends_too)
 {
 	struct victim v = { .pages = PAGES, .state = TASK_KILLABLE };

@@ -25,7 +25,10 @@ static bool splat_here(void)
 
 /* ---- execve ---- */
 
-/* This program again: are there as many strings and bytes as the first ones say? */
+/*
+ * This program again: are there as many strings and bytes as the first ones say? And was RSP a
+ * multiple of 16 at the entry, where argc lies?
+ */
 int test_reexec(int argc, char **argv)
 {
 	char **envp = argv + argc + 1;
@@ -38,7 +41,8 @@ int test_reexec(int argc, char **argv)
 		bytes += strlen(argv[i]) + 1;
 	for (; envp[envc]; envc++)
 		bytes += strlen(envp[envc]) + 1;
-	return strtoul(argv[1], NULL, 10) == (unsigned long)argc &&
+	return (unsigned long)(argv - 1) % 16 == 0 &&
+	       strtoul(argv[1], NULL, 10) == (unsigned long)argc &&
 	       strtoul(argv[2], NULL, 10) == envc && strtoul(argv[3], NULL, 10) == bytes ? 33 : 34;
 }
 
@@ -98,7 +102,7 @@ static long try_strings(int argc, int envc, unsigned long bytes)
 	return exec_error ? exec_error : WIFEXITED(status) ? WEXITSTATUS(status) : -status;
 }
 
-/* fails with: fault/exec-forgets-the-terminator */
+/* fails with: fault/exec-one-string-too-few; one too many is a panic */
 TEST(exec_with_as_many_strings_as_fit)
 {
 	const int most = STRINGS_MAX - 2;
@@ -118,7 +122,7 @@ TEST(exec_with_as_many_strings_as_fit)
 	EXPECT_EQ(try_strings(2 * STRINGS_MAX - 1, 0, 0), -E2BIG);
 }
 
-/* fails with: fault/exec-counts-no-nul */
+/* fails with: fault/exec-one-byte-too-few */
 TEST(exec_with_as_many_bytes_as_fit)
 {
 	int envc, d;
@@ -183,7 +187,7 @@ static void fill_the_table(void *arg __unused)
 	EXPECT_EQ(pipe(fds), -EMFILE);
 }
 
-/* fails with: fault/one-descriptor-too-many */
+/* fails with: fault/last-descriptor-refused */
 TEST(the_last_descriptor_and_one_more)
 {
 	NEEDS_SPLAT;

@@ -43,7 +43,7 @@ static void do_nothing(void *arg __unused)
 
 #define HOGS	2
 
-/* fails with: fault/oom-ends-who-asks */
+/* fails with: fault/fault-fails-for-want-of-memory */
 TEST(hogs_end_and_nobody_else)
 {
 	pid_t hogs[HOGS], pid;
