@@ -14,6 +14,11 @@ static void no_extended(void) { cpu.max_extended = 1; }
 static void empty_hi16(void) { cpu.d.sub[XFEATURE_Hi16_ZMM].size = 0; }
 static void overlapping(void) { cpu.d.sub[XFEATURE_PKRU].offset = 600; }
 static void no_sse(void) { cpu.d.user &= ~XFEATURE_MASK(SSE); }
+static void no_supervisor(void)
+{
+	cpu.d.supervisor = 0;
+	memset(&cpu.d.sub[XFEATURE_PASID], 0, sizeof(cpu.d.sub[0]));
+}
 static void no_memory(void) { allocs_left = 0; }
 static void memory_for_one(void) { allocs_left = 1; }
 static void large_zmm(void) { cpu.d.sub[XFEATURE_Hi16_ZMM] = (typeof(cpu.d.sub[0])){ 3000, 2752, 0 }; }
@@ -44,6 +49,8 @@ static const struct row rows[] = {
 	{ "forms", "xsave=auto", XSAVES_ALL },
 	{ "forms", "xsave=soft", .form = FORM_SOFT, .features = BASE | PASID, .size = 2448,
 	  .user_size = 2696 },
+	{ "forms", "xsave=soft", .edit = no_supervisor, .form = FORM_SOFT,
+	  .features = BASE | PASID, .size = 2448, .user_size = 2696 },
 	{ "forms", "xsave=soft", .no_form = true, .form = FORM_SOFT, .features = BASE | PASID,
 	  .size = 2448, .user_size = 2696 },
 	{ "forms", "xsave=xsaves", .forms = OPT | SAVEC, .form = FORM_XSAVEC, .features = BASE,
