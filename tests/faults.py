@@ -79,7 +79,10 @@ def run_host(fault):
     shutil.copytree(".", tree, ignore=not_copied(builds.folder(None)), symlinks=True)
     if wrong := plant(fault, tree):
         return wrong
-    log = os.path.join(machine.LOGS, "fault-" + fault["name"] + ".log")
+    log = os.path.join(machine.LOGS, "fault-" + fault["name"])
+    if wrong := builds.make(None, log + ".build.log", tree):
+        return wrong
+    log += ".log"
     code, output = machine.run([sys.executable, "tests/run.py", fault["test"]], log, cwd=tree)
     if code != 1 or "0 passed, 1 failed" not in output or "gcc: exit status" in output:
         return f"{fault['test']} did not fail, or not alone: see {log}"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the kernel makes of a CPU at boot: its features.c, xstate.c, layout.c, quirks.c, compact.c,
- * regs.c and options.c, on CPUs that are made up (made_up_cpu.c). One row is one CPU and one command
- * line; each boots in a process of its own.
+ * regs.c and options.c, on CPUs that are made up (made_up_cpu.c). One row is one CPU and one
+ * command line; each boots in a process of its own.
  *
  * boot_config GROUP: exit status 0, or 1 and a line for each thing that is wrong. "?" lists the
  * groups.
@@ -254,7 +254,7 @@ static void look_at_configuration(void)
 	EQUAL(fpu_compacted(), compacted);
 	EQUAL(cpu_has.xsave, row->form != FORM_FXSAVE);
 	EQUAL(cpu_has.avx, !!(user & XFEATURE_MASK(YMM)));
-	EQUAL(cpu_has.avx && cpu_has.avx512f, !!(user & XFEATURE_MASK(OPMASK)));
+	EQUAL(cpu_has.avx512f, !!(user & XFEATURE_MASK(OPMASK)));
 	EQUAL(cpu_has.pku, !!(user & PKRU));
 	EQUAL(cpu_has.avx2, !!hardware(HAS_AVX2, cpu.max_leaf >= 7));
 	EQUAL(used_tiles_unmarked, !!(row->wrong & TILES_UNMARKED));

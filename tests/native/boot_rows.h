@@ -12,13 +12,29 @@ static void few_leaves(void) { cpu.max_leaf = 6; }
 static void no_leaf_d(void) { cpu.max_leaf = 0xc; }
 static void no_extended(void) { cpu.max_extended = 1; }
 static void empty_hi16(void) { cpu.d.sub[XFEATURE_Hi16_ZMM].size = 0; }
+static void empty_pkru(void) { cpu.d.sub[XFEATURE_PKRU].size = 0; }
 static void overlapping(void) { cpu.d.sub[XFEATURE_PKRU].offset = 600; }
 static void no_sse(void) { cpu.d.user &= ~XFEATURE_MASK(SSE); }
+static void no_supervisor(void)
+{
+	cpu.d.supervisor = 0;
+	memset(&cpu.d.sub[XFEATURE_PASID], 0, sizeof(cpu.d.sub[0]));
+}
 static void no_memory(void) { allocs_left = 0; }
 static void memory_for_one(void) { allocs_left = 1; }
-static void large_zmm(void) { cpu.d.sub[XFEATURE_Hi16_ZMM] = (typeof(cpu.d.sub[0])){ 3000, 2752, 0 }; }
+static void size_zmm(u32 size)
+{
+	cpu.d.sub[XFEATURE_Hi16_ZMM].size = size;
+	cpu.d.sub[XFEATURE_Hi16_ZMM].offset = 2752;
+}
+static void large_zmm(void) { size_zmm(3000); }
 /* The largest that fits: 576 + 256 + 64 + 512 + 8 are the others. */
-static void page_of_zmm(void) { cpu.d.sub[XFEATURE_Hi16_ZMM] = (typeof(cpu.d.sub[0])){ 2680, 2696, 0 }; }
+static void page_of_zmm(void) { size_zmm(2680); }
+
+#define NONSENSE(why)	NONSENSE("" why "")
+#define TOTAL(says, format, parts, used)					\
+	"x86/fpu: quirk: CPUID says " says " bytes in the " format " format, "	\
+	"its components take " parts "; " used " are used"
 
 static const struct row rows[] = {
 	/* --- The form: the best that there is, or what is asked for --- */
@@ -44,10 +60,13 @@ static const struct row rows[] = {
 	{ "forms", "xsave=auto", XSAVES_ALL },
 	{ "forms", "xsave=soft", .form = FORM_SOFT, .features = BASE | PASID, .size = 2448,
 	  .user_size = 2696 },
+	{ "forms", "xsave=soft", .edit = no_supervisor, .form = FORM_SOFT,
+	  .features = BASE | PASID, .size = 2448, .user_size = 2696 },
 	{ "forms", "xsave=soft", .no_form = true, .form = FORM_SOFT, .features = BASE | PASID,
 	  .size = 2448, .user_size = 2696 },
 	{ "forms", "xsave=xsaves", .forms = OPT | SAVEC, .form = FORM_XSAVEC, .features = BASE,
-	  .size = 2440, .user_size = 2696, .says = "x86/fpu: xsave=: this CPU has no XSAVES; using XSAVEC" },
+	  .size = 2440, .user_size = 2696,
+	  .says = "x86/fpu: xsave=: this CPU has no XSAVES; using XSAVEC" },
 	{ "forms", "xsave=xsavec", .forms = OPT, STANDARD(XSAVEOPT),
 	  .says = "x86/fpu: xsave=: this CPU has no XSAVEC; using XSAVEOPT" },
 	{ "forms", "xsave=xsaveopt", .no_form = true, STANDARD(XSAVE),
@@ -70,16 +89,18 @@ static const struct row rows[] = {
 	{ "features", .edit = no_extended, XSAVES_ALL },
 	{ "features", .edit = empty_hi16, .off = HAS_AVX512F, .form = FORM_XSAVES,
 	  .features = AVX | PKRU | CET | PASID, .size = 864, .user_size = 2696 },
+	{ "features", .edit = empty_pkru, .form = FORM_XSAVES, .features = AVX512 | CET | PASID,
+	  .size = 2456, .user_size = 2688, .says = "x86/fpu: component 9: no usable sub-leaf; left out" },
 	{ "features", .edit = overlapping, NO_XSAVE,
-	  .says = "x86/fpu: CPUID leaf 0xD makes no sense (components overlap); using FXSAVE" },
+	  .says = NONSENSE("components overlap") },
 	{ "features", .edit = no_sse, NO_XSAVE,
-	  .says = "x86/fpu: CPUID leaf 0xD makes no sense (x87 or SSE is missing); using FXSAVE" },
+	  .says = NONSENSE("x87 or SSE is missing") },
 	{ "features", .edit = large_zmm, NO_XSAVE,
-	  .says = "x86/fpu: CPUID leaf 0xD makes no sense (an image is larger than a page); using FXSAVE" },
+	  .says = NONSENSE("an image is larger than a page") },
 	{ "features", .edit = page_of_zmm, .off = HAS_CET | HAS_ENQCMD, .form = FORM_XSAVES,
-	  .features = BASE, .size = 4096, .user_size = 5376 },
+	  .features = BASE, .size = 4096, .user_size = 5432 },
 	{ "features", "xsave=xsave", .edit = page_of_zmm, NO_XSAVE,
-	  .says = "x86/fpu: CPUID leaf 0xD makes no sense (an image is larger than a page); using FXSAVE" },
+	  .says = NONSENSE("an image is larger than a page") },
 
 	/* --- What is dynamic, and what gates it --- */
 	{ "dynamic", "dynamic=amx", .on = HAS_AMX, .form = FORM_XSAVES, .features = SUPERVISED | TILES,
@@ -120,20 +141,20 @@ static const struct row rows[] = {
 
 	/* --- Totals that differ from their parts --- */
 	{ "totals", .forms = OPT, .standard_more = 64, .form = FORM_XSAVEOPT, .features = BASE,
-	  .size = 2760, .says = "x86/fpu: quirk: CPUID says 2760 bytes in the standard format, its components take 2696; 2760 are used" },
+	  .size = 2760, .says = TOTAL("2760", "standard", "2696", "2760") },
 	{ "totals", .forms = OPT, .standard_more = -64, .form = FORM_XSAVEOPT, .features = BASE,
-	  .size = 2696, .says = "x86/fpu: quirk: CPUID says 2632 bytes in the standard format, its components take 2696; 2696 are used" },
+	  .size = 2696, .says = TOTAL("2632", "standard", "2696", "2696") },
 	{ "totals", .forms = OPT, .standard_more = 1400, .form = FORM_XSAVEOPT, .features = BASE,
 	  .size = 4096, .says = "x86/fpu: quirk: CPUID says 4096 bytes" },
 	{ "totals", .forms = OPT, .standard_more = 1401, .form = FORM_XSAVEOPT, .features = BASE,
-	  .size = 2696, .says = "x86/fpu: quirk: CPUID says 4097 bytes in the standard format, its components take 2696; 2696 are used" },
+	  .size = 2696, .says = TOTAL("4097", "standard", "2696", "2696") },
 	{ "totals", .standard_more = 64, .form = FORM_XSAVES, .features = SUPERVISED, .size = 2464,
 	  .user_size = 2760, .says = "x86/fpu: quirk: CPUID says 2760 bytes in the standard format" },
 	{ "totals", .compacted_more = 8, .form = FORM_XSAVES, .features = SUPERVISED, .size = 2472,
 	  .user_size = 2696,
-	  .says = "x86/fpu: quirk: CPUID says 2472 bytes in the compacted format, its components take 2464; 2472 are used" },
+	  .says = TOTAL("2472", "compacted", "2464", "2472") },
 	{ "totals", .compacted_more = -8, XSAVES_ALL,
-	  .says = "x86/fpu: quirk: CPUID says 2456 bytes in the compacted format, its components take 2464; 2464 are used" },
+	  .says = TOTAL("2456", "compacted", "2464", "2464") },
 	{ "totals", .compacted_more = 8, .forms = OPT | SAVEC, .form = FORM_XSAVEC, .features = BASE,
 	  .size = 2448, .user_size = 2696, .says = "x86/fpu: quirk: CPUID says 2448 bytes" },
 	{ "totals", .compacted_more = 8, .forms = OPT, STANDARD(XSAVEOPT) },
@@ -142,11 +163,11 @@ static const struct row rows[] = {
 	{ "totals", "dynamic=amx", .on = HAS_AMX, .compacted_more = 64, .form = FORM_XSAVES,
 	  .features = SUPERVISED | TILES, .gate = GATE_XCR0, .dynamic = TILES, .size = 2528,
 	  .max_size = 10816, .user_size = 2696, .user_max = 11008,
-	  .says = "x86/fpu: quirk: CPUID says 10816 bytes in the compacted format, its components take 10752; 10816 are used" },
+	  .says = TOTAL("10816", "compacted", "10752", "10816") },
 	{ "totals", "dynamic=amx", .on = HAS_AMX, .standard_more = 5632, .form = FORM_XSAVES,
 	  .features = SUPERVISED | TILES, .gate = GATE_XCR0, .dynamic = TILES, .size = 2464,
 	  .max_size = 10752, .user_size = 2696, .user_max = 11008,
-	  .says = "x86/fpu: quirk: CPUID says 16640 bytes in the standard format, its components take 11008; 11008 are used" },
+	  .says = TOTAL("16640", "standard", "11008", "11008") },
 	{ "totals", .off = HAS_XSAVE, .standard_more = 64, NO_XSAVE },
 
 	/* --- What a trial finds --- */

@@ -27,7 +27,7 @@ u32 apic_timer_khz;
 
 static u64 now_ns, seed, tsc_hz, apic_hz, apic_start_ns;
 static u64 pit_start_ns, cost_ns;
-static u64 run_ns, pause_at_ns;		/* it runs for so long at most; 0: there are no pauses */
+static u64 run_ns, pause_at_ns;		/* it runs for so long at most; 0: one pause */
 static bool pit_stands, expect_panic, tsc_stands;
 static u16 pit_load, pit_latch;
 static unsigned int pit_byte;
@@ -42,10 +42,10 @@ static u64 scaled(u64 ns, u64 hz)
 static void pass(void)
 {
 	now_ns += cost_ns;
-	if (!run_ns || now_ns < pause_at_ns)
+	if (!pause_at_ns || now_ns < pause_at_ns)
 		return;
 	now_ns += next_random(&seed) % (NS / (next_random(&seed) % 3 ? 200 : 3));
-	pause_at_ns = now_ns + run_ns / 20 + next_random(&seed) % run_ns;
+	pause_at_ns = run_ns ? now_ns + run_ns / 20 + next_random(&seed) % run_ns : 0;
 }
 
 u64 rdtsc(void)
@@ -130,7 +130,7 @@ static void calibrate(u64 parts, u64 ms)
 	time_init();
 	off("TSC", tsc_khz, tsc_hz / 1000, parts);
 	off("APIC timer", apic_timer_khz, apic_hz / 1000, parts);
-	off("sched_clock is near 0", sched_clock() < 100 * cost_ns || run_ns, 1, 1);
+	off("sched_clock is near 0", sched_clock() < 100 * cost_ns || pause_at_ns, 1, 1);
 	if ((now_ns - start) / 1000000 > ms) {
 		printf("it took %llu ms\n", (now_ns - start) / 1000000);
 		_exit(1);
@@ -178,8 +178,20 @@ static void busy_one(void)
 {
 	for (int i = 0; i < HOSTS; i++) {
 		another_host();
+		pause_at_ns = now_ns + 1;
 		run_ns = 1000000 + next_random(&seed) % 4000000;
 		calibrate(200, ~0UL);
+	}
+}
+
+/* One pause, just when the first moment is looked for. */
+static void once(void)
+{
+	for (u64 at = 1; at < 4000; at += 5) {
+		another_host();
+		cost_ns = 20;
+		pause_at_ns = now_ns + at;
+		calibrate(400, ~0UL);
 	}
 }
 
@@ -189,6 +201,7 @@ static void hopeless(void)
 	another_host();
 	cost_ns = 20;
 	run_ns = 300;
+	pause_at_ns = now_ns + 1;
 	time_init();
 	_exit(!warnings);
 }
@@ -214,6 +227,7 @@ int main(int argc, char **argv)
 	for (seed = 1; argc > 1 && *argv[1]; argv[1]++)
 		seed = seed * 31 + *argv[1];
 	on_all(quiet);
+	on_all(once);
 	on_all(busy_one);
 	on_all(hopeless);
 	on_all(without_pit);

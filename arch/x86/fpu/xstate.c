@@ -191,8 +191,13 @@ void fpu_choose_form(void)
 		wrong = lay_out();
 	if (wrong)
 		pr_warn("x86/fpu: CPUID leaf 0xD makes no sense (%s); using FXSAVE", wrong);
-	if (!wrong && fpu_form != FORM_FXSAVE)
+	if (!wrong && fpu_form != FORM_FXSAVE) {
+		/* What was left out is not to be used. */
+		cpu_has.avx &= !!(xstate_layout.features & XFEATURE_MASK(YMM));
+		cpu_has.avx512f &= !!(xstate_layout.features & XFEATURE_MASK(OPMASK));
+		cpu_has.pku &= !!(xstate_layout.features & XFEATURE_MASK(PKRU));
 		return;
+	}
 	/* Then ring 3 must not have state that FXSAVE cannot save. */
 	fpu_form = FORM_FXSAVE;
 	cpu_has.xsave = cpu_has.avx = cpu_has.avx512f = cpu_has.pku = false;
@@ -240,8 +245,7 @@ static void check_total(const char *format, struct fpu_state_config *cfg, u32 cp
 
 	if (cpuid_size == components)
 		return;
-	if (cpuid_size > components && cpuid_size <= XSTATE_SIZE_MAX &&
-	    cfg->default_size + more <= PAGE_SIZE) {
+	if (cpuid_size > components && cfg->default_size + more <= PAGE_SIZE) {
 		cfg->max_size += more;
 		cfg->default_size += more;
 	}
