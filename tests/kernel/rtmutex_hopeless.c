@@ -27,7 +27,7 @@ static void unlock_for(struct ktest_run *kt, const struct thread *owner,
 	raw_spin_lock_irq(&lock->wait_lock);
 	first = rb_first_cached(&lock->waiters);
 	KEXPECT(first && rt_mutex_owner(lock) == owner->task);
-	if (first) {
+	if (first && rt_mutex_owner(lock) == owner->task) {
 		waiter = rb_entry(first, struct rt_mutex_waiter, tree_entry);
 		raw_spin_lock(&owner->task->pi_lock);
 		rb_erase_cached(&waiter->pi_tree_entry, &owner->task->pi_waiters);
