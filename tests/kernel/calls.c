@@ -24,7 +24,7 @@ static void do_nothing(struct thread *self)
 {
 }
 
-/* This test is itself run by that call. fails with: fault/suites-run-at-once */
+/* This test is itself run by that call. fails with: run_suite() not asking whether one runs */
 KTEST(a_second_run_of_a_suite_is_refused)
 {
 	struct pt_regs regs = { .di = SPLAT_KTEST_RUN, .si = short_suite() };

@@ -144,7 +144,7 @@ static void take_two_and_mark(struct thread *self)
 
 /*
  * Who comes to a ring from outside goes round and round in it, but not for ever.
- * fails with: a walk without its limit
+ * fails with: fault/lock-depth-16, and a walk without a limit
  */
 KTEST(a_walk_into_a_ring_ends)
 {

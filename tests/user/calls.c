@@ -37,7 +37,7 @@ static void run_a_suite(void *arg __unused)
 	answer = splat_ktest(SPLAT_KTEST_RUN, 0, &test);
 }
 
-/* The others could end it meanwhile. fails with: fault/suites-run-in-threads */
+/* The others could end it meanwhile. fails with: run_suite() not counting threads */
 TEST(a_process_with_threads_runs_no_suite)
 {
 	static struct thread runner;
