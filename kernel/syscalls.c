@@ -106,7 +106,7 @@ static long do_sched_setscheduler(pid_t pid, int policy, const int *user_priorit
 	task = get_task(pid);
 	if (!task)
 		return -ESRCH;
-	ret = sched_setscheduler(task, policy, rt_priority);
+	ret = task->flags & PF_KTEST ? -EPERM : sched_setscheduler(task, policy, rt_priority);
 	put_task_struct(task);
 	return ret;
 }

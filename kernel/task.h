@@ -29,6 +29,7 @@
 /* task->flags, written by the task itself or before it runs */
 #define PF_IDLE			0x00000002
 #define PF_KTHREAD		0x00200000
+#define PF_KTEST		0x00800000		/* in a test: no business of ring 3's */
 #define PF_NO_SETAFFINITY	0x04000000		/* belongs to its CPU */
 
 /* task->thread_flags, set and cleared atomically: bit numbers */

@@ -12,7 +12,7 @@
 
 /*
  * splat_setopt("name=value"): set a boot option at run time. -EINVAL: unknown or bad value; -EPERM:
- * boot only.
+ * boot only; -EBUSY: an in-kernel test suite runs.
  */
 #define SYS_splat_setopt		1001
 /* splat_info(struct splat_info *, size): copy min(size, sizeof) bytes. */
@@ -31,8 +31,8 @@
  */
 #define SYS_splat_await_siglock		1005
 /*
- * splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. -EBUSY: another process
- * runs one.
+ * splat_ktest(op, index, struct splat_ktest *): the in-kernel test suites. Running one: -EBUSY if
+ * another process does; -EINVAL if the caller is not the only thread of its process.
  */
 #define SYS_splat_ktest			1006
 /*

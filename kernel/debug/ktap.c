@@ -102,12 +102,14 @@ static void run_test(const struct ktest *test, unsigned int number, struct ktest
 
 /*
  * A suite stays on one CPU, and so do the threads it makes: their order is then decided by
- * priorities alone. Each suite has another CPU. Tests of several CPUs let themselves go.
+ * priorities alone. Each suite has another CPU. Tests of several CPUs let themselves go. Nobody else
+ * may move them or change their priorities: they would wait for what never comes, or for nothing.
  */
 static u64 pin_suite(unsigned int index)
 {
 	u64 old = current->cpus_mask;
 
+	current->flags |= PF_KTEST | PF_NO_SETAFFINITY;	/* threads that it makes inherit them */
 	set_cpus_allowed(current, BIT(index % nr_cpus));
 	return old;
 }
@@ -135,5 +137,6 @@ int ktap_run_suite(unsigned int index, u32 *run, u32 *failed, u32 *skipped)
 		*skipped += kt.skip_reason && !kt.failed;
 	}
 	set_cpus_allowed(current, cpus_mask);
+	current->flags &= ~(PF_KTEST | PF_NO_SETAFFINITY);
 	return 0;
 }

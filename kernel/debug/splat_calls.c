@@ -22,18 +22,24 @@
 #include "kernel/debug/verdict.h"
 #include "lib/string.h"
 
-/* One at a time: who owns an option need not expect two. Each is soon done. May sleep. */
+/* Held for short; may sleep. */
+static mutex_t world_lock = MUTEX_INIT;
+static bool suite_runs;				/* world_lock */
+
+/*
+ * One at a time: who owns an option need not expect two. And none while a suite runs: tests set
+ * options themselves, and count on the rest, "fail_alloc=" above all.
+ */
 static long splat_setopt(const char *user_assignment)
 {
-	static mutex_t lock = MUTEX_INIT;
 	char assignment[80];
 	long len = strncpy_from_user(assignment, user_assignment, sizeof(assignment));
 
 	if (len < 0)
 		return len == -ENAMETOOLONG ? -EINVAL : len;
-	mutex_lock(&lock);
-	len = option_set_runtime(assignment);
-	mutex_unlock(&lock);
+	mutex_lock(&world_lock);
+	len = suite_runs ? -EBUSY : option_set_runtime(assignment);
+	mutex_unlock(&world_lock);
 	return len;
 }
 
@@ -102,17 +108,26 @@ static long ring3_verdict(const struct splat_ktest *user_result)
 
 /*
  * One process at a time: suites have one set of threads and locks each, and borrow softirqs and
- * options from the kernel. Who comes second is told so, and does not wait.
+ * options from the kernel. Who comes second is told so, and does not wait. One with a single thread:
+ * nobody can end the group while a test relies on being able to sleep.
  */
 static long run_suite(unsigned int index, struct splat_ktest *result)
 {
-	static bool busy;
+	bool busy;
 	int ret;
 
-	if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+	if (READ_ONCE(current->signal->nr_threads) > 1)
+		return -EINVAL;
+	mutex_lock(&world_lock);
+	busy = suite_runs;
+	suite_runs = true;
+	mutex_unlock(&world_lock);
+	if (busy)
 		return -EBUSY;
 	ret = ktap_run_suite(index, &result->run, &result->failed, &result->skipped);
-	__atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+	mutex_lock(&world_lock);
+	suite_runs = false;
+	mutex_unlock(&world_lock);
 	return ret;
 }
 

@@ -49,8 +49,7 @@ static int sub_from(int count, int val)
 }
 
 /*
- * fails with: preempt_count_sub() subtracting all the same; comparing with the whole count only;
- * taking what local_bh_enable() does for too much
+ * fails with: fault/underflow-not-ignored, fault/underflow-hidden-by-other-fields
  */
 KTEST(an_underflow_is_seen_under_other_fields)
 {
@@ -220,7 +219,7 @@ static void timer_leaks(struct ktest_run *kt, bool hard, int by)
 	EXPECT_SPLATS_IN_ALL(before, 1);
 }
 
-/* fails with: fault/timer-leaks-in-silence, fault/timer-leak-left, fault/hard-timer-unchecked */
+/* fails with: fault/timer-leak-left, fault/hard-timer-unchecked */
 KTEST(what_a_timer_leaks_is_reported_and_set_right)
 {
 	static bool printed;				/* once a boot; counted each time */

@@ -27,7 +27,7 @@ static void unlock_for(struct ktest_run *kt, const struct thread *owner,
 	raw_spin_lock_irq(&lock->wait_lock);
 	first = rb_first_cached(&lock->waiters);
 	KEXPECT(first && rt_mutex_owner(lock) == owner->task);
-	if (first) {
+	if (first && rt_mutex_owner(lock) == owner->task) {
 		waiter = rb_entry(first, struct rt_mutex_waiter, tree_entry);
 		raw_spin_lock(&owner->task->pi_lock);
 		rb_erase_cached(&waiter->pi_tree_entry, &owner->task->pi_waiters);
@@ -144,7 +144,7 @@ static void take_two_and_mark(struct thread *self)
 
 /*
  * Who comes to a ring from outside goes round and round in it, but not for ever.
- * fails with: a walk without its limit
+ * fails with: fault/lock-depth-16, and a walk without a limit
  */
 KTEST(a_walk_into_a_ring_ends)
 {

@@ -417,7 +417,7 @@ static unsigned int stacks_shown(struct ktest_run *kt, u64 from)
 	return count;
 }
 
-/* fails with: fault/all-ask-at-once, fault/late-nmi-is-somebodys */
+/* fails with: fault/all-ask-at-once, fault/next-asked-before-the-end */
 KTEST(one_cpu_at_a_time_asks_for_the_others_stacks)
 {
 	unsigned int answers = 0;

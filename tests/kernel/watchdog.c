@@ -211,7 +211,7 @@ KTEST(a_real_time_hog_is_reported_once)
 	expect_reported(kt, &before);
 }
 
-/* fails with: fault/any-real-time-task-is-a-hog */
+/* fails with: starvation() not noting when the CPU was shared */
 KTEST(a_real_time_task_that_sleeps_now_and_then_is_not)
 {
 	SHORT_LIMITS;
@@ -222,7 +222,7 @@ KTEST(a_real_time_task_that_sleeps_now_and_then_is_not)
 	KEXPECT_EQ(splat_counts[SPLAT_LOCKUP], before.count[SPLAT_LOCKUP]);
 }
 
-/* Nobody waits but what is more urgent, or as urgent. */
+/* Nobody waits who is less urgent. fails with: fault/a-lone-hog-is-reported */
 KTEST(a_hog_that_keeps_nobody_out_is_not_reported)
 {
 	SHORT_LIMITS;
@@ -241,7 +241,7 @@ static void wait_in_vain(struct thread *self)
 
 /*
  * khungtaskd goes to sleep with the option off, and wakes up with it on: nobody has waited for
- * long. fails with: fault/hung-limit-of-yesterday
+ * long. fails with: fault/hung-at-once
  */
 KTEST(switching_the_watchdog_on_finds_nobody_hung)
 {
@@ -252,7 +252,7 @@ KTEST(switching_the_watchdog_on_finds_nobody_hung)
 		KSKIP("takes long; one CPU shows it");
 	init_completion(&never);
 	watchdog_ns = 0;
-	sleep_ns(LOOK_NS);			/* khungtaskd has read 0, and sleeps for 1 s */
+	sleep_ns(LONG_NS + LOOK_NS);	/* khungtaskd's sleep ends, it reads 0, and sleeps for 1 s */
 	thread_run(kt, &other, wait_in_vain, &never, "waits", 20);
 	watchdog_ns = LOOK_NS;
 	sleep_ns(LOOK_NS);

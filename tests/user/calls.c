@@ -28,6 +28,27 @@ TEST(options_are_set_one_at_a_time)
 		EXPECT_EQ(wait_child(pids[i]), 0);
 }
 
+static volatile int answer;
+
+static void run_a_suite(void *arg __unused)
+{
+	static struct splat_ktest test;
+
+	answer = splat_ktest(SPLAT_KTEST_RUN, 0, &test);
+}
+
+/* The others could end it meanwhile. fails with: run_suite() not counting threads */
+TEST(a_process_with_threads_runs_no_suite)
+{
+	static struct thread runner;
+
+	NEEDS_SPLAT;
+	answer = 1;
+	thread_create(&runner, run_a_suite, NULL, 16384);
+	thread_join(&runner);
+	EXPECT_EQ(answer, -EINVAL);
+}
+
 /* ---- sizes and numbers ---- */
 
 TEST(an_answer_is_as_long_as_asked_for)
