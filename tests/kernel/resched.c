@@ -14,6 +14,8 @@
 #include "kernel/time.h"
 #include "kernel/timer.h"
 #include "lib/errno.h"
+#include "lib/kallsyms.h"
+#include "lib/string.h"
 #include "tests/kernel/many_threads.h"
 #include "tests/kernel/watch.h"
 
@@ -195,6 +197,22 @@ KTEST(schedule_looks_again)
 	EXPECT_WOKEN("u1");
 }
 
+/*
+ * Interrupts are off wherever preempt_schedule_irq() itself changes the count: else an interrupt
+ * would find 0, and come back into it, and the next one too, until the stack is full. @regs are in
+ * preempt_count_add() or _sub(); its frame says who called it.
+ */
+static bool closed_to_interrupts(const struct pt_regs *regs)
+{
+	unsigned long size, offset, caller = ((unsigned long *)regs->bp)[1];
+	const char *name = kallsyms_lookup(caller, &size, &offset);
+
+	if (!name || strcmp(name, "preempt_schedule_irq"))
+		return true;
+	window.done = true;
+	return !(regs->flags & X86_EFLAGS_IF);
+}
+
 static bool seen_done;
 
 static int look_at_urgent(void *unused)
@@ -230,6 +248,11 @@ static void wake_first(struct timer *unused)
 	complete(&first.go);
 }
 
+static void wake_urgent(struct timer *unused)
+{
+	complete(&urgent.go);
+}
+
 /* Who was preempted by an interrupt comes back. fails with: fault/irq-exit-looks-once */
 KTEST(the_way_back_from_an_interrupt_looks_again)
 {
@@ -250,5 +273,23 @@ KTEST(the_way_back_from_an_interrupt_looks_again)
 	log_mark('1');
 	EXPECT_WOKEN("fu1");
 	thread_end(&first);
+	del_timer_sync(&timer);
+}
+
+/* fails with: fault/irq-exit-open-at-the-end; the same at its beginning */
+KTEST(the_way_back_does_not_nest)
+{
+	struct watch *watch;
+	RUN_AS_FIFO(50);
+
+	watch = at_window(current, 0, 0, false);
+	watch->rule = closed_to_interrupts;
+	make_urgent(kt);
+	timer_init(&timer, wake_urgent, true);
+	watch_start(watch, 1);
+	add_timer(&timer, READ_ONCE(jiffies) + 2);
+	for (u64 end = READ_ONCE(jiffies) + 10; !READ_ONCE(urgent.done) && READ_ONCE(jiffies) < end; )
+		barrier();
+	EXPECT_WOKEN("u");
 	del_timer_sync(&timer);
 }

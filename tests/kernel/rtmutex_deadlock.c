@@ -4,7 +4,9 @@
  * notices. A thread asks, not the test: a deadlock that is not found must not stop the test.
  */
 #include "lib/errno.h"
+#include "arch/x86/irqflags.h"
 #include "tests/kernel/any_lock.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(rtmutex_deadlock);
 
@@ -246,12 +248,13 @@ static void lock_both(struct thread *self)
 static void unlock_for(struct task_struct *owner, struct rt_mutex_base *lock,
 		       struct task_struct *waiter)
 {
-	raw_spin_lock_irq(&lock->wait_lock);
+	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
+
 	raw_spin_lock(&owner->pi_lock);
 	rb_erase_cached(rb_first_cached(&owner->pi_waiters), &owner->pi_waiters);
 	raw_spin_unlock(&owner->pi_lock);
 	lock->owner = RT_MUTEX_HAS_WAITERS;
-	raw_spin_unlock_irq(&lock->wait_lock);
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
 	wake_up_process(waiter);
 }
 
@@ -277,6 +280,69 @@ KTEST(a_deadlock_that_nobody_asked_about_waits_for_ever)
 	if (thread_is_blocked_on(&threads[1], base(0)))
 		unlock_for(threads[0].task, base(0), threads[1].task);
 	EXPECT_LOG("ba");
+	thread_end(&threads[0]);
+	thread_end(&threads[1]);
+	expect_all_free(kt);
+}
+
+static unsigned int references;
+
+/*
+ * References on b: the asker's walk takes one and, when it has found the ring and holds no lock,
+ * drops it. At that moment b, in the ring and on another CPU, backs off and gives up lock 1.
+ */
+static bool backs_off_meanwhile(const struct pt_regs *regs)
+{
+	if (current == threads[0].task && ++references == 2)
+		unlock_for(threads[1].task, base(1), threads[0].task);
+	return true;
+}
+
+static void ask_and_have_both(struct thread *self)
+{
+	mutex_lock(&locks[0].mutex);
+	wait_for_completion(&may_ask);
+	ask(self, 1);
+	if (!self->result)
+		mutex_unlock(&locks[1].mutex);
+	mutex_unlock(&locks[0].mutex);
+}
+
+static void have_one_and_want_the_other(struct thread *self)
+{
+	mutex_lock(&locks[1].mutex);
+	take(0);
+	log_mark(self->mark);
+	release(0);
+}
+
+/*
+ * It has the lock by then, and must not say that it hasn't.
+ * fails with: fault/backs-off-with-the-lock
+ */
+KTEST(a_lock_that_came_meanwhile_is_no_deadlock)
+{
+	struct watch watch = { .name = "references on b", .half = true,
+			       .rule = backs_off_meanwhile };
+	RUN_AS_FIFO(fifo(10));
+
+	locks_init(MUTEX);
+	init_completion(&may_ask);
+	references = 0;
+	thread_run(kt, &threads[0], ask_and_have_both, NULL, "a", fifo(20));
+	thread_run(kt, &threads[1], have_one_and_want_the_other, NULL, "b", fifo(30));
+	if (!threads[0].task || !threads[1].task)
+		return;
+	watch.at = &threads[1].task->usage;
+	watch_start(&watch, 1);
+	complete(&may_ask);
+	watch_end(kt);
+	KEXPECT_GE(references, 2);
+	KEXPECT_EQ(threads[0].result, 0);
+	KEXPECT(clean_after);
+	EXPECT_LOG("ab");
+	if (rt_mutex_owner(base(1)) == threads[0].task)
+		base(1)->owner = 0;			/* it is gone: the test has failed */
 	thread_end(&threads[0]);
 	thread_end(&threads[1]);
 	expect_all_free(kt);

@@ -5,6 +5,7 @@
  */
 #include "arch/x86/cpu/insns.h"
 #include "kernel/locking/rtmutex.h"
+#include "kernel/might_sleep.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
@@ -236,6 +237,31 @@ KTEST(slices_share_the_cpu)
 	end_many(2);
 }
 
+static void note_tick(struct thread *self)
+{
+	self->result = this_cpu_read(ticks);
+}
+
+/* fails with: fault/slices-of-six-ticks */
+KTEST(a_slice_is_five_ticks)
+{
+	unsigned int start;
+
+	make_many(kt, 1, note_tick);
+	do_sched_yield();				/* it waits for the word */
+	start = this_cpu_read(ticks);
+	while (this_cpu_read(ticks) == start)
+		cpu_relax();
+	start = this_cpu_read(ticks);
+	thread_start(&threads[0], 0);			/* as urgent as we: it waits */
+	current->time_slice = SLICE_TICKS;
+	for (u64 end = READ_ONCE(jiffies) + 100; !READ_ONCE(threads[0].done) &&
+	     READ_ONCE(jiffies) < end; )
+		cpu_relax();
+	KEXPECT_EQ(threads[0].result - start, SLICE_TICKS);
+	end_many(1);
+}
+
 static mutex_t lent;
 
 static void lend(struct thread *self)
@@ -299,4 +325,18 @@ KTEST(migrate_disable_nests_and_is_counted)
 	KEXPECT_EQ(rq->nr_pinned, before + preempt_rt());
 	spin_unlock(&lock);
 	KEXPECT_EQ(rq->nr_pinned, before);
+}
+
+/* fails with: fault/unpinned-too-often */
+KTEST(one_enable_too_many_is_reported_and_not_done)
+{
+	struct splats before = splats_now();
+	unsigned int pinned = this_cpu()->rq->nr_pinned;
+	KMAY_WARN;
+
+	migrate_enable();
+	EXPECT_SPLATS(before, SPLAT_WARN, 1);
+	KEXPECT_EQ(current->migration_disabled, 0);
+	KEXPECT_EQ(this_cpu()->rq->nr_pinned, pinned);
+	current->migration_disabled = 0;
 }
