@@ -28,6 +28,7 @@ import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_book                        # noqa: E402, F401
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_editors                     # noqa: E402, F401
+import host_elsewhere                   # noqa: E402, F401
 import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_kept                    # noqa: E402, F401
@@ -236,7 +237,11 @@ def main():
         print("\n".join(name for name in names if worlds.name_matches(options.wanted, name)))
         return 0
     shutil.rmtree(machine.LOGS, ignore_errors=True)
-    os.makedirs(machine.LOGS)
+    try:
+        os.makedirs(machine.LOGS)
+    except OSError:
+        print(f"splat: cannot write to {machine.LOGS}: whose is it?")
+        return 1
     try:
         run_all(jobs, options.j)
     except KeyboardInterrupt:
