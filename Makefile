@@ -55,6 +55,11 @@ ifneq ($(V),1)
 Q := @
 endif
 
+# What somebody types is not make's to read: a "$" is one, also when it is typed as "$$".
+as_typed = $(subst $$$$,$$,$(value $1))
+$(foreach v,APPEND GDBARGS T LAB TO SEED HANDIN TRACE_DIR RRDIR DEBUG_LOG,$(if $(filter \
+	command% environment%,$(origin $v)),$(eval override $v := $$(call as_typed,$v))))
+
 .PHONY: all
 all: $(KERNEL)
 
@@ -66,7 +71,7 @@ $B/%.S.o: %.S $(ASM_OFFSETS)
 	$(Q)$(CC) $(KASFLAGS) -MMD -MP -c -o $@ $<
 
 # Constants that assembly needs are generated from the C headers, never typed twice.
-$(ASM_OFFSETS): arch/x86/asm-offsets.c.in
+$(ASM_OFFSETS): arch/x86/asm-offsets.c.in | deps-all
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KCFLAGS) -MMD -MP -MT $@ -MF $B/asm-offsets.d -x c -S -o $B/asm-offsets.s $<
 	$(Q)sed -n 's/.*"->\([A-Z_0-9]*\) \$$*\([-0-9]*\)".*/#define \1 \2/p' $B/asm-offsets.s > $@
@@ -75,13 +80,13 @@ $(ASM_OFFSETS): arch/x86/asm-offsets.c.in
 # Linked twice: the symbol table of the first link becomes part of the second. No text moves by it.
 $B/kallsyms.%.o: $B/kallsyms.%.S
 	$(Q)$(CC) -c -o $@ $<
-$B/kallsyms.0.S: scripts/kallsyms.awk
+$B/kallsyms.0.S: scripts/kallsyms.awk | deps-all
 	@mkdir -p $(@D)
 	$(Q)awk -f $< </dev/null >$@
 $B/kallsyms.1.S: scripts/kallsyms.awk $B/splat.0.elf
 	$(Q)$(NM) -n $B/splat.0.elf | awk -f $< >$@
 LINK = $(LD) -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld -o $@ \
-	$(filter %.o,$^)
+	$(if $(CI),--orphan-handling=error) $(filter %.o,$^)
 $B/splat.0.elf: $(KOBJ) $B/kallsyms.0.o linker.ld
 	$(Q)$(LINK)
 $(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld

@@ -8,9 +8,9 @@ $(patsubst %,$B/%.o,$(filter %.c,$(LAB_FILES))): KCFLAGS += -Og
 test check: grade
 grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: says all of each
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
-	@python3 scripts/grade.py $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all) || [ $$? = 1 ]
+	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || [ $$? = 1 ]
 
 HANDIN ?= handin.tar.gz
 handin:	## handin.tar.gz: the files that are graded
-	@tar czf $(HANDIN) $(LAB_FILES)
-	@echo "$(HANDIN): $$(tar tzf $(HANDIN) | wc -l) files"
+	@tar czf "$$HANDIN" $(LAB_FILES)
+	@echo "$$HANDIN: $$(tar tzf "$$HANDIN" | wc -l) files"

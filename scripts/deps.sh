@@ -42,6 +42,15 @@ need_iso() {
 	missing="$missing grub-i386-pc" packages="$packages grub-pc-bin"
 }
 
+# The scripts for it are Python's; Debian's gdb-minimal has none.
+need_gdb() {
+	! have gdb || [ "$(gdb -nx -batch -ex 'python print(6 * 7)' 2>/dev/null)" = 42 ] || {
+		missing="$missing gdb-with-Python" packages="$packages gdb"
+		return
+	}
+	need gdb gdb
+}
+
 # Beside what "iso" needs: GRUB for UEFI, and the firmware for QEMU.
 need_uefi() {
 	if [ ! -d /usr/lib/grub/x86_64-efi ] && [ ! -d /usr/share/grub2/x86_64-efi ]; then
@@ -80,7 +89,8 @@ for tool; do
 	iso) need_iso ;;
 	uefi) need_uefi ;;
 	book) need python3 python3; need markdown_py python3-markdown ;;
-	cpio | python3 | gdb | trace-cmd | chromium) need "$tool" "$tool" ;;
+	gdb) need_gdb ;;
+	cpio | python3 | trace-cmd | chromium) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac
 done

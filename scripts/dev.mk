@@ -7,16 +7,16 @@ test-all:	## all tests, the long ones, too
 test test-all:
 	@$(DEPS) cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book
 	@$(SUBMAKE) all
-	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),'$(T)')
+	@python3 tests/run.py $(if $(filter test-all,$@),--all) $(if $(T),"$$T")
 
 check:	## the tests that take less than a minute together
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso gdb
 	@$(SUBMAKE) all
-	@python3 tests/run.py --check $(if $(T),'$(T)')
+	@python3 tests/run.py --check $(if $(T),"$$T")
 
 lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n)
 	@$(DEPS) python3
-	@python3 scripts/lab.py make "$(LAB)" "$(or $(TO),lab-$(LAB))"
+	@python3 scripts/lab.py make "$$LAB" "$${TO:-lab-$$LAB}"
 
 bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
 	@$(DEPS) bochs
@@ -29,4 +29,4 @@ stat:	## sizes and times against their budgets, and calls between the floors of 
 
 trace-picture: trace	## docs/timeline.png, the README's picture of it; wants chromium
 	@$(DEPS) chromium
-	@python3 tests/chromium.py $(TRACE_DIR)/index.html docs/timeline.png
+	@python3 tests/chromium.py "$(TRACE_DIR)/index.html" docs/timeline.png

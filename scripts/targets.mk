@@ -6,7 +6,7 @@
 INITRAMFS := $B/initramfs.cpio
 INITRD ?= $(INITRAMFS)
 export BOOT CPU MEM SMP APPEND QEMU EMU V CROSS OBJCOPY KERNEL INITRD LLVM RELEASE UBSAN
-export GDBSTUB GDBWAIT REMOTE CORE
+export GDBSTUB GDBWAIT REMOTE CORE T LAB TO SEED HANDIN TRACE_DIR
 DEPS := scripts/deps.sh
 CC_DEPS := $(if $(call on,LLVM),llvm,cc)
 SUBMAKE = $(MAKE) --no-print-directory
@@ -32,7 +32,7 @@ USER_BINS := $(patsubst user/%.c,$B/user/bin/%,$(filter-out user/lib/%,$(filter 
 USER_TESTS := $(patsubst tests/user/%.c,$B/user/tests/%,$(filter tests/user/%.c,$(USRC)))
 
 # Unstripped ELF files stay in $B/user for GDB; the initramfs gets stripped copies.
-$B/user/obj/%.o: %
+$B/user/obj/%.o: % | deps-all
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UCFLAGS) -MMD -MP -c -o $@ $<
 $B/user/bin/%: $B/user/obj/user/%.c.o $(ULIB)
@@ -64,6 +64,8 @@ $B/splat.iso: $(KERNEL) $(INITRAMFS) boot/grub.cfg scripts/mkiso.sh $(wildcard /
 .PHONY: deps-all
 deps-all:
 	@$(DEPS) $(CC_DEPS) cpio python3
+	@mkdir -p $B 2>/dev/null && [ -w $B ] || { \
+		echo "splat: cannot write to $(abspath $B): whose is it?" >&2; exit 1; }
 
 # --- Commands. Each asks for its tools first, then builds, in this order even with -j.
 .PHONY: help iso book run demo trace debug tour gdb record rewind tour-rewind
@@ -95,20 +97,20 @@ TRACE_DIR ?= $B/trace
 trace:	## both orders of fork, traced: a timeline in build/trace/index.html; text, trace.dat
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@$(SUBMAKE) all
-	@mkdir -p $(TRACE_DIR) && rm -f $(TRACE_DIR)/*.ram
+	@mkdir -p "$$TRACE_DIR" && rm -f "$$TRACE_DIR"/*.ram
 	@for order in buggy fixed; do \
-		run=$(TRACE_DIR)/$$order; \
-		RAM=$$run.ram ICOUNT=1 SMP=$${SMP:-2} \
+		run=$$TRACE_DIR/$$order; \
+		RAM="$$run.ram" ICOUNT=1 SMP=$${SMP:-2} \
 			APPEND="rt=on dynamic=ymm trace=on init=/bin/demo $$APPEND -- $$order" \
-			scripts/qemu.sh </dev/null >$$run.log; \
+			scripts/qemu.sh </dev/null >"$$run.log"; \
 		scripts/verdict.sh $$?; \
-		python3 scripts/trace.py $(KERNEL) $$run.ram >$$run.txt || exit 1; \
-		python3 scripts/tracedat.py $(KERNEL) $$run.ram $$run.dat || exit 1; \
-		echo "$$order: $$(tail -n 1 $$run.txt)"; \
+		python3 scripts/trace.py $(KERNEL) "$$run.ram" >"$$run.txt" || exit 1; \
+		python3 scripts/tracedat.py $(KERNEL) "$$run.ram" "$$run.dat" || exit 1; \
+		echo "$$order: $$(tail -n 1 "$$run.txt")"; \
 	done
-	@python3 scripts/tracepage.py $(KERNEL) $(TRACE_DIR) buggy fixed
-	@$(if $(KEEP_RAM),,rm -f $(TRACE_DIR)/*.ram)
-	@echo "$(TRACE_DIR)/index.html"
+	@python3 scripts/tracepage.py $(KERNEL) "$$TRACE_DIR" buggy fixed
+	@$(if $(KEEP_RAM),,rm -f "$$TRACE_DIR"/*.ram)
+	@echo "$$TRACE_DIR/index.html"
 
 # Under icount: what a stop shows does not depend on what else the host does. ICOUNT= turns it off.
 debug: export ICOUNT ?= $(if $(MTTCG),,1)

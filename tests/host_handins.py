@@ -3,11 +3,14 @@
 Hand-ins that are not honest, and many of them: what they get, and that no result is lost.
 """
 import csv
+import importlib.machinery
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 
@@ -44,6 +47,10 @@ CHEATS = {
     "exits-early": "\tmachine_exit(EXIT_BYTE_PASS);\n",
     "hangs": "\tfor (;;)\n\t\tcpu_relax();\n",
     "hangs-with-interrupts-off": "\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n",
+    "halts": '\tfor (;;)\n\t\t__asm__ volatile("sti; hlt");\n',
+    "halts-for-ever": '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
+    "halts-without-a-tick": "\tvoid apic_init_cpu(void);\n\n\tapic_init_cpu();\n"
+                            '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
     "floods": '\tfor (;;)\n\t\tpr_plain("all is well, all is well, all is well");\n',
     "triple-faults": """
 	struct { u16 limit; u64 base; } __packed none = {};
@@ -98,6 +105,8 @@ def cheats():
         expect(not any(points.values()), f"{name} has {points}")
     for name, text in (("hangs", "(an endless loop?)"),
                        ("hangs-with-interrupts-off", "(an endless loop?)"),
+                       ("halts", "(an endless loop?)"), ("halts-for-ever", "(an endless loop?)"),
+                       ("halts-without-a-tick", "(an endless loop?)"),
                        ("floods", "(an endless loop?)"), ("triple-faults", "the machine was reset"),
                        ("does-not-build", "it does not build: "), ("nothing", "is not there"),
                        ("exits-early", "it did not report")):
@@ -178,6 +187,45 @@ def grade_many(count):
     expect({row[0]: row[1] for row in rows[1:]} ==
            {name: str(data["score"]) for name, data in found.items()}, f"the table is {rows}")
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
+
+
+def load_grade_all():
+    """scripts/grade-all, as a module."""
+    loader = importlib.machinery.SourceFileLoader("grade_all", "scripts/grade-all")
+    spec = importlib.util.spec_from_loader("grade_all", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@test("labs-not-judged", check=False)
+def not_judged():
+    """A machine that is too busy, or out of something, takes no points: there is no result."""
+    tree, far = handed_out(LAB, "not-judged"), {**machine.environment(), "FAR_S": "0.1"}
+    report, results_of = f"{FOLDER}/not-judged.json", f"{FOLDER}/not-judged-results"
+    hand_ins = os.path.dirname(hand_in("not-judged-handins/one", starter()))
+    for path in (report, results_of):
+        shutil.rmtree(path, ignore_errors=True)
+    for command in (["labs/grade.py", "--work", f"{FOLDER}/not-judged-work", "--json", report, tree],
+                    ["scripts/grade-all", str(LAB), hand_ins, results_of]):
+        done = subprocess.run([sys.executable, *command], env=far, capture_output=True, text=True,
+                              check=False)
+        expect(done.returncode == 75 and "not judged" in done.stderr and "points" not in done.stdout,
+               f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
+    expect(not os.path.exists(report) and not os.listdir(results_of), "there is a result")
+
+    module = load_grade_all()
+    grader = module.Grader(LAB, results_of, FOLDER, "seed")
+    grader.pristine = "not needed"
+    for code, said in ((75, "too busy"), (2, "No space left on device"), (-9, "")):
+        module.GRADE = f"{FOLDER}/not-judged-grader"
+        with open(module.GRADE, "w", encoding="utf-8") as file:
+            file.write(f"import os, sys\nprint({said!r}, file=sys.stderr, flush=True)\n"
+                       f"os.kill(os.getpid(), -{code}) if {code} < 0 else sys.exit({code})\n")
+        name, text = grader.grade(hand_ins + "/one")
+        expect(name == "one" and text.startswith("not judged: ") and said in text,
+               f"the grader ends with {code}: {text}")
+        expect(not os.listdir(results_of), f"the grader ends with {code}: there is a result")
 
 
 @test("labs-grade-all", long=True)

@@ -16,7 +16,7 @@ import threading
 
 import host
 import machine
-from host import expect, test
+from host import Skip, expect, test
 from host_gdb import gdb, number, says
 
 REWIND = "scripts/rewind.sh"
@@ -314,6 +314,8 @@ def refused(what, result, text, lines=1):
 @test("rewind-refused")
 def rewind_refused():
     """One line for each: no recording, another build's, what cannot be recorded, old tools."""
+    if not shutil.which("qemu-img"):
+        raise Skip("no qemu-img; 'scripts/deps.sh qemu-img' installs it")
     path = folder("rewind-refused")
     kernel = f"{path}/splat.elf"
     shutil.copy(os.environ.get("KERNEL", "build/splat.elf"), kernel)

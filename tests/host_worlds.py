@@ -7,6 +7,7 @@ import os
 import platform
 import re
 
+import faults
 import machine
 import worlds
 from host import Skip, expect, test
@@ -34,6 +35,23 @@ def pairs():
                for x, y in itertools.product(values[a], values[b])
                if not any(row[a] == x and row[b] == y for row in table)]
     expect(not missing, "no world has " + ", ".join(missing))
+
+
+@test("suites")
+def suites():
+    """Each suite with each rt, on 1, 2 and 4 CPUs: the last may wait for test-all."""
+    known, met = worlds.suites(), set()
+    for world in worlds.load():
+        row = parameters(world)
+        if row["smp"] == 4 or not world.get("all"):
+            met |= {(suite, row["rt"], row["smp"]) for suite in worlds.suites_of(world, known)}
+    missing = sorted(f"{suite} with rt={rt} on {smp} CPUs" for suite, rt, smp in
+                     set(itertools.product(known, VALUES["rt"], VALUES["smp"])) - met)
+    expect(not missing, "no world has " + ", ".join(missing))
+    table = {world["name"]: world for world in worlds.load()}
+    lost = [fault["name"] for fault in faults.load() if fault["test"].rpartition("/")[0] not in
+            worlds.suites_of(table[fault.get("world", "max")], known)]
+    expect(not lost, f"their worlds do not run their tests: {lost}")
 
 
 NO_XSAVEC = 77                          # tests/native/silicon.c

@@ -12,6 +12,7 @@ are in build/test.
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,7 @@ import host_book                        # noqa: E402, F401
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_config                      # noqa: E402, F401 (adds to host.TESTS)
 import host_editors                     # noqa: E402, F401
+import host_elsewhere                   # noqa: E402, F401
 import host_figures                     # noqa: E402, F401
 import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
@@ -54,6 +56,9 @@ import worlds                           # noqa: E402
 DETAIL_LINES = 12                       # of a failure's text
 NOT_JUDGED = patience.EXIT[patience.TOO_BUSY]   # neither well nor wrong: try again
 print_lock = threading.Lock()
+
+
+TIMES = "build/times.json"              # what each job took last
 
 
 class Job:
@@ -158,10 +163,42 @@ def run_job(job):
     report_job(job)
 
 
+def cost(job, world, times):
+    """A guess, from last time or from what it is: only the order of the jobs depends on it."""
+    if job.name in times:
+        return times[job.name]
+    if world:
+        tests, cpus = len(job.tests), world.get("smp", 1)
+        slow = 30 if "emu" in world else 3 if world.get("boot", "pvh") != "pvh" else 1
+        return tests * cpus * slow / 10 + (300 if world.get("long") else 0)
+    return 30 if job.name.startswith("fault/") else 4
+
+
+def longest_first(jobs):
+    """So that nobody waits at the end for one that began last."""
+    table = {world["name"]: world for world in worlds.load()}
+    try:
+        with open(TIMES, encoding="utf-8") as file:
+            times = json.load(file)
+    except (OSError, ValueError):
+        times = {}
+    return sorted(jobs, key=lambda job: -cost(job, table.get(job.name), times))
+
+
+def note_times(jobs):
+    try:
+        with open(TIMES, encoding="utf-8") as file:
+            times = json.load(file)
+    except (OSError, ValueError):
+        times = {}
+    with open(TIMES, "w", encoding="utf-8") as file:
+        json.dump({**times, **{job.name: job.seconds for job in jobs}}, file, indent=0)
+
+
 def run_all(jobs, workers):
     executor = concurrent.futures.ThreadPoolExecutor(workers)
     try:
-        futures = [executor.submit(run_job, job) for job in jobs]
+        futures = [executor.submit(run_job, job) for job in longest_first(jobs)]
         for done in concurrent.futures.as_completed(futures):
             done.result()
     except BaseException:
@@ -240,13 +277,19 @@ def main():
         print("\n".join(name for name in names if worlds.name_matches(options.wanted, name)))
         return 0
     shutil.rmtree(machine.LOGS, ignore_errors=True)
-    os.makedirs(machine.LOGS)
+    try:
+        os.makedirs(machine.LOGS)
+    except OSError:
+        print(f"splat: cannot write to {machine.LOGS}: whose is it?")
+        return 1
     try:
         run_all(jobs, options.j)
     except KeyboardInterrupt:
         print("interrupted")
         return 130
     results = [result for job in jobs for result in job.results]
+    if not options.wanted:
+        note_times(jobs)
     write_junit(jobs, os.path.join(machine.LOGS, "junit.xml"))
     report_skips(results)
     if not results:

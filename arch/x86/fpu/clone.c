@@ -210,7 +210,6 @@ void fpu_exit_thread(void)
 	fpregs_lock();
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
-	trace(fpu_flag, current->pid, _THIS_IP_);
 	set_thread_flag(TIF_NEED_FPU_LOAD);	/* nobody's registers: the last switch saves none */
 	fpregs_unlock();
 	fpstate_free(fpu, last);
