@@ -28,11 +28,14 @@ def number(name, path):
 def memory_map(alt):
     path = "arch/x86/layout.h"
     image = int(one(r"^\t\. = (0xffffffff[0-9a-f]+);$", "linker.ld"), 16)
+    gap = int(one(r"^ \* ([0-9a-f]{16})  not canonical", path), 16)
+    if not number("TASK_SIZE_MAX", path) < gap == 1 << 47:
+        raise Drifted(f"{path}: the gap begins at {gap:#x}")
     areas = [
         (image, "the kernel image: text, read-only data, data", "warm"),
         (number("STACK_AREA", path), "kernel stacks, an unmapped page below each", "plain"),
         (number("DIRECT_MAP", path), "all RAM, one to one: the direct map", "cool"),
-        (number("TASK_SIZE_MAX", path), "the end of ring 3", "gap"),
+        (gap, "no canonical addresses", "gap"),
         (0x400000, "ring 3: program, heap, mmap, stack", "good"),
     ]
     if [a for a, _, _ in areas] != sorted((a for a, _, _ in areas), reverse=True):
@@ -42,7 +45,7 @@ def memory_map(alt):
         y = 20 + 46 * row
         if kind == "gap":
             picture.line([(200, y + 36), (740, y + 36)], "stroke dashed")
-            picture.text(470, y + 26, "no canonical addresses", "muted", "middle")
+            picture.text(470, y + 26, what, "muted", "middle")
         else:
             picture.labelled(200, y, 540, 40, what, kind)
         picture.text(190, y + (41 if kind == "gap" else 38), f"{start:016x}", "mono", "end")
@@ -157,7 +160,10 @@ def xsave_formats(alt):
                          "end" if name == "PKRU" else "start")
         if title == "standard, Intel":
             picture.text(left + 512 * scale, y + 60, "header", "tiny", "middle")
-            picture.text(left + 960 * scale, y + 32, "hole", "small muted", "middle")
+            middle = left + known["BNDREGS"][1]["intel"] * scale
+            picture.line([(middle, y + 11), (middle, y + 43)], "stroke dashed")
+            picture.text(middle - 2, y + 32, "hole", "tiny muted", "end")
+            picture.text(middle + 2, y + 32, "MPX", "tiny muted")
     return picture
 
 
@@ -253,12 +259,14 @@ def floors(alt):
 
 def two_buffers(alt):
     known = components()
+    tilecfg, tilecfg_size = known["XTILE_CFG"][1]["intel"], known["XTILE_CFG"][0]
     rows = re.findall(r"xstate_image_size\(&intel, (PKRU|ALL), false\), (\d+)\)",
                       read("tests/kernel/xstate_layout.c"))
     sizes = {name: int(size) for name, size in rows}
     tiles = int(re.search(r"\[XFEATURE_XTILE_DATA\] = \{ (\d+)",
                           read("tests/kernel/xstate_layout.c"))[1])
-    if set(sizes) != {"PKRU", "ALL"} or "PKRU" not in known:
+    if set(sizes) != {"PKRU", "ALL"} or tilecfg < sizes["PKRU"] or \
+            tilecfg + tilecfg_size + tiles != sizes["ALL"]:
         raise Drifted("tests/kernel/xstate_layout.c: no sizes with and without tiles")
     scale, picture = 720 / sizes["ALL"], Picture(alt, 170)
     picture.text(20, 22, "in the task_struct, from fork on", "strong")
@@ -269,6 +277,8 @@ def two_buffers(alt):
     picture.box(20, 108, sizes["PKRU"] * scale, 34, "good")
     picture.labelled(740 - tiles * scale, 108, tiles * scale, 34, f"tile data, {tiles} bytes",
                      "warm")
+    picture.box(20 + tilecfg * scale, 108, tilecfg_size * scale, 34, "cool", 1)
+    picture.text(20 + tilecfg * scale, 160, f"tile configuration, {tilecfg_size} bytes", "small")
     picture.text(740, 160, f"{sizes['ALL']} bytes", "small", "end")
     return picture
 

@@ -27,6 +27,7 @@ import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_book                        # noqa: E402, F401
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_editors                     # noqa: E402, F401
+import host_figures                     # noqa: E402, F401
 import host_forced                      # noqa: E402, F401
 import host_gdb                         # noqa: E402, F401 (adds to host.TESTS)
 import host_gdb_kept                    # noqa: E402, F401
