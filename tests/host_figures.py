@@ -199,7 +199,7 @@ def three_locks():
 
 @test("figures-options")
 def options():
-    """Each boot option is in the README's table, with the values that the code has, its own first."""
+    """Each boot option is in the README's table, with the code's values, in their order."""
     text = between("README.md", "| option | values", "\n\n")
     rows = dict(re.findall(r"^\| `(\w+)=[^`]*`(?: `[^`]+`)? \| (.*?) \|", text, re.M))
     rows |= dict.fromkeys(re.findall(r"`(\w+)=\d`", text), "")
