@@ -270,7 +270,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 	set_identity(child, args);
 	sched_fork(child);
 
-	/* One after the other, as far as none fails. */
+	/* In this order; the first error ends it. */
 	trace(fork_step, copy_process, current->pid);
 	ret = copy_sighand(args->flags, child) ?: copy_signal(args->flags, child) ?:
 	      copy_files(args->flags, child) ?: copy_mm(args->flags, child) ?:

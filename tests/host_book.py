@@ -218,7 +218,7 @@ DRIFTS = {
     "text-changed": ({"boot/entry32.S": ("enter_long_mode:", "enter_64_bit_mode:")},
                      r'docs/01-\S+md:\d+: .*"enter_long_mode:" stands 0 times'),
     "text-doubled": ({"kernel/fork.c": ("/* --- Flags --- */",
-                                        "/* One after the other, as far as none fails. */")},
+                                        "/* In this order; the first error ends it. */")},
                      r"docs/08-\S+md:\d+: .*stands 2 times"),
     "file-gone": ({"docs/05-ownership.md": ("arch/x86/entry/common.c:", "arch/x86/entry/gone.c:")},
                   r"docs/05-\S+md:\d+: .*no file arch/x86/entry/gone.c"),

@@ -74,7 +74,7 @@ def saved_registers():
 
 def fork_steps():
     body = between("arch/x86/fpu/clone.c", "\nint fpu_clone(", "\n}\n")
-    return len(re.findall(r"/\* \d\. ", body))
+    return len(re.findall(r"^\t ?(?:/\*|\*) \d\. ", body, re.M))
 
 
 def sleeps_per_second(path, pattern):
@@ -120,7 +120,7 @@ def figures():
         ("04-xsave", "## {} instructions, three habits", [WORDS[instructions()].capitalize()]),
         ("04-xsave", "and {} flags in ECX", [WORDS[3]]),
         ("04-xsave", "a hole from {} to {}; its second half, from {} on", [
-            ymm[1] + ymm[0], opmask[1], mpx[1]]),
+            str(ymm[1] + ymm[0]), str(opmask[1]), str(mpx[1])]),
         ("04-xsave", "AVX ends at {}, PKRU lies at {}, and in between are {} bytes", [
             str(ymm[1] + ymm[0]), str(pkru[1]), str(pkru[1] - ymm[1] - ymm[0])]),
         ("04-xsave", "place is MPX's, at {}", [known("APX")[1]]),
@@ -199,7 +199,7 @@ def three_locks():
 
 @test("figures-options")
 def options():
-    """Each boot option is in the README's table, with the values that the code has, its own first."""
+    """Each boot option is in the README's table, with the code's values, in their order."""
     text = between("README.md", "| option | values", "\n\n")
     rows = dict(re.findall(r"^\| `(\w+)=[^`]*`(?: `[^`]+`)? \| (.*?) \|", text, re.M))
     rows |= dict.fromkeys(re.findall(r"`(\w+)=\d`", text), "")

@@ -117,7 +117,7 @@ def stat_says_what_was_held():
     expect(len(rows) == 18 and len(held) == 6, f"the table has {rows}")
     for what, value in held:
         numbers = re.findall(r"\d[\d,]*\d", what.partition("siglock held")[2])
-        expect(numbers == [f"{steps:,}"] and f"{steps:,} steps" in what, f"a hold is called: {what}")
+        expect(numbers == [f"{steps:,}"] and f"{steps:,} steps" in what, f"it is called: {what}")
     spun = {value for what, value in held if what.startswith("preemption off") and
             ("siglock=raw" in what or "rt=off" in what)}
     expect(len(spun) == 2 and min(spun) > 10 * steps, f"preemption is off for {spun} of {steps}")

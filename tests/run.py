@@ -43,6 +43,7 @@ import host_labs                        # noqa: E402, F401
 import host_reports                     # noqa: E402, F401
 import host_rewind                      # noqa: E402, F401
 import host_timeline                    # noqa: E402, F401
+import host_page_follow                 # noqa: E402, F401
 import host_sessions                    # noqa: E402, F401
 import host_tour                        # noqa: E402, F401
 import host_trace                       # noqa: E402, F401

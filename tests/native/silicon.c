@@ -204,6 +204,36 @@ static void try_state(unsigned int n)
 	compare(back, others, all & ~mask, n);
 }
 
+/*
+ * What chapter 4 of the book says of MXCSR: from a standard image with SSE or AVX in the mask,
+ * whatever XSTATE_BV has; from a compacted one as the XMM registers.
+ */
+static void try_mxcsr(void)
+{
+	enum { BEFORE = MXCSR_DEFAULT | 0x2000, IMAGE = MXCSR_DEFAULT | 0x4000 };
+	struct xregs_state *state = (void *)images[0];
+	u64 avx = xstate_layout.features & XFEATURE_MASK(YMM);
+
+	/* Bits: SSE in the mask, AVX in the mask, SSE in XSTATE_BV, compacted. */
+	for (unsigned int n = 0; n < 16; n++) {
+		u64 mask = (n & 1 ? XFEATURE_MASK(SSE) : 0) | (n & 2 ? avx : 0);
+		u32 due = mask ? IMAGE : BEFORE, got;
+
+		if (n & 8)
+			due = !(n & 1) ? BEFORE : n & 4 ? IMAGE : MXCSR_DEFAULT;
+		memset(state, 0, IMAGE_SIZE);
+		state->i387.mxcsr = IMAGE;
+		state->header.xfeatures = n & 4 ? XFEATURE_MASK(SSE) : 0;
+		state->header.xcomp_bv = n & 8 ? XCOMP_BV_COMPACTED | xstate_layout.features : 0;
+		ldmxcsr(BEFORE);
+		xrstor(state, mask);
+		got = stmxcsr();
+		ldmxcsr(MXCSR_DEFAULT);
+		if (got != due)
+			differs("MXCSR", n, got, due);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	for (seed = 1; argc > 1 && *argv[1]; argv[1]++)
@@ -211,6 +241,7 @@ int main(int argc, char **argv)
 	digest = seed;
 	read_layout();
 	soft_init_cpu();
+	try_mxcsr();
 	for (unsigned int n = 0; n < STATES; n++)
 		try_state(n);
 	printf("%u states of features %#llx, digest %llx\n", STATES, xstate_layout.features,
