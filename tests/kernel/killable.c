@@ -167,7 +167,7 @@ static struct task_struct *find_vforked(void)
 	return found;
 }
 
-/* fails with: fault/vfork-child-keeps-the-completion */
+/* fails with: fault/vfork-cannot-be-killed; a child that writes to the old stack is a panic */
 KTEST(a_killed_parent_takes_its_stack_along)
 {
 	RUN_AS_FIFO(10);
