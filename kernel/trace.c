@@ -37,7 +37,7 @@ static int set_trace(const char *value)
 		return -EINVAL;
 	wanted = !strcmp(value, "on");
 	if (!wanted || system_state != SYSTEM_RUNNING) {
-		__atomic_fetch_and(&hooks_on, ~HOOK_TRACE, __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(&hooks_on, ~(int)HOOK_TRACE, __ATOMIC_SEQ_CST);
 		return 0;
 	}
 	if (make_rings())

@@ -102,8 +102,8 @@ static void run_test(const struct ktest *test, unsigned int number, struct ktest
 
 /*
  * A suite stays on one CPU, and so do the threads it makes: their order is then decided by
- * priorities alone. Each suite has another CPU. Tests of several CPUs let themselves go. Nobody else
- * may move them or change their priorities: they would wait for what never comes, or for nothing.
+ * priorities alone. Each suite has another CPU. Tests of several CPUs let themselves go. Nobody
+ * else may move them or change their priorities: they would wait for what never comes.
  */
 static u64 pin_suite(unsigned int index)
 {

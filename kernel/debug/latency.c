@@ -23,7 +23,7 @@ static int set_latency(const char *value)
 {
 	if (strcmp(value, "on") && strcmp(value, "off"))
 		return -EINVAL;
-	__atomic_fetch_and(&hooks_on, ~HOOK_LATENCY, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(&hooks_on, ~(int)HOOK_LATENCY, __ATOMIC_SEQ_CST);
 	memset(recorded, 0, sizeof(recorded));
 	if (!strcmp(value, "on"))
 		__atomic_fetch_or(&hooks_on, HOOK_LATENCY, __ATOMIC_SEQ_CST);

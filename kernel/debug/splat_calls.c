@@ -108,8 +108,8 @@ static long ring3_verdict(const struct splat_ktest *user_result)
 
 /*
  * One process at a time: suites have one set of threads and locks each, and borrow softirqs and
- * options from the kernel. Who comes second is told so, and does not wait. One with a single thread:
- * nobody can end the group while a test relies on being able to sleep.
+ * options from the kernel. Who comes second is told so, and does not wait. One with a single
+ * thread: nobody can end the group while a test relies on being able to sleep.
  */
 static long run_suite(unsigned int index, struct splat_ktest *result)
 {

@@ -119,9 +119,9 @@ static bool keeps_others_out(const struct rq *rq)
 }
 
 /*
- * Nothing takes the CPU from a real-time task that does not sleep. Linux throttles: after 0.95 s of
- * each second all real-time tasks stand still on that CPU. Then a FIFO task does not run although it
- * could, and this kernel's promise is that it does; so it only says who starves whom. Seen by
+ * Nothing takes the CPU from a real-time task that does not sleep. Linux throttles: after 0.95 s
+ * of each second all real-time tasks stand still on that CPU. Then a FIFO task does not run though
+ * it could, and this kernel's promise is that it does; so it only says who starves others. Seen by
  * samples: who has been found at every tick of two units with others waiting has most likely not
  * let them run in between.
  */

@@ -252,7 +252,7 @@ KTEST(switching_the_watchdog_on_finds_nobody_hung)
 		KSKIP("takes long; one CPU shows it");
 	init_completion(&never);
 	watchdog_ns = 0;
-	sleep_ns(LONG_NS + LOOK_NS);	/* khungtaskd's sleep ends, it reads 0, and sleeps for 1 s */
+	sleep_ns(LONG_NS + LOOK_NS);	/* khungtaskd's sleep ends: it has read 0, for 1 s */
 	thread_run(kt, &other, wait_in_vain, &never, "waits", 20);
 	watchdog_ns = LOOK_NS;
 	sleep_ns(LOOK_NS);

@@ -16,7 +16,7 @@ static void set_slow_option(void *arg __unused)
 		EXPECT_EQ(splat_setopt("slow=1"), 0);
 }
 
-/* The option's owner refuses a second one that comes meanwhile. fails with: fault/options-at-once */
+/* Its owner refuses a second one that comes meanwhile. fails with: fault/options-at-once */
 TEST(options_are_set_one_at_a_time)
 {
 	pid_t pids[3];
