@@ -35,6 +35,11 @@ def load():
     return worlds
 
 
+# What a line of a suite makes: a test, or one for each kind of lock (tests/kernel/any_lock.h).
+KINDS = {"KTEST": [""], "FOR_BOTH_KINDS": ["mutex_", "spinlock_"],
+         "FOR_ALL_KINDS": ["mutex_", "spinlock_", "mixed_"]}
+
+
 def suites():
     """What the sources hold: {"k/list": [test, ...], "u/vec": [...]}."""
     found = {}
@@ -42,7 +47,9 @@ def suites():
         with open(path, encoding="utf-8") as file:
             text = file.read()
         if name := re.search(r"^KTEST_SUITE\((\w+)\)", text, re.M):
-            found["k/" + name[1]] = re.findall(r"^KTEST\((\w+)\)", text, re.M)
+            found["k/" + name[1]] = [
+                kind + test for macro, test in re.findall(r"^(\w+)\((\w+)\)", text, re.M)
+                for kind in KINDS.get(macro, [])]
         elif tests := re.findall(r"^TEST\((\w+)\)", text, re.M):
             found["u/" + os.path.basename(path)[:-2]] = tests
     return found

@@ -5,6 +5,7 @@
  */
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
+#include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/syscalls.h"
 #include "lib/errno.h"
@@ -31,6 +32,19 @@ KTEST(a_mask_without_a_cpu_is_refused)
 	KEXPECT_EQ(current->cpus_mask, old);
 	KEXPECT_EQ(set_cpus_allowed(current, old | BIT(63)), 0);	/* not there: ignored */
 	KEXPECT_EQ(current->cpus_mask, old);
+}
+
+/* fails with: fault/moved-while-atomic */
+KTEST(a_move_may_sleep_and_says_so)
+{
+	struct splats before = splats_now();
+	KMAY_WARN;
+
+	might_sleep_ratelimit_reset();
+	preempt_disable();
+	set_cpus_allowed(current, current->cpus_mask);
+	preempt_enable();
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
 }
 
 /* fails with: do_sched_setaffinity() not looking at PF_NO_SETAFFINITY */

@@ -106,19 +106,19 @@ static void expect_barrier(struct ktest_run *kt, void (*fn)(void), bool load_of_
 	expect_barrier(kt, fn, sizeof(*(loaded)) == 4);					\
 } while (0)
 
-/* --- The places --- */
+/* --- The places. Not inlined: both runs must come by the same instructions. --- */
 
 static struct wait_queue_head queue;
 static u64 condition, sum;
 
-static void set_state_and_look(void)
+static noinline void set_state_and_look(void)
 {
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	sum += READ_ONCE(condition);
 	__set_current_state(TASK_RUNNING);
 }
 
-static void queue_and_look(void)
+static noinline void queue_and_look(void)
 {
 	struct wait_queue_entry entry = { .task = current };
 
@@ -141,7 +141,7 @@ KTEST(state_then_condition)
 static struct mm_struct *mm;
 static u64 entry;
 
-static void change_and_flush(void)
+static noinline void change_and_flush(void)
 {
 	WRITE_ONCE(entry, 1);				/* of a page table, let us say */
 	flush_tlb_mm_range(mm, PAGE_SIZE, 2 * PAGE_SIZE);
@@ -161,7 +161,7 @@ KTEST(tables_then_whom_to_ask)
 	mmput(mm);
 }
 
-static void pin_and_unpin(void)
+static noinline void pin_and_unpin(void)
 {
 	int depth = current->migration_disabled;
 
@@ -181,7 +181,7 @@ KTEST(unpinned_then_mask)
 	EXPECT_BARRIER(pin_and_unpin, &current->migration_disabled, 0, &current->cpus_mask);
 }
 
-static void change_mask(void)
+static noinline void change_mask(void)
 {
 	u64 mask = BIT(smp_processor_id());
 

@@ -13,6 +13,7 @@
 #include "kernel/timer.h"
 #include "tests/kernel/fpu_regs.h"
 #include "tests/kernel/many_cpus.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(softirq);
 
@@ -242,6 +243,45 @@ KTEST(only_a_thread_can_be_preempted_in_a_softirq)
 	softirq.more = NULL;
 	KEXPECT_EQ(preempted, preempt_rt());
 	thread_end(&urgent);
+}
+
+static u32 last_pending;
+static unsigned int thread_looks;
+
+/*
+ * An interrupt may raise another one at any time: so what is pending changes with interrupts off
+ * only, and the thread says that it sleeps before it looks.
+ */
+static bool none_can_be_lost(const struct pt_regs *regs)
+{
+	u32 pending = this_cpu_read(softirq_pending), last = last_pending;
+	bool irqs_on = regs->flags & X86_EFLAGS_IF;
+
+	last_pending = pending;
+	if (current == this_cpu()->ksoftirqd && irqs_on && !in_atomic() && !pending) {
+		thread_looks++;
+		return pending == last && task_state(current) == TASK_INTERRUPTIBLE;
+	}
+	return pending == last || !irqs_on;
+}
+
+/* fails with: fault/pending-cleared-too-late, fault/ksoftirqd-looks-and-then-sleeps */
+KTEST(what_is_raised_meanwhile_is_not_lost)
+{
+	struct watch watch = { .at = &this_cpu()->softirq_pending, .name = "softirq_pending",
+			       .half = true, .reads = true, .rule = none_can_be_lost };
+	RUN_AS_FIFO(50);
+	BORROW_SOFTIRQ;
+
+	last_pending = this_cpu_read(softirq_pending);
+	thread_looks = 0;
+	watch_start(&watch, 1);
+	softirq.again = 2 * IRQ_EXIT_ROUNDS;
+	raise();
+	AWAIT(READ_ONCE(softirq.runs) == 2 * IRQ_EXIT_ROUNDS + 1);
+	sleep_ns(1);
+	watch_end(kt);
+	KEXPECT_GE(thread_looks, 1);
 }
 
 /* --- Who gets the CPU beside it --- */

@@ -352,6 +352,34 @@ KTEST(an_interrupt_must_not_delete_a_soft_timer)
 	might_sleep_ratelimit_reset();
 }
 
+static int prio_at_the_end;
+
+static void take_time_and_look(struct timer *timer)
+{
+	take_time(timer);
+	prio_at_the_end = current->prio;
+}
+
+/*
+ * The function's thread is less urgent than we, and on our CPU: it gets on only by our priority.
+ * fails, and hangs, with: del_timer_sync() spinning; with expiry_lock not held, it does not wait
+ */
+KTEST(deleting_lends_the_thread_its_priority)
+{
+	NEEDS_RT("there no task preempts a function");
+	RUN_AS_FIFO(50);
+
+	memset(&slow, 0, sizeof(slow));
+	timer_init(&slow.timer, take_time_and_look, false);
+	add_timer(&slow.timer, READ_ONCE(jiffies) + 1);
+	AWAIT(READ_ONCE(slow.started));
+	KEXPECT(!slow.done);				/* preempted in the middle of it */
+	del_timer_sync(&slow.timer);
+	KEXPECT(slow.done);
+	KEXPECT_EQ(prio_at_the_end, current->prio);
+	KEXPECT_EQ(this_cpu()->ksoftirqd->prio, DEFAULT_PRIO);
+}
+
 /* --- Again --- */
 
 static void ring_again(struct timer *timer)
