@@ -31,7 +31,7 @@ static void large_zmm(void) { size_zmm(3000); }
 /* The largest that fits: 576 + 256 + 64 + 512 + 8 are the others. */
 static void page_of_zmm(void) { size_zmm(2680); }
 
-#define NONSENSE(why)	NONSENSE("" why "")
+#define NONSENSE(why)	"x86/fpu: CPUID leaf 0xD makes no sense (" why "); using FXSAVE"
 #define TOTAL(says, format, parts, used)					\
 	"x86/fpu: quirk: CPUID says " says " bytes in the " format " format, "	\
 	"its components take " parts "; " used " are used"
