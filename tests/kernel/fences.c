@@ -83,7 +83,7 @@ static void step_through(void (*fn)(void))
 	kernel_debug_trap = NULL;
 }
 
-/* @fn stores and loads: where is the load, says the first run; what stands before it, the second. */
+/* @fn stores and loads. The first run says where the load is, the second what stands before it. */
 static void expect_barrier(struct ktest_run *kt, void (*fn)(void), bool load_of_half)
 {
 	struct watch watch = { .at = pair.load, .name = "the load", .half = load_of_half,
@@ -185,7 +185,7 @@ static noinline void change_mask(void)
 {
 	u64 mask = BIT(smp_processor_id());
 
-	threads[0].task->cpus_mask = ~mask;
+	threads[0].task->cpus_mask = mask | BIT(63);	/* another value, and no other CPU */
 	set_cpus_allowed(threads[0].task, mask);
 }
 

@@ -221,7 +221,7 @@ static int look_at_urgent(void *unused)
 	return 0;
 }
 
-/* The same window, of a task that has never run before. fails with: fault/first-run-looks-nowhere */
+/* The same window, of one that has never run before. fails with: fault/first-run-looks-nowhere */
 KTEST(a_new_threads_first_code_looks)
 {
 	struct task_struct *young;
