@@ -201,13 +201,13 @@ def three_locks():
 def options():
     """Each boot option is in the README's table, with the code's values, in their order."""
     text = between("README.md", "| option | values", "\n\n")
-    rows = dict(re.findall(r"^\| `(\w+)=[^`]*`(?: `[^`]+`)? \| (.*?) \|", text, re.M))
+    rows = dict(re.findall(r"^\| `(\w+)=?[^`]*`(?: `[^`]+`)? \| (.*?) \|", text, re.M))
     rows |= dict.fromkeys(re.findall(r"`(\w+)=\d`", text), "")
     code = source_text()
     names = set(re.findall(r"^BOOT_(?:CHOICE|OPTION)\((\w+),", code, re.M)) - {"secret"}
     expect(names == set(rows), f"not in both: {names ^ set(rows)}")
     for name, values in re.findall(r"^BOOT_CHOICE\((\w+), \w+, \w+,([^;]*)\);", code, re.M):
-        values = re.findall(r'"([\w-]+)"', values)
+        values = [value for value in re.findall(r'"([\w-]*)"', values) if '""' not in values]
         shown = re.findall(r"`([\w-]+)`", rows[name])
         if " to " not in rows[name] and rows[name]:
             expect(shown == values, f"{name}=: {values} are due, the README has {shown}")

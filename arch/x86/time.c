@@ -20,7 +20,7 @@
 #define PIT_ENOUGH	(PIT_HZ / 100)	/* with these ends it gets no better */
 #define PIT_CH2		0x42
 #define PIT_COMMAND	0x43
-#define PORT_B		0x61		/* bit 0: channel 2 counts, bit 5: it has reached zero */
+#define PORT_B		0x61		/* bit 0: channel 2 counts */
 
 #define TRIES		8
 #define GOOD		1024		/* one part in so many */
@@ -51,6 +51,13 @@ static u32 pit_count(void)
 	outb(PIT_COMMAND, 0x80);	/* latch channel 2 */
 	low = inb(PIT_CH2);
 	return low | inb(PIT_CH2) << 8;
+}
+
+/* By the PIT itself: not every machine that has one has port B. */
+static bool pit_is_through(void)
+{
+	outb(PIT_COMMAND, 0xe8);	/* read back the status of channel 2: bit 7 is its output */
+	return inb(PIT_CH2) & 0x80;
 }
 
 /* The next moment at which the count changes: after @before, which is older than the last read. */
@@ -89,7 +96,7 @@ static bool measure(struct moment *best)
 		end = next_change();
 		span = (struct moment){ end.tsc - start.tsc, start.error + end.error,
 					end.apic - start.apic, start.pit - end.pit };
-		if (inb(PORT_B) & 0x20)
+		if (pit_is_through())
 			return false;		/* the count has gone round */
 		if (better(&span, best))
 			*best = span;

@@ -6,6 +6,7 @@
 #include "kernel/syscalls.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(calls);
@@ -81,9 +82,11 @@ static int set_slowly(const char *value)
 	static bool inside;
 	int ret = READ_ONCE(inside) ? -EINVAL : 0;
 
+	if (strcmp(value, "1"))
+		return -EINVAL;
 	WRITE_ONCE(inside, true);
 	sleep_ns(1);
 	WRITE_ONCE(inside, false);
 	return ret;
 }
-BOOT_OPTION(slow, set_slowly, true, "any word");
+BOOT_OPTION(slow, set_slowly, true, "1");

@@ -152,9 +152,9 @@ KTEST(a_dying_group_gets_no_new_thread)
 	struct signal_struct *signal = current->signal;
 	int threads = signal->nr_threads;
 
-	signal->group_exit = true;
+	set_thread_flag(TIF_SIGPENDING);	/* as a group's end does to each thread */
 	KEXPECT_EQ(kernel_clone(&args), -EINTR);
-	signal->group_exit = false;
+	clear_thread_flag(TIF_SIGPENDING);
 	wait_event_state(&signal->wait_chldexit, TASK_UNINTERRUPTIBLE,
 			 READ_ONCE(signal->nr_threads) == threads);
 }

@@ -16,9 +16,9 @@ static unsigned long idle_size, last_look, first_look;
 static bool woken, looked_again;
 
 /*
- * cpu_idle() looks with interrupts on; with interrupts off, and halts; with interrupts on. Right
- * after the first of these (it is the one before the second) an interrupt wakes somebody. So the
- * next look must come before the halt, with interrupts off.
+ * cpu_idle() looks with interrupts off, and halts; then with interrupts on, and begins anew. Right
+ * after a look of the second kind that found nothing an interrupt wakes somebody. So the next look
+ * must come before the halt, with interrupts off.
  */
 static bool it_looks_before_it_halts(const struct pt_regs *regs)
 {
@@ -33,7 +33,7 @@ static bool it_looks_before_it_halts(const struct pt_regs *regs)
 	if (!irqs_on) {
 		if (!first_look)		/* the compiler may have made several of it */
 			first_look = last_look;
-	} else if (!woken && regs->ip == first_look) {
+	} else if (!woken && regs->ip == first_look && !need_resched()) {
 		woken = true;
 		complete(&urgent.go);
 	}

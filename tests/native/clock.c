@@ -31,6 +31,7 @@ static u64 run_ns, pause_at_ns;		/* it runs for so long at most; 0: one pause */
 static bool pit_stands, expect_panic, tsc_stands;
 static u16 pit_load, pit_latch;
 static unsigned int pit_byte;
+static bool pit_status;			/* the next byte is this, and not the count's */
 static int warnings;
 
 static u64 scaled(u64 ns, u64 hz)
@@ -75,7 +76,11 @@ u8 inb(u16 port)
 {
 	pass();
 	if (port == 0x61)
-		return pit_ticks() >= pit_load ? 0x20 : 0;
+		return 0xff;		/* nobody is there */
+	if (pit_status) {
+		pit_status = false;
+		return pit_ticks() >= pit_load ? 0x80 : 0;
+	}
 	return pit_byte++ % 2 ? pit_latch >> 8 : pit_latch;
 }
 
@@ -85,6 +90,8 @@ void outb(u16 port, u8 value)
 	if (port == 0x43 && value == 0x80) {
 		pit_latch = pit_load - pit_ticks();
 		pit_byte = 0;
+	} else if (port == 0x43 && value == 0xe8) {
+		pit_status = true;
 	} else if (port == 0x43) {
 		pit_byte = 0;
 	} else if (port == 0x42 && pit_byte++ % 2 == 0) {
