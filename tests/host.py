@@ -226,7 +226,7 @@ def debug_session(boot, first):
                                 f"GDBARGS={args}"], log + ".log",
                                {"DEBUG_LOG": log + ".console"})
     for what, text in (("early boot", rf"breakpoint \d+, {first} \(\) at boot/entry32.S"),
-                       ("32-bit code", r"cpuid"),
+                       ("32-bit code", r"\(%edi\)"),
                        ("64-bit boot code", r"breakpoint \d+, boot_entry64 \(\)"),
                        ("the tick", r"\n#\d+ .*\bscheduler_tick \("),
                        # clang's .debug_frame has no mark for an interrupt's frame.

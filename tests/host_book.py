@@ -290,16 +290,6 @@ def source_text():
                      if path.endswith((".c", ".h", ".S", ".py", ".c.in")))
 
 
-def all_suites():
-    """The tests, those too that a macro makes for each kind of lock."""
-    found = worlds.suites()
-    for suite, known in found.items():
-        path = f"tests/{'kernel' if suite[0] == 'k' else 'user'}/{suite[2:]}.c"
-        for name in re.findall(r"^FOR_\w+_KINDS\((\w+)\)", read(path), re.M):
-            known += [f"{kind}_{name}" for kind in ("mutex", "spinlock", "mixed")]
-    return found
-
-
 def wrong_names(text, sources, suites):
     """Names in @text, of tests, targets, files and functions, that are not there."""
     hosts = {name for name, _, _ in TESTS}
@@ -331,7 +321,7 @@ def wrong_names(text, sources, suites):
 @test("book-names", check=False)
 def names():
     """Tests, planted faults, make's targets, files and functions that the book names are there."""
-    sources, suites = source_text(), all_suites()
+    sources, suites = source_text(), worlds.suites()
     wrong = []
     for path in PAGES:
         if not path.endswith("linux-side-by-side.md"):

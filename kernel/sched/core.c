@@ -201,7 +201,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	context_switch(rq, prev, next);
 }
 
-static void __schedule_loop(enum sched_mode mode) __no_lock_analysis
+static __always_inline void __schedule_loop(enum sched_mode mode) __no_lock_analysis
 {
 	do {
 		preempt_disable();
