@@ -137,7 +137,7 @@ no_long_mode_text:
 no_cmov_text:
 	.asciz	"splat: this CPU has no CMOV; every x86-64 CPU has it\r\n"
 no_memory_text:
-	.asciz	"splat: the kernel and its initramfs do not fit in memory; give the machine more\r\n"
+	.asciz	"splat: the kernel and its initramfs do not fit in memory; more is needed\r\n"
 	.balign 8
 	.globl	boot_gdt
 boot_gdt:

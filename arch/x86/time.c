@@ -82,7 +82,9 @@ static struct moment next_change(void)
 
 static bool better(const struct moment *a, const struct moment *b)
 {
-	return !b->tsc || (unsigned __int128)a->error * b->tsc < (unsigned __int128)b->error * a->tsc;
+	unsigned __int128 error = a->error;
+
+	return !b->tsc || error * b->tsc < (unsigned __int128)b->error * a->tsc;
 }
 
 /* From one moment to a later one. Return: is it good enough? */

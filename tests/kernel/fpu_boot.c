@@ -53,7 +53,7 @@ KTEST(x87_pointers_can_be_overwritten)
 	overwrite_x87_pointers();
 	fxsave(&image);
 	KEXPECT(image.rip != 0x1234567);
-	KEXPECT_EQ(image.twd, 0x80);			/* a load: emulators may forget the pointers */
+	KEXPECT_EQ(image.twd, 0x80);			/* a load; QEMU forgets pointers */
 	KEXPECT_EQ(image.swd & 0x80ff, 0);
 	fninit();
 }
