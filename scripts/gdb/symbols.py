@@ -132,7 +132,7 @@ knows the mode."""
     def invoke(self, text, from_tty):
         if target() != "remote":
             raise gdb.GdbError("boot-disas: QEMU knows how; a dump does not")
-        gdb.execute("monitor x/8i $eip")
+        gdb.execute("monitor x/8i $pc")
 
 
 SymbolsCommand("symbols", gdb.COMMAND_FILES)
