@@ -77,6 +77,7 @@ int mutex_lock_killable(mutex_t *lock) __no_lock_analysis
 {
 	int ret = 0;
 
+	trace(lock_asked, lock, _RET_IP_);
 	might_sleep();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
 		ret = mutex_slowlock(&lock->rtmutex, TASK_KILLABLE, false);
