@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import builds
@@ -14,7 +15,10 @@ import host
 import machine
 from host import Skip, expect, test
 
-LOG = machine.LOGS + "/elsewhere.log"
+
+def ran(command, env=None):
+    """(exit code, output). Each test's log has its name: they run side by side."""
+    return machine.run(command, f"{machine.LOGS}/{sys._getframe(1).f_code.co_name}.log", env)
 
 
 def path_without(folder, *names):
@@ -31,8 +35,8 @@ def no_clang():
     """make LLVM=1 without clang: the line that installs it comes first, and nothing is tried."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as build:
         for goal in ("all", "build/none/splat.elf", "build/none/user/bin/sh"):
-            code, output = machine.run(
-                ["make", "-j2", "LLVM=1", f"B={build}", goal.replace("build/none", build)], LOG,
+            code, output = ran(
+                ["make", "-j2", "LLVM=1", f"B={build}", goal.replace("build/none", build)],
                 {"PATH": path_without(folder, "clang"), "NO_INSTALL": "1"})
             lines = [line for line in output.splitlines() if not line.startswith("make")]
             expect(code == 2 and lines[0] == "splat: missing: clang; to install (as root):" and
@@ -42,8 +46,8 @@ def no_clang():
 @test("gdb-without-python")
 def gdb_without_python():
     """It is told from one that can run the scripts."""
-    for answer, wanted in (("echo 42", 0), ("echo Scripting in the Python language is not supported "
-                                            "in this copy of GDB. >&2; exit 1", 1)):
+    for answer, wanted in (("echo 42", 0), ("echo Scripting in the Python language is not "
+                                            "supported in this copy of GDB. >&2; exit 1", 1)):
         code, output = host.run_deps({"gdb": answer, "apt-get": ":"}, "gdb", NO_INSTALL="1")
         expect(code == wanted, f"{answer}: exit status {code}: {output}")
     expect("missing: gdb-with-Python" in output and output.endswith(" gdb\n"), output)
@@ -78,13 +82,13 @@ def no_carriage_returns():
 def cannot_write():
     """A folder that cannot be made, or not be written to: one line, with its name."""
     for words in (["make"], ["make", "-j4", "run"], ["make", "demo"]):
-        code, output = machine.run([*words, "B=/proc/nothing"], LOG)
+        code, output = ran([*words, "B=/proc/nothing"])
         ours = [line for line in output.splitlines() if not line.startswith("make")]
         expect(code == 2 and ours == ["splat: cannot write to /proc/nothing: whose is it?"],
                f"{words}: exit status {code}: {output}")
     script = "import sys; sys.path.insert(0, 'tests'); import machine, run; " \
              "machine.LOGS = '/proc/nothing'; sys.argv[1:] = ['host/help']; sys.exit(run.main())"
-    code, output = machine.run(["python3", "-c", script], LOG)
+    code, output = ran(["python3", "-c", script])
     expect(code == 1 and output == "splat: cannot write to /proc/nothing: whose is it?\n", output)
 
 
@@ -96,23 +100,23 @@ def odd_words():
             (["debug", "GDBARGS=-ex 'p $$pc'"], "scripts/debug.sh -ex 'p $pc'"),
             (["gdb", "GDBARGS=-ex 'p $_'"], "scripts/attach.sh -ex 'p $_'"),
             (["rewind", "GDBARGS=-ex 'p $rip'"], "scripts/rewind.sh -ex 'p $rip'")):
-        _, output = machine.run(["make", "-n", *words], LOG)
+        _, output = ran(["make", "-n", *words])
         expect(wanted in output, f"make {words}: {output}")
     for words, wanted in ((["check", "T=it's \"$HOME\" `ls`"], "--check\nit's \"$HOME\" `ls`\n"),
                           (["lab", "LAB=$1\"'"], "make\n$1\"'\nlab-$1\"'\n"),
                           (["lab", "LAB=1", "TO=$(HOME)/\"' x"], "make\n1\n$(HOME)/\"' x\n")):
         with tempfile.TemporaryDirectory() as folder:
             host.fake_machine(folder, {"python3": 'printf "%s\\n" "$@"'})
-            _, output = machine.run(["make", *words], LOG,
+            _, output = ran(["make", *words],
                                     {"PATH": f"{folder}:{os.environ['PATH']}"})
         expect(output.endswith(wanted), f"make {words}: {output}")
-    code, output = machine.run(["make", "run", "APPEND=init=/bin/echo -- a$b $(HOME) $$c"], LOG)
+    code, output = ran(["make", "run", "APPEND=init=/bin/echo -- a$b $(HOME) $$c"])
     expect(code == 0 and re.search(r"^a\$b \$\(HOME\) \$c\r?$", output, re.M), output)
 
 
 def link_command():
     """How make links the kernel with CI=1."""
-    _, output = machine.run(["make", "-n", "-W", "linker.ld", "V=1", "CI=1", "all"], LOG)
+    _, output = ran(["make", "-n", "-W", "linker.ld", "V=1", "CI=1", "all"])
     return re.findall(r"^\S*ld -nostdlib .*", output, re.M)[-1].split()
 
 
@@ -128,5 +132,5 @@ def orphans():
                                        (".new", "a", 1), (".got", "aw", 1)):
             subprocess.run(["gcc", "-c", "-x", "assembler", "-", "-o", folder + "/x.o"], check=True,
                            text=True, input=f'.section {section}, "{flags}"\n.quad 0\n')
-            code, output = machine.run([*command, folder + "/x.o"], LOG)
+            code, output = ran([*command, folder + "/x.o"])
             expect(bool(code) == bool(wanted), f"{section}: exit status {code}: {output}")

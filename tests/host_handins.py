@@ -206,12 +206,13 @@ def not_judged():
     hand_ins = os.path.dirname(hand_in("not-judged-handins/one", starter()))
     for path in (report, results_of):
         shutil.rmtree(path, ignore_errors=True)
-    for command in (["labs/grade.py", "--work", f"{FOLDER}/not-judged-work", "--json", report, tree],
+    for command in (["labs/grade.py", "--work", f"{FOLDER}/not-judged-work", "--json", report,
+                     tree],
                     ["scripts/grade-all", str(LAB), hand_ins, results_of]):
         done = subprocess.run([sys.executable, *command], env=far, capture_output=True, text=True,
                               check=False)
-        expect(done.returncode == 75 and "not judged" in done.stderr and "points" not in done.stdout,
-               f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
+        expect(done.returncode == 75 and "not judged" in done.stderr and
+               "points" not in done.stdout, f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
     expect(not os.path.exists(report) and not os.listdir(results_of), "there is a result")
 
     module = load_grade_all()

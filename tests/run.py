@@ -6,8 +6,8 @@ it.
 
 Each test of each world is one result, named WORLD/SUITE/TEST (max/k/list/add...); host/NAME and
 fault/NAME are the others. The last line is "N passed, N failed, N skipped"; the exit status is 0
-only if something ran and nothing failed; 75 if nothing failed, but the machine was too busy to judge
-all (", N not judged"). Logs, the commands that repeat each boot, and junit.xml
+only if something ran and nothing failed; 75 if nothing failed, but the machine was too busy to
+judge all (", N not judged"). Logs, the commands that repeat each boot, and junit.xml
 are in build/test.
 """
 import argparse
