@@ -188,10 +188,9 @@ def expect_sense(run, bars, window):
     of = {kind: [bar for bar in bars if bar[3] == kind] for kind in ("irqs", "registers", "both")}
     expect(all(bar[4] <= bar[5] for bar in bars), f"{run}: something ends before it begins")
     longest = max(of["irqs"], key=lambda bar: bar[5] - bar[4])
-    # A tick is 1,250,000; the other CPU's turn, which a PAUSE in the tick gives away, about half,
-    # or all of a report, which is printed with interrupts off.
-    limit = 2000000 if run == "buggy" else 1000000
-    expect(longest[5] - longest[4] < limit, f"{run}: interrupts are off for long: {longest}")
+    # A PAUSE in the tick gives the turn to the other CPU, at most until the next tick is due.
+    tick = 1250000
+    expect(longest[5] - longest[4] < tick, f"{run}: interrupts are off for long: {longest}")
     clone = next(e for e in window if e.name == "fpregs_lock" and e.at > 0)
     expect(any(bar[1] == f"task{clone.pid}" and bar[4] < 0 and bar[5] > clone.at
                for bar in of["registers"]), f"{run}: the parent loses its registers in fork")

@@ -86,7 +86,7 @@ def rewind_pvh():
     back_in("rewind-pvh", "pvh")
 
 
-@test("rewind-grub", check=False)
+@test("rewind-grub", long=True)
 def rewind_grub():
     back_in("rewind-grub", "grub", SMP="4")
     with open(f"{machine.LOGS}/rewind-grub-record.log", encoding="utf-8") as file:
