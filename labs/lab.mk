@@ -11,6 +11,7 @@ grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: say
 	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || [ $$? = 1 ]
 
 HANDIN ?= handin.tar.gz
+export HANDIN SEED
 handin:	## handin.tar.gz: the files that are graded
 	@tar czf "$$HANDIN" $(LAB_FILES)
 	@echo "$$HANDIN: $$(tar tzf "$$HANDIN" | wc -l) files"
