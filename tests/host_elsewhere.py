@@ -134,3 +134,14 @@ def orphans():
                            text=True, input=f'.section {section}, "{flags}"\n.quad 0\n')
             code, output = ran([*command, folder + "/x.o"])
             expect(bool(code) == bool(wanted), f"{section}: exit status {code}: {output}")
+
+
+@test("defaults")
+def defaults():
+    """What make exports to its scripts has its default there, too."""
+    for folder, name, value in (("scripts/targets.mk", "TRACE_DIR", "build/trace"),
+                                ("labs/lab.mk", "HANDIN", "handin.tar.gz")):
+        _, output = machine.run(["make", "-s", "-f", "Makefile", "-f", folder, "--eval",
+                                 f"show: ; @echo is $${name}", "show"],
+                                f"{machine.LOGS}/defaults.log")
+        expect(f"is {value}\n" in output, f"{name} is not {value}: {output}")
