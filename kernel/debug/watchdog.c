@@ -134,7 +134,8 @@ static void starvation(struct seen *s, u64 now, struct pt_regs *regs)
 		s->told_starved = false;
 		return;
 	}
-	if (now - s->shared_at <= 2 * s->unit || s->told_starved)
+	/* Who does not even get to schedule(), though asked to, is stuck: soft_lockup() says so. */
+	if (now - s->shared_at <= 2 * s->unit || now - s->passes_at > s->unit || s->told_starved)
 		return;
 	s->told_starved = true;
 	splat_count(SPLAT_LOCKUP);
