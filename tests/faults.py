@@ -2,8 +2,8 @@
 """
 Planted faults: each entry of tests/faults.json changes one line, and exactly the test that it names
 must fail. "also" names, as patterns, tests that may fail with it: what looks at the same from
-further off, as ring 3 does at a switch. The suites of these tests run, and no others: with all of a
-world for each fault, the faults would take longer than all other tests together.
+further off, as ring 3 does at a switch. The suites that these names have in full run, and no others:
+with all of a world for each fault, the faults would take longer than all other tests together.
 
 A fault is tried in a copy of the tree with its objects (times kept, so that make compiles only what
 the change reaches). A test that no fault can make fail proves nothing; a fault that makes
@@ -91,11 +91,9 @@ def run_host(fault):
 
 
 def nearby(fault, known):
-    """The suites that could tell: the named test's own, and those of the tests in "also"."""
-    patterns = [fault["test"], *fault.get("also", [])]
-    return [suite for suite, tests in known.items()
-            if any(fnmatch.fnmatchcase(f"{suite}/{test}", pattern)
-                   for test in tests for pattern in patterns)]
+    """The suites that are to tell: the named test's own, and those that "also" names in full."""
+    named = {test.rpartition("/")[0] for test in [fault["test"], *fault.get("also", [])]}
+    return [suite for suite in known if suite in named]
 
 
 def run(fault):
