@@ -220,6 +220,8 @@ KTEST(a_cpu_takes_the_most_urgent_of_all_that_wait)
 	sleep_ns(1);
 	AWAIT(READ_ONCE(own.result) == 1);
 	KEXPECT(!READ_ONCE(other.result));
+	if (other.task)
+		KEXPECT_EQ(READ_ONCE(other.task->cpu), 1);
 	end();
 }
 
