@@ -225,7 +225,7 @@ KTEST(a_cpu_takes_the_most_urgent_of_all_that_wait)
 	end();
 }
 
-/* fails with: fault/room-not-asked-for */
+/* fails with: push_waiting() without ask_to_leave() */
 KTEST(who_can_go_makes_room_for_who_cannot)
 {
 	TWO_CPUS_AS_FIFO(20);
@@ -334,7 +334,7 @@ KTEST(a_preempted_thread_goes_to_an_idle_cpu_at_once)
 	end();
 }
 
-/* fails with: fault/wake-up-preempts-at-home */
+/* fails with: select_task_rq() that always stays */
 KTEST(a_wake_up_disturbs_the_least_urgent)
 {
 	TWO_CPUS_AS_FIFO(90);

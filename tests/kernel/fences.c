@@ -189,7 +189,7 @@ static noinline void change_mask(void)
 	set_cpus_allowed(threads[0].task, mask);
 }
 
-/* The other side. fails with: fault/mask-without-a-barrier */
+/* The other side. fails with: a mask that is stored without a barrier, for a task that runs */
 KTEST(mask_then_pinned)
 {
 	RUN_AS_FIFO(50);

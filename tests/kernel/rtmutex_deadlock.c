@@ -260,7 +260,7 @@ static void unlock_for(struct task_struct *owner, struct rt_mutex_base *lock,
 
 /*
  * mutex_lock() says nothing of a deadlock, and nobody would look: without the lock it must not come
- * back. fails with: fault/a-deadlock-ends-the-wait
+ * back. fails with: mutex_lock() that returns without the lock
  */
 KTEST(a_deadlock_that_nobody_asked_about_waits_for_ever)
 {

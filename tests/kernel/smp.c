@@ -457,7 +457,7 @@ static void report_and_nest(struct thread *self)
 	}
 }
 
-/* fails with: fault/reports-at-once, fault/inner-report-ends-the-outer */
+/* fails with: report_begin() that does not wait, if the CPUs race */
 KTEST(one_cpu_at_a_time_prints_a_report)
 {
 	static const char begin[] = "report of CPU ";
