@@ -224,8 +224,8 @@ static int chain_step(struct chain *c) __no_lock_analysis
 
 /*
  * Carry @task's priority along the locks it waits for, @next_lock first. Called with no lock held
- * and preemptible: at most a wait_lock and a pi_lock are held at a time, however long the chain, and
- * under them a run queue's for the moment of a requeue. Drops the caller's reference on @task.
+ * and preemptible: at most a wait_lock and a pi_lock are held at a time, however long the chain,
+ * and under them a run queue's for the moment of a requeue. Drops the caller's reference on @task.
  */
 static int rt_mutex_adjust_prio_chain(struct task_struct *task, struct rt_mutex_base *next_lock,
 				      bool detect_deadlock, struct rt_mutex_base *orig_lock,

@@ -96,7 +96,7 @@ static inline bool some_wait_on(const struct rq *rq)
 	       rq_waiting_prio(rq, rq->cpu) >= READ_ONCE(rq->curr_prio);
 }
 
-/* Let the most urgent task that waits on @from, and may, run on @to at once. False: it would not. */
+/* Let the most urgent task that waits on @from, and may, run on @to. False: it would wait there. */
 static bool move_waiting(struct rq *from, struct rq *to) __no_lock_analysis
 {
 	struct rq *first = from < to ? from : to, *second = from < to ? to : from;

@@ -405,7 +405,10 @@ KTEST(each_run_queue_counts_its_own)
 	thread_join(&a);
 }
 
-/* Its data may still be in the caches there. fails with: select_task_rq() preferring the first of idle CPUs */
+/*
+ * Its data may still be in the caches there.
+ * fails with: select_task_rq() preferring the first of idle CPUs
+ */
 KTEST(a_wake_up_prefers_its_home)
 {
 	unsigned int home = nr_cpus - 1;

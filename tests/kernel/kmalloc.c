@@ -238,7 +238,7 @@ KTEST(atomic_allocation_is_fine_everywhere)
 	EXPECT_SPLATS_IN_ALL(before, 0);
 }
 
-/* A byte that is written at @at, behind an object of @size, is seen; and gone when it is put back. */
+/* A byte that is written at @at, behind an object of @size, is seen; and gone when put back. */
 static void expect_seen(struct ktest_run *kt, u8 *object, size_t size, size_t at)
 {
 	u8 was = object[at];
