@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that fail half way leave nothing behind: no descriptor, no page, no end of a pipe that stays
+ * Calls that fail half way leave nothing behind: no descriptor, no page, no pipe's end that stays
  * open. And small answers that nothing else asks for.
  */
 #include "user/lib/ktap.h"

@@ -78,7 +78,7 @@ static void fail_nth(int n)
 	EXPECT_EQ(splat_setopt(option), 0);
 }
 
-/* Pages that lack tables, too: so far apart that each needs three. In a child, which ends with them. */
+/* Pages that lack tables, too: so far apart that each needs three. In a child, which then ends. */
 static void *far_page(int i)
 {
 	return mmap((void *)(0x100000000000 + i * 0x8000000000), PAGE_SIZE, PROT_READ | PROT_WRITE,
