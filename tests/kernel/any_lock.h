@@ -60,7 +60,11 @@ static inline void release(int i)
 		mutex_unlock(&locks[i].mutex);
 }
 
-/* Nobody holds a lock, nobody waits, and the mark for waiters is gone. */
+/*
+ * Nobody holds a lock, nobody waits, and the mark for waiters is gone. In a wrong kernel a waiter
+ * that is gone may still stand in our tree, on a stack that is another's by now: it is forgotten,
+ * so that the next test gets its turn.
+ */
 static inline void expect_all_free(struct ktest_run *kt)
 {
 	for (int i = 0; i < LOCKS; i++) {
@@ -70,7 +74,8 @@ static inline void expect_all_free(struct ktest_run *kt)
 	KEXPECT(rb_empty_cached(&current->pi_waiters));
 	KEXPECT_EQ(current->pi_blocked_on, NULL);
 	KEXPECT_EQ(task_state(current), TASK_RUNNING);
-	__set_current_state(TASK_RUNNING);	/* so that the next test gets its turn */
+	__set_current_state(TASK_RUNNING);
+	current->pi_waiters = RB_ROOT_CACHED;
 }
 
 #define EXPECT_OWN_PRIO(rank) KEXPECT_EQ(current->prio, PRIO_OF(fifo(rank)))

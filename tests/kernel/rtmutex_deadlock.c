@@ -244,20 +244,6 @@ static void lock_both(struct thread *self)
 		mutex_unlock(&locks[first].mutex);
 }
 
-/* What @owner would do, if it came to that: give up @lock, for which @waiter waits. */
-static void unlock_for(struct task_struct *owner, struct rt_mutex_base *lock,
-		       struct task_struct *waiter)
-{
-	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
-
-	raw_spin_lock(&owner->pi_lock);
-	rb_erase_cached(rb_first_cached(&owner->pi_waiters), &owner->pi_waiters);
-	raw_spin_unlock(&owner->pi_lock);
-	lock->owner = RT_MUTEX_HAS_WAITERS;
-	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
-	wake_up_process(waiter);
-}
-
 /*
  * mutex_lock() says nothing of a deadlock, and nobody would look: without the lock it must not come
  * back. fails with: mutex_lock() that returns without the lock
@@ -277,8 +263,7 @@ KTEST(a_deadlock_that_nobody_asked_about_waits_for_ever)
 	KEXPECT(thread_is_blocked_on(&threads[0], base(1)));
 	KEXPECT(thread_is_blocked_on(&threads[1], base(0)));
 	EXPECT_LOG("");
-	if (thread_is_blocked_on(&threads[1], base(0)))
-		unlock_for(threads[0].task, base(0), threads[1].task);
+	KEXPECT(thread_unlock(&threads[0], base(0)));
 	EXPECT_LOG("ba");
 	thread_end(&threads[0]);
 	thread_end(&threads[1]);
@@ -294,7 +279,7 @@ static unsigned int references;
 static bool backs_off_meanwhile(const struct pt_regs *regs)
 {
 	if (current == threads[0].task && ++references == 2)
-		unlock_for(threads[1].task, base(1), threads[0].task);
+		thread_unlock(&threads[1], base(1));
 	return true;
 }
 

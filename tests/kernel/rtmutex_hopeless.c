@@ -17,29 +17,6 @@ KTEST_SUITE(rtmutex_hopeless);
 
 static struct completion may_ask;
 
-/* As rt_mutex_slowunlock() by @owner, who cannot: it waits. */
-static void unlock_for(struct ktest_run *kt, const struct thread *owner,
-		       struct rt_mutex_base *lock) __no_lock_analysis
-{
-	struct rb_node *first;
-	struct rt_mutex_waiter *waiter = NULL;
-
-	raw_spin_lock_irq(&lock->wait_lock);
-	first = rb_first_cached(&lock->waiters);
-	KEXPECT(first && rt_mutex_owner(lock) == owner->task);
-	if (first && rt_mutex_owner(lock) == owner->task) {
-		waiter = rb_entry(first, struct rt_mutex_waiter, tree_entry);
-		raw_spin_lock(&owner->task->pi_lock);
-		rb_erase_cached(&waiter->pi_tree_entry, &owner->task->pi_waiters);
-		rt_mutex_setprio(owner->task, rt_mutex_top_task(owner->task));
-		raw_spin_unlock(&owner->task->pi_lock);
-		lock->owner = RT_MUTEX_HAS_WAITERS;
-	}
-	raw_spin_unlock_irq(&lock->wait_lock);
-	if (waiter)
-		wake_up_state(waiter->task, waiter->wake_state);
-}
-
 static void take_twice(struct thread *self)
 {
 	take(0);
@@ -71,7 +48,7 @@ static void taking_it_twice_is_reported(struct ktest_run *kt, enum kind kind)
 	KEXPECT(said);
 	KEXPECT(thread_is_blocked_on(&threads[0], base(0)));	/* it waits, and says for what */
 	EXPECT_LOG("");
-	unlock_for(kt, &threads[0], base(0));
+	KEXPECT(thread_unlock(&threads[0], base(0)));
 	EXPECT_LOG("a");
 	EXPECT_SPLATS_IN_ALL(before, 1);
 	thread_end(&threads[0]);
@@ -117,7 +94,7 @@ static void abba(struct ktest_run *kt, enum kind kind, int prio_a, int prio_b)
 	EXPECT_SPLATS_IN_ALL(before, 1);
 	KEXPECT(thread_is_blocked_on(&threads[0], base(1)));
 	KEXPECT(thread_is_blocked_on(&threads[1], base(0)));
-	unlock_for(kt, &threads[0], base(0));
+	KEXPECT(thread_unlock(&threads[0], base(0)));
 	EXPECT_LOG("ba");
 	EXPECT_SPLATS_IN_ALL(before, 1);
 	thread_end(&threads[0]);
@@ -165,7 +142,7 @@ KTEST(a_walk_into_a_ring_ends)
 	for (; from < printk_next(); from++)
 		said |= printk_text(from) && !strncmp(printk_text(from), DEPTH, strlen(DEPTH));
 	KEXPECT(said);
-	unlock_for(kt, &threads[0], base(0));
+	KEXPECT(thread_unlock(&threads[0], base(0)));
 	EXPECT_LOG("bacd");
 	for (int i = 0; i < 4; i++)
 		thread_end(&threads[i]);

@@ -113,6 +113,27 @@ bool thread_is_blocked_on(const struct thread *t, const struct rt_mutex_base *lo
 	return waiter && waiter->lock == lock && !t->task->on_rq;
 }
 
+bool thread_unlock(const struct thread *owner, struct rt_mutex_base *lock) __no_lock_analysis
+{
+	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
+	struct rb_node *first = rb_first_cached(&lock->waiters);
+	struct rt_mutex_waiter *waiter = NULL;
+
+	if (first && owner->task && rt_mutex_owner(lock) == owner->task) {
+		waiter = rb_entry(first, struct rt_mutex_waiter, tree_entry);
+		raw_spin_lock(&owner->task->pi_lock);
+		if (!RB_EMPTY_NODE(&waiter->pi_tree_entry))
+			rb_erase_cached(&waiter->pi_tree_entry, &owner->task->pi_waiters);
+		rt_mutex_setprio(owner->task, rt_mutex_top_task(owner->task));
+		raw_spin_unlock(&owner->task->pi_lock);
+		lock->owner = RT_MUTEX_HAS_WAITERS;
+	}
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+	if (waiter)
+		wake_up_state(waiter->task, waiter->wake_state);
+	return waiter;
+}
+
 void await_blocked(struct ktest_run *kt, const struct thread *t, const struct rt_mutex_base *lock)
 {
 	set_own_fifo(0);

@@ -98,6 +98,13 @@ void thread_set_fifo(struct thread *t, int fifo);
 bool thread_is_blocked_on(const struct thread *t, const struct rt_mutex_base *lock);
 
 /*
+ * Unlock @lock for @owner, who cannot, since it waits: its first waiter gets it. In a kernel that
+ * lends wrongly that waiter stands in no tree of @owner's; such a kernel is to fail, not to fault.
+ * Fails without a change if @owner hasn't the lock or nobody waits. Does not sleep.
+ */
+bool thread_unlock(const struct thread *owner, struct rt_mutex_base *lock);
+
+/*
  * As SCHED_OTHER, let @t run until it waits for @lock. For threads that are not more urgent than
  * the test. The test is SCHED_OTHER afterwards.
  */
