@@ -138,10 +138,12 @@ def orphans():
 
 @test("defaults")
 def defaults():
-    """What make exports to its scripts has its default there, too."""
+    """What make exports to its scripts has its default there, and where it is set to nothing."""
     for folder, name, value in (("scripts/targets.mk", "TRACE_DIR", "build/trace"),
                                 ("labs/lab.mk", "HANDIN", "handin.tar.gz")):
-        _, output = machine.run(["make", "-s", "-f", "Makefile", "-f", folder, "--eval",
-                                 f"show: ; @echo is $${name}", "show"],
-                                f"{machine.LOGS}/defaults.log")
-        expect(f"is {value}\n" in output, f"{name} is not {value}: {output}")
+        command = ["make", "-s", "-f", "Makefile", "-f", folder, "--eval",
+                   f"show: ; @echo is $${name}", "show"]
+        _, unset = machine.run(["env", "-u", name, *command], f"{machine.LOGS}/defaults.log")
+        _, empty = machine.run(command, f"{machine.LOGS}/defaults.log", env={name: ""})
+        for output in (unset, empty):
+            expect(f"is {value}\n" in output, f"{name} is not {value}: {output}")
