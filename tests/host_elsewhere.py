@@ -80,16 +80,18 @@ def no_carriage_returns():
 
 @test("cannot-write")
 def cannot_write():
-    """A folder that cannot be made, or not be written to: one line, with its name."""
+    """A folder that cannot be made or written to, or is in use: one line, with its name."""
     for words in (["make"], ["make", "-j4", "run"], ["make", "demo"]):
         code, output = ran([*words, "B=/proc/nothing"])
         ours = [line for line in output.splitlines() if not line.startswith("make")]
         expect(code == 2 and ours == ["splat: cannot write to /proc/nothing: whose is it?"],
                f"{words}: exit status {code}: {output}")
     script = "import sys; sys.path.insert(0, 'tests'); import machine, run; " \
-             "machine.LOGS = '/proc/nothing'; sys.argv[1:] = ['host/help']; sys.exit(run.main())"
-    code, output = ran(["python3", "-c", script])
+             "machine.LOGS = sys.argv.pop(1); sys.exit(run.main())"
+    code, output = ran(["python3", "-c", script, "/proc/nothing", "host/help"])
     expect(code == 1 and output == "splat: cannot write to /proc/nothing: whose is it?\n", output)
+    code, output = ran(["python3", "-c", script, machine.LOGS, "host/help"])
+    expect(code == 1 and "splat: tests run in this tree already" in output, output)
 
 
 @test("odd-words")
