@@ -10,7 +10,7 @@ grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: say
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || [ $$? = 1 ]
 
-HANDIN := $(or $(HANDIN),handin.tar.gz)
+override HANDIN := $(or $(HANDIN),handin.tar.gz)
 handin:	## handin.tar.gz: the files that are graded
 	@tar czf "$$HANDIN" $(LAB_FILES)
 	@echo "$$HANDIN: $$(tar tzf "$$HANDIN" | wc -l) files"

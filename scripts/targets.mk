@@ -93,7 +93,7 @@ demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|
 	done
 
 # KEEP_RAM=1 keeps the guests' memory: you can read the rings yourself.
-TRACE_DIR := $(or $(TRACE_DIR),$B/trace)
+override TRACE_DIR := $(or $(TRACE_DIR),$B/trace)
 trace:	## both orders of fork, traced: a timeline in build/trace/index.html; text, trace.dat
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu
 	@$(SUBMAKE) all

@@ -80,16 +80,18 @@ def no_carriage_returns():
 
 @test("cannot-write")
 def cannot_write():
-    """A folder that cannot be made, or not be written to: one line, with its name."""
+    """A folder that cannot be made or written to, or is in use: one line, with its name."""
     for words in (["make"], ["make", "-j4", "run"], ["make", "demo"]):
         code, output = ran([*words, "B=/proc/nothing"])
         ours = [line for line in output.splitlines() if not line.startswith("make")]
         expect(code == 2 and ours == ["splat: cannot write to /proc/nothing: whose is it?"],
                f"{words}: exit status {code}: {output}")
     script = "import sys; sys.path.insert(0, 'tests'); import machine, run; " \
-             "machine.LOGS = '/proc/nothing'; sys.argv[1:] = ['host/help']; sys.exit(run.main())"
-    code, output = ran(["python3", "-c", script])
+             "machine.LOGS = sys.argv.pop(1); sys.exit(run.main())"
+    code, output = ran(["python3", "-c", script, "/proc/nothing", "host/help"])
     expect(code == 1 and output == "splat: cannot write to /proc/nothing: whose is it?\n", output)
+    code, output = ran(["python3", "-c", script, machine.LOGS, "host/help"])
+    expect(code == 1 and "splat: tests run in this tree already" in output, output)
 
 
 @test("odd-words")
@@ -138,10 +140,12 @@ def orphans():
 
 @test("defaults")
 def defaults():
-    """What make exports to its scripts has its default there, too."""
+    """What make exports to its scripts has its default there, and where it is set to nothing."""
     for folder, name, value in (("scripts/targets.mk", "TRACE_DIR", "build/trace"),
                                 ("labs/lab.mk", "HANDIN", "handin.tar.gz")):
-        _, output = machine.run(["make", "-s", "-f", "Makefile", "-f", folder, "--eval",
-                                 f"show: ; @echo is $${name}", "show"],
-                                f"{machine.LOGS}/defaults.log")
-        expect(f"is {value}\n" in output, f"{name} is not {value}: {output}")
+        command = ["make", "-s", "-f", "Makefile", "-f", folder, "--eval",
+                   f"show: ; @echo is $${name}", "show"]
+        _, unset = machine.run(["env", "-u", name, *command], f"{machine.LOGS}/defaults.log")
+        _, empty = machine.run(command, f"{machine.LOGS}/defaults.log", env={name: ""})
+        for output in (unset, empty):
+            expect(f"is {value}\n" in output, f"{name} is not {value}: {output}")

@@ -12,6 +12,7 @@ are in build/test.
 """
 import argparse
 import concurrent.futures
+import fcntl
 import json
 import os
 import re
@@ -269,6 +270,22 @@ def parse_options():
     return parser.parse_args()
 
 
+def the_only_run():
+    """Empty logs; and a file that is locked: a second run in this tree would take them away."""
+    try:
+        os.makedirs(machine.LOGS, exist_ok=True)
+        lock = open(f"{machine.LOGS}.lock", "w", encoding="utf-8")
+    except OSError:
+        raise OSError(f"splat: cannot write to {machine.LOGS}: whose is it?") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise OSError(f"splat: tests run in this tree already: {lock.name}") from None
+    shutil.rmtree(machine.LOGS)
+    os.makedirs(machine.LOGS)
+    return lock
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     options = parse_options()
@@ -277,11 +294,10 @@ def main():
         names = [name for job in jobs for name in job.tests]
         print("\n".join(name for name in names if worlds.name_matches(options.wanted, name)))
         return 0
-    shutil.rmtree(machine.LOGS, ignore_errors=True)
     try:
-        os.makedirs(machine.LOGS)
-    except OSError:
-        print(f"splat: cannot write to {machine.LOGS}: whose is it?")
+        lock = the_only_run()
+    except OSError as error:
+        print(error)
         return 1
     try:
         run_all(jobs, options.j)
@@ -292,6 +308,7 @@ def main():
     if not options.wanted:
         note_times(jobs)
     write_junit(jobs, os.path.join(machine.LOGS, "junit.xml"))
+    lock.close()
     report_skips(results)
     if not results:
         print(f"no test is named {options.wanted}; 'python3 tests/run.py --list' prints the names")
