@@ -173,7 +173,7 @@ def boot_in_bochs(name, append, **world):
     return machine.boot(name, append, boot="grub", cpu="", emu="bochs", **world)
 
 
-@test("bochs-demo", check=False)
+@test("bochs-demo", long=True)
 def bochs_demo():
     """The demonstration comes out as it does in QEMU."""
     for world, path in (("rt=on", "demo"), ("rt=off", "demo-rt-off"),

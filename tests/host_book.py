@@ -233,7 +233,7 @@ DRIFTS = {
 }
 
 
-@test("book-drift", check=False)
+@test("book-drift", long=True)
 def drift():
     """Each kind of drift ends the build, with one line that names the page and what it misses."""
     need_tool()
@@ -251,7 +251,7 @@ def text_of(folder):
     return html.parser.unescape("\n".join(pages)) if pages else ""
 
 
-@test("book-in-a-lab", check=False)
+@test("book-in-a-lab", long=True)
 def in_a_lab():
     """In a lab's tree the book builds, shows the places to be filled in, and no solution."""
     need_tool()

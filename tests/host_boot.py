@@ -106,7 +106,7 @@ def demo_table(boot):
     return [line for line in lines[start:] if not line.startswith("[")]
 
 
-@test("uefi-demo", check=False)
+@test("uefi-demo", long=True)
 def uefi_demo():
     """The demonstration comes out as it does by BIOS."""
     tables = [demo_table(boot) for boot in ("uefi", "grub")]
@@ -129,7 +129,7 @@ def uefi_poweroff():
         expect_reason(guest, "guest-shutdown")
 
 
-@test("uefi-debug", check=False)
+@test("uefi-debug", long=True)
 def uefi_debug():
     host.debug_session("uefi", "boot_entry32")
 

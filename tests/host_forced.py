@@ -18,7 +18,7 @@ def console(name):
         return file.read()
 
 
-@test("malformed-cpuid")
+@test("malformed-cpuid", long=True)
 def malformed_cpuid():
     """CPUID leaf 0xD makes no sense: one line says so, and all runs on with FXSAVE."""
     for number, (change, why) in enumerate((

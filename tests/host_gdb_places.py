@@ -89,7 +89,7 @@ def ring3():
     says(said["info line main"], 'of "user/demo.c"')
 
 
-@test("gdb-attach", check=False)
+@test("gdb-attach", long=True)
 def attach():
     """`make gdb` on what `make run` runs; and the machine goes on when GDB has gone."""
     stub = f"{machine.LOGS}/gdb-attach.sock"

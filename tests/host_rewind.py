@@ -98,7 +98,7 @@ ENDS = r"^splat: the recording ends here, after (\d+) instructions\."
 STOP_ON_THE_WAY = "python hidden = gdb.Breakpoint('wake_up_new_task', internal=True)"
 
 
-@test("rewind-end", check=False)
+@test("rewind-end", long=True)
 def rewind_end():
     """
     "splat end" goes to the end whatever breakpoints there are, and keeps them; says that it is the
@@ -198,7 +198,7 @@ def check_tour(output, path):
     expect(at - saved < report < at, f"report {report}, save {saved} before {at}")
 
 
-@test("rewind-tour", check=False)
+@test("rewind-tour", long=True)
 def rewind_tour():
     """Through, when nobody is there to press Enter; and page by page, when somebody is."""
     for boot in ("pvh", "grub"):
@@ -219,7 +219,7 @@ def rewind_tour():
     expect(code == 0, f"on a terminal: exit status {code}")
 
 
-@test("rewind-tour-no-bug", check=False)
+@test("rewind-tour-no-bug", long=True)
 def tour_without_a_bug():
     """A run in which there is nothing to see: a line says so, and the exit status."""
     for append, text in (("bug=none", "no process ends with a failing status in this run"),
@@ -244,7 +244,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 """
 
 
-@test("rewind-hung", check=False)
+@test("rewind-hung", long=True)
 def rewind_hung():
     """While one thinks nothing happens; a QEMU that is stopped is ended, and a line says why."""
     path = folder("rewind-hung")
@@ -278,7 +278,7 @@ def fake_qmp(server, answers):
 RUNS, STANDS = {"running": True, "icount": 5}, {"running": False, "icount": 5}
 
 
-@test("rewind-watchdog", check=False)
+@test("rewind-watchdog", long=True)
 def watchdog():
     """Silence is QEMU's end, and so is to run on the spot; to stand is not, nor is its own end."""
     for answers, killed in (([], True), ([STANDS] * 2, True), ([RUNS] * 4 + ["end"], True),

@@ -104,7 +104,7 @@ def debug_sessions():
     expect(count >= 11, f"only {count} sessions are found")
 
 
-@test("sessions-rewind", check=False)
+@test("sessions-rewind", long=True)
 def rewind_sessions():
     """Each in a recording that is made as the text says."""
     count = 0

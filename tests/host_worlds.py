@@ -91,7 +91,7 @@ def wrappers():
     expect(found == ["arch/x86/fpu/insns.h"], f"they stand in {sorted(found)}")
 
 
-@test("stat-says-what-was-held", check=False)
+@test("stat-says-what-was-held", long=True)
 def stat_says_what_was_held():
     """
     `make stat` names a hold by what was asked for, the program's steps: how many instructions that
