@@ -148,6 +148,14 @@ grub_without_kernel("grub")
 grub_without_kernel("uefi")
 
 
+@test("all-pids", check=False)
+def all_pids():
+    """As many tasks as there are numbers for, and one more."""
+    code, output = machine.boot("all-pids", "init=/tests/testrun -- u/limits", MEM="1G")
+    expect_code(code, machine.PASS, output)
+    expect(re.search(r"^ +ok \d+ as_many_tasks_as_numbers$", output, re.M), "it was skipped")
+
+
 # --- Machines on which it cannot run, or hardly: one line, and never silence ---
 
 NO_ROOM = r"^splat: the kernel and its initramfs do not fit in memory"
@@ -161,6 +169,10 @@ host.boot_says("cmdline-over-all", r"Kernel panic.*boot: PVH's start info .* is 
                append="x" * 6000)
 host.boot_says("cmdline-grub", r"options: the command line is cut after 1023 bytes", machine.PASS,
                boot="grub", append="init=/bin/echo " + "x" * 6000)
+WORDS = "init=/bin/echo -- " + " ".join(f"w{i}" for i in range(1, 17))
+host.boot_says("init-16-words", r"^w1 .* w15 w16$", machine.PASS, append=WORDS)
+host.boot_says("init-17-words", r'options: more than 16 words for init; "w17" is dropped$',
+               machine.PASS, append=WORDS + " w17")
 host.boot_says("no-syscall", r"Kernel panic.*has no SYSCALL", cpu="max,-syscall")
 host.boot_says("no-fxsave", r"Kernel panic.*has no FXSAVE", cpu="max,-fxsr")
 host.boot_says("no-cmov", r"^splat: this CPU has no CMOV", cpu="max,-cmov")

@@ -260,6 +260,48 @@ TEST(the_last_pid_and_one_more)
 	EXPECT_EQ(sched_getscheduler(-1), -EINVAL);
 }
 
+static int numbers_taken(void)
+{
+	int pid, count = 0;
+
+	for (pid = 1; pid < PID_MAX; pid++)
+		count += sched_getscheduler(pid) >= 0;
+	return count;
+}
+
+static void end_at_once(void *arg __unused)
+{
+}
+
+/* All there are, and one task more: host/all-pids gives it the memory for their stacks. */
+TEST(as_many_tasks_as_numbers)
+{
+	int fds[2], children = 0, taken = numbers_taken();
+	pid_t pid;
+	char c;
+
+	NEEDS_SPLAT;
+	ASSERT_EQ(pipe(fds), 0);
+	while ((pid = syscall(SYS_fork)) > 0)
+		children++;
+	if (pid == 0) {
+		close(fds[1]);
+		read(fds[0], &c, 1);		/* until nobody can write any more */
+		_exit(0);
+	}
+	taken += children;
+	EXPECT_EQ(pid, -EAGAIN);
+	EXPECT_EQ(numbers_taken(), taken);
+	close(fds[0]);
+	close(fds[1]);
+	for (; children && wait4(-1, NULL, 0, NULL) > 0; children--)
+		;
+	EXPECT_EQ(children, 0);
+	EXPECT_EQ(run_child(end_at_once, NULL), EXITED(0));
+	if (taken != PID_MAX - 1)
+		SKIP("memory for stacks ends before the numbers do");
+}
+
 TEST(masks_of_all_sizes)
 {
 	u64 mask[3], was = sched_getaffinity(0);

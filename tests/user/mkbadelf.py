@@ -96,6 +96,13 @@ def move_headers(elf):
     return elf.h("phoff", end)
 
 
+def many_headers(elf, count):
+    """So many program headers: those that are new say nothing."""
+    move_headers(elf)
+    elf.data += bytes((count - elf.h("phnum")) * PHDR_SIZE)
+    return elf.h("phnum", count)
+
+
 def no_loads(elf):
     for i in elf.loads():
         elf.p(i, "type", 0)
@@ -109,6 +116,7 @@ VARIANTS = {
     "RUNS-text-writable": lambda e: e.p(e.text(), "flags", PF_R | PF_W | PF_X),
     "RUNS-trailing-bytes": lambda e: bytes(e.data) + b"more" * 100,
     "RUNS-program-headers-elsewhere": move_headers,
+    "RUNS-phnum-64": lambda e: many_headers(e, 64),
     "RUNS-more-bss": lambda e: e.p(e.writable(), "memsz", e.p(e.writable(), "memsz") + 100000),
     # No ELF at all.
     "ENOEXEC-empty": lambda e: b"",
@@ -126,6 +134,7 @@ VARIANTS = {
     "REFUSED-type-dyn": lambda e: e.h("type", 3),
     "ENOEXEC-phentsize": lambda e: e.h("phentsize", 32),
     "ENOEXEC-phnum-0": lambda e: e.h("phnum", 0),
+    "ENOEXEC-phnum-65": lambda e: many_headers(e, 65),
     "ENOEXEC-phnum-65535": lambda e: e.h("phnum", 65535),
     "ENOEXEC-phoff-past-the-end": lambda e: e.h("phoff", len(e.data) + 4096),
     "ENOEXEC-phoff-at-the-end": lambda e: e.h("phoff", len(e.data) - 56),
