@@ -42,8 +42,8 @@ unsigned long report_begin(void)
 		if (__atomic_compare_exchange_n(&report_cpu, &owner, me, false, __ATOMIC_ACQUIRE,
 						__ATOMIC_RELAXED))
 			return flags | REPORT_OUTERMOST;
-		/* After a panic the owner may be stopped. */
-		if (owner == me || READ_ONCE(panic_cpu) != NR_CPUS)
+		/* The CPU that panics has stopped the owner; others wait until it stops them. */
+		if (owner == me || READ_ONCE(panic_cpu) == me)
 			return flags;
 		local_irq_restore(flags);
 		cpu_relax();

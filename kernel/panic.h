@@ -41,7 +41,7 @@ void splat_count(enum splat_kind kind);
  * report_begin(), report_end() - one CPU at a time prints a report of several lines, so that each
  * line belongs to the one before. Interrupts are off in between; nests, and an NMI in between may
  * print. Begin returns the flags for end. Not around what waits for another CPU.
- * Context: any; waits for the CPU that prints, but never once a CPU has panicked.
+ * Context: any; waits for the CPU that prints, but not on the CPU that panics.
  */
 unsigned long report_begin(void);
 void report_end(unsigned long flags);

@@ -223,6 +223,21 @@ fatal("warning", "panic_on_warn=1", "kernel: panic_on_warn set ...",
       r"WARNING: CPU: 0 PID: 1 at tests/kernel/fatal\.c:")
 
 
+@test("fatal-oopses")
+def oopses():
+    """All CPUs oops at the same time: one report, whole; the others stop without a word."""
+    code, output = machine.boot("fatal-oopses", "init=/tests/testrun fatal=oopses -- k/fatal",
+                                SMP="4", ICOUNT="", MTTCG="1")
+    expect_code(code, machine.PANIC, output)
+    lines = [re.sub(r"^\[ *[\d.]+\] ", "", line) for line in ktap.clean(output)]
+    first = next((i for i, line in enumerate(lines) if line.startswith("Oops: ")), len(lines))
+    cpus = {found[1] for line in lines[first:] if (found := re.match(r"CPU: (\d+) PID: ", line))}
+    begun = [line for line in lines if re.match("Oops: |Kernel panic|RIP: 0010:|Call Trace:", line)]
+    order = ["Oops", "RIP:", "Call", "Kern", "Call", "RIP:"]
+    expect(len(cpus) == 1 and [line[:4] for line in begun] == order,
+           f"CPUs {cpus} print: " + " | ".join(begun))
+
+
 # --- The numbers behind the rejected fix ---
 
 @test("raw-siglock")

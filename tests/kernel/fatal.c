@@ -3,6 +3,7 @@
  * What ends the machine, and must. A boot that is made for it says which ("fatal="), and its
  * console is looked at from outside: tests/host_reports.py. In all others there is nothing to do.
  */
+#include "arch/x86/cpu/insns.h"
 #include "kernel/might_sleep.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -10,10 +11,10 @@
 
 KTEST_SUITE(fatal);
 
-enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END };
+enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES };
 static int wanted;
 BOOT_CHOICE(fatal, wanted, false, "none", "raw-lock-twice", "might-sleep", "atomic", "warning",
-	    "stack-end");
+	    "stack-end", "oopses");
 
 static void take_twice(void) __no_lock_analysis
 {
@@ -21,6 +22,27 @@ static void take_twice(void) __no_lock_analysis
 
 	raw_spin_lock(&lock);
 	raw_spin_lock(&lock);
+}
+
+static unsigned int ready;
+
+static void oops_with_the_others(struct thread *self)
+{
+	set_cpus_allowed(current, BIT((long)self->arg));
+	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < nr_cpus)
+		cpu_relax();
+	__builtin_trap();
+}
+
+/* On all CPUs at the same time: one of them reports it. */
+static void oops_on_all(struct ktest_run *kt)
+{
+	static struct thread threads[NR_CPUS];
+
+	for (unsigned long cpu = 1; cpu < nr_cpus; cpu++)
+		thread_run(kt, &threads[cpu], oops_with_the_others, (void *)cpu, "dies", 0);
+	oops_with_the_others(&threads[0]);
 }
 
 KTEST(as_the_boot_asked)
@@ -45,6 +67,9 @@ KTEST(as_the_boot_asked)
 	case STACK_END:
 		*(unsigned long *)current->stack = 0;
 		schedule();
+		break;
+	case OOPSES:
+		oops_on_all(kt);
 		break;
 	}
 	KFAIL("the machine goes on");

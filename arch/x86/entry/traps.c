@@ -47,6 +47,7 @@ void (*kernel_debug_trap)(struct pt_regs *regs);
 
 void die(const char *what, struct pt_regs *regs)
 {
+	report_begin();			/* to the end */
 	console_verbose();
 	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);
 	show_regs(regs);
