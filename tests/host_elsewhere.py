@@ -114,6 +114,8 @@ def odd_words():
         expect(output.endswith(wanted), f"make {words}: {output}")
     code, output = ran(["make", "run", "APPEND=init=/bin/echo -- a$b $(HOME) $$c"])
     expect(code == 0 and re.search(r"^a\$b \$\(HOME\) \$c\r?$", output, re.M), output)
+    code, output = ran(["make", "run", "BOOT=grub", "APPEND=init=/bin/echo -- it's $b *"])
+    expect(code == 0 and re.search(r"^it\\'s \$b \*\r?$", output, re.M), output)
 
 
 def link_command():
