@@ -412,6 +412,26 @@ KTEST(it_says_that_it_waits_before_it_lets_the_queue_go)
 	thread_end(&sleeper);
 }
 
+/*
+ * The release comes when the waiter is awake already, for nothing: what it put aside is not the
+ * release's. fails with: fault/a-release-wakes-from-any-state
+ */
+KTEST(an_awake_waiter_keeps_what_it_put_aside)
+{
+	NEEDS_RT("who spins does not sleep, and has no state to put aside");
+	RUN_AS_FIFO(fifo(10));
+
+	init();
+	let_wait(kt, lock_in_state, SOME_STATE);
+	if (sleeper.task)
+		KEXPECT(wake_up_state(sleeper.task, TASK_RTLOCK_WAIT));
+	EXPECT_LOG("");				/* boosted, we are its equal */
+	spin_unlock(&lock);
+	EXPECT_LOG("l");
+	KEXPECT_EQ(sleeper.seen, SOME_STATE);
+	thread_end(&sleeper);
+}
+
 /* Last: who gets this wrong may never come out of it. */
 
 /* fails with: rtlock_slowlock() taking any wake-up for the lock */
