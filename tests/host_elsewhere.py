@@ -39,8 +39,10 @@ def no_clang():
                 ["make", "-j2", "LLVM=1", f"B={build}", goal.replace("build/none", build)],
                 {"PATH": path_without(folder, "clang"), "NO_INSTALL": "1"})
             lines = [line for line in output.splitlines() if not line.startswith("make")]
-            expect(code == 2 and lines[0] == "splat: missing: clang; to install (as root):" and
-                   len(lines) == 2, f"{goal}: exit status {code}: {output}")
+            # A machine without clang may have nothing of LLVM.
+            expect(code == 2 and len(lines) == 2 and
+                   re.fullmatch(r"splat: missing: clang( [\w.-]+)*; to install \(as root\):", lines[0]),
+                   f"{goal}: exit status {code}: {output}")
 
 
 @test("gdb-without-python")
