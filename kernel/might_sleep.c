@@ -57,23 +57,15 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	unsigned int nested = preempt_count();
 	unsigned long flags;
 
-	/* lab 6.1: solution */
 	nested += (unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT;
 	if (likely(nested == offsets && !irqs_disabled() && !(current->flags & PF_IDLE)))
 		return;
-	/* lab 6.1: starter: when is nothing wrong?
-	(void)nested;
-	return;
-	lab 6.1: end */
 	if (system_state != SYSTEM_RUNNING)
 		return;
 	splat_count(SPLAT_MIGHT_SLEEP);
-	/* lab 6.2: solution */
 	if (last_report && jiffies - last_report < HZ)
 		return;
 	last_report = jiffies ? jiffies : 1;
-	/* lab 6.2: starter: one report a second is enough
-	lab 6.2: end */
 
 	flags = report_begin();
 	pr_err("BUG: sleeping function called from invalid context at %s:%d", file, line);
@@ -84,13 +76,8 @@ void __might_resched(const char *file, int line, unsigned int offsets)
 	       offsets >> MIGHT_RESCHED_RCU_SHIFT);
 	if (*(unsigned long *)current->stack != STACK_END_MAGIC)
 		pr_err("Thread overran stack, or stack corrupted");
-	/* lab 6.3: solution */
 	if ((unsigned int)preempt_count() != expected)
 		print_preempt_disable_ip(disable_ip);
-	/* lab 6.3: starter: who turned preemption off?
-	(void)disable_ip;
-	(void)expected;
-	lab 6.3: end */
 	dump_stack();
 	report_end(flags);
 	add_taint(TAINT_WARN);

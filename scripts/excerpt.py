@@ -6,21 +6,13 @@ Lines of the sources for the book, found by name or by text, never by a typed li
     {{ arch/x86/fpu/regs.c: switch_fpu_prepare with comment }}       and the comment above it
     {{ boot/entry32.S: /2. PAE, the tables/ .. /PG, WP, PE/ }}       from a text to another
 
-What is not found, or found twice, is Drifted, in one line. The marks of the labs are left out, with
-the starter behind them: the book shows what the compiler sees. In the tree of a lab there are no
-marks, and so it shows the starter; there students rename and remove, so what is not found is only
-noted.
+What is not found, or found twice, is Drifted, in one line. In the tree of a lab students rename and
+remove, so what is not found is only noted there. Edits name their places in the same way (edits.py).
 """
 import html
 import os
 import re
 
-try:
-    import lab
-except ImportError:                     # a lab's tree: no marks, and no tool that knows them
-    lab = None
-
-CODE = (".c", ".h", ".S")
 STARTER_TREE = "lab.json"
 
 
@@ -29,7 +21,7 @@ class Drifted(Exception):
 
 
 class Excerpt:
-    """Lines as (number in the file, text); the numbers may have gaps, where marks were."""
+    """Lines as (number in the file, text)."""
 
     def __init__(self, path, lines):
         self.path, self.lines = path, lines
@@ -48,27 +40,11 @@ def read(path):
         raise Drifted(f"there is no file {path}") from None
 
 
-def numbered(path):
-    """The file as its compiler sees it: (number, text) for each line."""
-    text = read(path)
-    if not lab or not path.endswith(CODE):
-        return list(enumerate(text.rstrip("\n").split("\n"), 1))
-    lines, number = [], 1
-    for part in lab.parse(text, path):
-        if isinstance(part, str):
-            lines.append((number, part))
-            number += 1
-        else:                           # a mark, the solution, a mark, the starter, a mark
-            lines += enumerate(part.solution, part.line + 1)
-            number = part.line + len(part.solution) + len(part.starter) + 3
-    return lines[:-1] if lines and not lines[-1][1] else lines
-
-
 # --- By name ---
 
 def end_of(lines, start, closing):
     for index in range(start, len(lines)):
-        if re.match(closing, lines[index][1]):
+        if re.match(closing, lines[index]):
             return index
     return len(lines) - 1
 
@@ -76,7 +52,7 @@ def end_of(lines, start, closing):
 def function_body(lines, start):
     """Index of the opening brace of what looks like a function at @start, or None."""
     for index in range(start, min(start + 6, len(lines))):
-        text = lines[index][1]
+        text = lines[index]
         if text == "{":
             return index
         if text.rstrip().endswith((";", "}")) or not text:
@@ -90,10 +66,10 @@ def definitions(lines, name):
     call = re.compile(rf"[A-Za-z_].*\b{word}\(")
     block = re.compile(rf"(?:typedef |static |const )*(?:struct|union|enum) [^;=]*\b{word} {{$"
                        rf"|[A-Za-z_].*\b{word}(?:\[[^]]*\])* = {{$")
-    for index, (_, text) in enumerate(lines):
+    for index, text in enumerate(lines):
         if re.match(rf"#define {word}\b", text):
             last = index
-            while lines[last][1].endswith("\\"):
+            while lines[last].endswith("\\"):
                 last += 1
             yield index, last
         elif block.match(text):
@@ -107,49 +83,58 @@ def definitions(lines, name):
 
 def with_comment(lines, first):
     """Index where the comment right above @first begins."""
-    if first and lines[first - 1][1].rstrip().endswith("*/"):
+    if first and lines[first - 1].rstrip().endswith("*/"):
         first -= 1
-        while first and "/*" not in lines[first][1]:
+        while first and "/*" not in lines[first]:
             first -= 1
     return first
 
 
-def by_name(path, name, comment):
-    lines = numbered(path)
+def by_name(lines, path, name, comment):
     found = list(definitions(lines, name))
     if len(found) != 1:
         raise Drifted(f'{path} has {len(found) or "no"} definition{"s" * (len(found) > 1)} '
                       f'of "{name}"')
     first, last = found[0]
-    return Excerpt(path, lines[with_comment(lines, first) if comment else first:last + 1])
+    return with_comment(lines, first) if comment else first, last
 
 
 # --- By text ---
 
 def the_line(lines, text, path):
-    found = [index for index, (_, line) in enumerate(lines) if text in line]
+    found = [index for index, line in enumerate(lines) if text in line]
     if len(found) != 1:
         raise Drifted(f'"{text}" stands {len(found)} times in {path}, not once')
     return found[0]
 
 
-def by_text(path, begin, end):
-    lines = numbered(path)
+def by_text(lines, path, begin, end):
     first, last = the_line(lines, begin, path), the_line(lines, end, path)
     if last < first:
         raise Drifted(f'in {path}, "{end}" comes before "{begin}"')
-    return Excerpt(path, lines[first:last + 1])
+    return first, last
+
+
+def place(lines, path, what):
+    """The first and the last index of what @what, behind the colon of an anchor, names in @lines."""
+    if text := re.fullmatch(r"/(.+)/ \.\. /(.+)/", what):
+        return by_text(lines, path, text[1], text[2])
+    name, comment = re.fullmatch(r"(.*?)( with comment)?", what).groups()
+    if not re.fullmatch(r"\w+", name):
+        raise Drifted(f'"{what}" is neither a name nor /text/ .. /text/')
+    return by_name(lines, path, name, bool(comment))
 
 
 def find(anchor):
     """The Excerpts that an anchor, the text between the braces, names."""
     path, _, what = (part.strip() for part in anchor.partition(": "))
-    if text := re.fullmatch(r"/(.+)/ \.\. /(.+)/", what):
-        return [by_text(path, text[1], text[2])]
-    names, comment = re.fullmatch(r"(.*?)( with comment)?", what).groups()
-    if not re.fullmatch(r"\w+(, \w+)*", names):
-        raise Drifted(f'"{what}" is neither a name nor /text/ .. /text/')
-    return [by_name(path, name, bool(comment)) for name in names.split(", ")]
+    lines, excerpts = read(path).rstrip("\n").split("\n"), []
+    names = [what] if what.startswith("/") else what.removesuffix(" with comment").split(", ")
+    comment = " with comment" * (what.endswith(" with comment") and not what.startswith("/"))
+    for name in names:
+        first, last = place(lines, path, name + comment)
+        excerpts.append(Excerpt(path, list(enumerate(lines, 1))[first:last + 1]))
+    return excerpts
 
 
 def tree_is_a_labs():

@@ -1,19 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-lab.py make N FOLDER: the starter tree of lab N. lab.py check: are all marks right?
+lab.py make N FOLDER: the starter tree of lab N.
 
-Solution and starter stand side by side in the sources, between marks:
-
-    /* lab 2.1: solution */
-    ...
-    /* lab 2.1: starter: what is to be done here, in a sentence
-    ...
-    lab 2.1: end */
-
-So the kernel that everybody builds is the solution, and the compiler never sees a starter. In the
-tree of lab 2 the starter stands instead, with its sentence as a comment; of other labs' marks only
-the solutions stay. Nothing of lab 2's solutions is in it: neither in its history, nor in tests.
+The tree that everybody builds is the solution. labs/N-name/starter.edits has the holes (edits.py):
+in lab N's tree those lines stand there instead, below a sentence that says what is to be done.
+Nothing of lab N's solutions is in it: neither in its history, nor in tests.
 """
 import fnmatch
 import io
@@ -24,81 +16,19 @@ import subprocess
 import sys
 import tarfile
 
+import edits
+
 LABS = "labs"
-MARK = re.compile(r"\blab (\d+)\.(\d+):")
-SOLUTION = re.compile(r"(\s*)/\* lab (\d+)\.(\d+): solution \*/")
-STARTER = re.compile(r"\s*/\* lab (\d+)\.(\d+): starter: (\S.*)")
+STEP = re.compile(r"step (\d+), .*")
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
-END = re.compile(r"\s*lab (\d+)\.(\d+): end \*/")
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
-LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*", "tests/native/*",
-            "scripts/lab.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
+LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/faults/*", "tests/golden/*", "tests/native/*",
+            "scripts/lab.py", "scripts/edits.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
             "scripts/bochs3.sh", "scripts/grade-all", "README.md", "docs/instructors-guide.md")
 
 
 class Wrong(Exception):
-    """A mark, a lab or a folder is not as it must be: one line."""
-
-
-class Hole:
-    """A marked place: step @step of lab @lab."""
-
-    def __init__(self, lab, step, indent, line):
-        self.lab, self.step, self.indent, self.line = lab, step, indent, line
-        self.solution, self.starter, self.text = [], None, ""
-
-    def in_starter_tree(self):
-        return [f"{self.indent}/* Lab {self.lab}, step {self.step}: {self.text} From here ... */",
-                *self.starter, f"{self.indent}/* ... to here. */"]
-
-
-def parse(text, path):
-    """The text as a list of lines and Holes. Marks that are unbalanced or nested are Wrong."""
-    parts, hole = [], None
-    for number, line in enumerate(text.split("\n"), 1):
-        def wrong(why, line=line, number=number):
-            return Wrong(f"{path}:{number}: {why}: {line.strip()}")
-
-        solution, starter, end = (form.fullmatch(line) for form in (SOLUTION, STARTER, END))
-        if MARK.search(line) and not (solution or starter or end):
-            raise wrong("this is no mark of a lab")
-        if solution:
-            if hole:
-                raise wrong(f"the mark of line {hole.line} has no end")
-            hole = Hole(int(solution[2]), int(solution[3]), solution[1], number)
-        elif starter or end:
-            mark = starter or end
-            if not hole or (hole.lab, hole.step) != (int(mark[1]), int(mark[2])):
-                raise wrong("no such mark was begun")
-            if starter and hole.starter is not None or end and hole.starter is None:
-                raise wrong("solution, starter and end do not follow each other")
-            if starter:
-                hole.starter, hole.text = [], re.sub(r"(?<![.?])$", ".", starter[3])
-            else:
-                parts.append(hole)
-                hole = None
-        elif hole and hole.starter is not None:
-            if "*/" in line:
-                raise wrong("a starter has no comments")
-            hole.starter.append(line)
-        elif hole:
-            hole.solution.append(line)
-        else:
-            parts.append(line)
-    if hole:
-        raise Wrong(f"{path}:{hole.line}: the mark of lab {hole.lab}.{hole.step} has no end")
-    return parts
-
-
-def rendered(parts, lab):
-    """The text in the tree of @lab; 0: the solution of all."""
-    lines = []
-    for part in parts:
-        if isinstance(part, str):
-            lines.append(part)
-        else:
-            lines += part.in_starter_tree() if part.lab == lab else part.solution
-    return "\n".join(lines)
+    """A hole, a lab or a folder is not as it must be: one line."""
 
 
 def without_answers(text, lab):
@@ -112,18 +42,6 @@ def tracked():
     """The files of this tree that are text of ours, as git knows them."""
     names = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
     return [name for name in names.stdout.split("\0") if name and os.path.isfile(name)]
-
-
-def holes(names):
-    """Path -> its Holes, for those that have any."""
-    found = {}
-    for name in names:
-        if name.endswith((".c", ".h", ".S")):
-            with open(name, encoding="utf-8") as file:
-                here = [part for part in parse(file.read(), name) if isinstance(part, Hole)]
-            if here:
-                found[name] = here
-    return found
 
 
 def load(lab):
@@ -140,16 +58,43 @@ def numbers():
     return sorted(int(name.split("-")[0]) for name in folders if re.match(r"\d+-", name))
 
 
-def check():
-    """Every mark belongs to a step of a lab, and every step has a mark or says why not."""
-    marked = {(hole.lab, hole.step) for here in holes(tracked()).values() for hole in here}
-    known = set()
-    for lab in numbers():
-        steps = load(lab)[0]["steps"]
-        known |= {(lab, number) for number, step in enumerate(steps, 1) if "mark" not in step}
-    for lab, step in sorted(marked ^ known):
-        raise Wrong(f"lab {lab}, step {step}: " + ("no lab.json has it" if (lab, step) in marked
-                                                   else "no source is marked with it"))
+def holes(lab):
+    """
+    The Edits that open lab @lab, each with its @step. What they put in stands between two comments,
+    of which the first has the sentence.
+    """
+    plan, folder = load(lab)
+    opened = edits.load(f"{folder}/starter.edits")
+    for hole in opened:
+        step = STEP.fullmatch(hole.name)
+        if not step or len(hole.changes) != 1 or set(hole.fields) != {"says"}:
+            raise Wrong(f"{hole.where}: a hole is called \"step N, place\", says what is to be done, "
+                        f"and has one place: {hole.name}")
+        hole.step, lines = int(step[1]), hole.changes[0].lines
+        if any(line[0] == " " or line[0] == "+" and ("/*" in line or "*/" in line)
+               for line in lines):
+            raise Wrong(f"{hole.where}: a starter replaces all of its lines, and has no comments")
+        hole.solution = [line[1:] for line in lines if line[0] == "-"]
+        indent = re.match(r"\s*", hole.solution[0])[0]
+        lines.insert(len(hole.solution), f"+{indent}/* Lab {lab}, step {hole.step}: "
+                                         f"{hole.fields['says']} From here ... */")
+        lines.append(f"+{indent}/* ... to here. */")
+    steps = {number for number, step in enumerate(plan["steps"], 1) if "mark" not in step}
+    for step in sorted(steps ^ {hole.step for hole in opened}):
+        raise Wrong(f"lab {lab}, step {step}: " + (f"no hole in {folder}/starter.edits"
+                                                   if step in steps else "lab.json has none"))
+    return opened
+
+
+def opened_texts(lab):
+    """path -> text of the files that lab @lab opens: (as they are handed out, as they stand here)."""
+    texts, opened = {}, holes(lab)
+    for hole in opened:
+        texts.update(edits.tree_texts(hole))
+    starters = texts
+    for hole in opened:
+        starters = hole.applied(starters)
+    return starters, texts
 
 
 def handout(folder):
@@ -167,19 +112,18 @@ def content(lab):
     """Path -> (bytes, mode) of everything in the starter tree."""
     found = {}
     plan, folder = load(lab)
+    starters, _ = opened_texts(lab)
     left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out):
             continue
         with open(name, "rb") as file:
             data = file.read()
-        if name.endswith((".c", ".h", ".S")):
-            data = rendered(parse(data.decode(), name), lab).encode()
+        data = starters[name].encode() if name in starters else data
         if name.endswith(".md"):
             data = without_answers(data.decode(), lab).encode()
         found[name] = data, os.stat(name).st_mode & 0o777
-    plan["files"] = sorted({name for name, here in holes(tracked()).items()
-                            if any(hole.lab == lab for hole in here)} | {"answers.md"})
+    plan["files"] = sorted({*starters, "answers.md"})
     with open(f"{folder}/answers.md", "rb") as file:
         found["answers.md"] = file.read(), 0o644
     found["README.md"] = handout(folder).encode(), 0o644
@@ -225,16 +169,14 @@ def make(lab, folder):
 
 def main(words):
     try:
-        if words == ["check"]:
-            return check()
         if len(words) == 3 and words[0] == "make":
             if not words[1].isdigit():
                 raise Wrong(f"which lab? LAB=n; there are {', '.join(map(str, numbers()))}")
             make(int(words[1]), words[2])
             print(f"splat: lab {words[1]} is in {words[2]}: begin with {words[2]}/README.md")
             return 0
-        raise Wrong("lab.py make N FOLDER, or lab.py check")
-    except (Wrong, OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
+        raise Wrong("lab.py make N FOLDER")
+    except (Wrong, edits.Drifted, OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
         return f"splat: {error}"
 
 

@@ -7,7 +7,7 @@ import json
 import re
 
 import pictures2
-from excerpt import Drifted, find, numbered, read
+from excerpt import Drifted, find, read
 from svg import Picture
 
 

@@ -19,7 +19,7 @@ import lab
 import machine
 import patience
 from host import expect, test
-from host_labs import FOLDER, edited, grade, hand_in, handed_out, solution
+from host_labs import FOLDER, grade, hand_in, handed_out, solution
 
 GRADE_ALL_S = 2400                      # of its own time
 LAB = 2                                 # its starter has no points
@@ -65,16 +65,15 @@ STOLEN_SECRET = '#define verdict_print not_verdict_print\n#include "kernel/debug
 
 def starter():
     """The opened file as it is handed out."""
-    with open(FILE, encoding="utf-8") as file:
-        return {FILE: lab.rendered(lab.parse(file.read(), FILE), LAB)}
+    return {FILE: lab.opened_texts(LAB)[0][FILE]}
 
 
 def cheat(name):
     texts = starter()
     includes = '#include "arch/x86/cpu/insns.h"\n#include "arch/x86/irqflags.h"\n' \
                '#include "kernel/panic.h"\n#include "lib/printk.h"\n'
-    return {FILE: includes + edited(texts, [{"file": FILE, "old": PLACE,
-                                             "new": PLACE + CHEATS[name]}])[FILE]}
+    expect(texts[FILE].count(PLACE) == 1, f"{FILE} has no one place for a cheat: {PLACE}")
+    return {FILE: includes + texts[FILE].replace(PLACE, PLACE + CHEATS[name])}
 
 
 def patched():

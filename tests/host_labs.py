@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tarfile
+from unittest import mock
 
 import golden
 import machine
@@ -16,6 +17,7 @@ from host import Failure, Skip, expect, test
 
 sys.path.insert(0, "scripts")
 
+import edits                            # noqa: E402 (scripts/edits.py)
 import lab                              # noqa: E402 (scripts/lab.py)
 
 FOLDER = os.path.abspath(machine.LOGS) + "/labs"
@@ -33,13 +35,8 @@ def handed_out(number, name=None):
 
 
 def solution(number):
-    """The opened files, path -> text, as they stand in the kernel, without marks."""
-    texts = {}
-    for name, here in lab.holes(lab.tracked()).items():
-        if any(hole.lab == number for hole in here):
-            with open(name, encoding="utf-8") as file:
-                texts[name] = lab.rendered(lab.parse(file.read(), name), 0)
-    return texts
+    """The opened files, path -> text, as they stand in the kernel."""
+    return lab.opened_texts(number)[1]
 
 
 def hand_in(name, texts):
@@ -54,15 +51,14 @@ def hand_in(name, texts):
     return folder
 
 
-def edited(texts, edits):
-    """@texts with each edit made; what it replaces must be there once."""
-    texts = dict(texts)
-    for edit in edits:
-        text = texts[edit["file"]]
-        expect(text.count(edit["old"]) == 1,
-               f"{edit['file']}: {text.count(edit['old'])} times, not once: {edit['old']}")
-        texts[edit["file"]] = text.replace(edit["old"], edit["new"])
-    return texts
+def wrong_answers(folder):
+    """(Edit, points it loses by step) of each known one."""
+    if not os.path.exists(f"{folder}/wrong.edits"):
+        raise Skip("its wrong answers are not written yet")
+    for answer in edits.load(f"{folder}/wrong.edits"):
+        expect(set(answer.fields) == {"why", "loses"}, f"{answer.where}: it needs why, and loses")
+        loses = (part.split(": ") for part in answer.fields["loses"].split(", "))
+        yield answer, {step: int(points) for step, points in loses}
 
 
 # --- Points ---
@@ -89,14 +85,12 @@ def full(plan):
 
 def no_solution_in(tree, number):
     """Not in any file, and there is no history."""
-    secrets = [hole.solution for here in lab.holes(lab.tracked()).values() for hole in here
-               if hole.lab == number and len(hole.solution) > 1]
+    secrets = [hole.solution for hole in lab.holes(number) if len(hole.solution) > 1]
     for folder, folders, files in os.walk(tree):
         folders[:] = [name for name in folders if name != ".git"]
         for name in files:
             with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as file:
                 text = file.read()
-            expect(not lab.MARK.search(text) or name == "lab.py", f"{folder}/{name} has a mark")
             for lines in secrets:
                 expect("\n".join(lines) not in text, f"{folder}/{name} has a solution: {lines[0]}")
     _, log = machine.run(["git", "-C", tree, "log", "--oneline"], f"{tree}.log")
@@ -116,8 +110,7 @@ def packed_is_what_is_graded(tree):
 def prove(number):
     """Starter, solution and wrong answers of a lab."""
     plan, folder = lab.load(number)
-    if not os.path.exists(f"{folder}/wrong.json"):
-        raise Skip("its wrong answers are not written yet")
+    wrong = list(wrong_answers(folder))
     tree = handed_out(number)
     no_solution_in(tree, number)
     code, output = machine.run(["make", "CI=1", "all"], f"{tree}.build", cwd=tree, timeout=300)
@@ -133,16 +126,14 @@ def prove(number):
     shutil.rmtree(work, ignore_errors=True)
     points, output = grade(number, hand_in(f"{number}-solution", texts), work, base)
     expect(points == best, f"the solution has {points}, not {best}:\n{output}")
-    with open(f"{folder}/wrong.json", encoding="utf-8") as file:
-        wrong = json.load(file)
     expect(len(wrong) >= 5, f"{len(wrong)} wrong answers are known, not 5")
     trouble = []
-    for answer in wrong:
-        handed_in = hand_in(f"{number}-wrong", edited(texts, answer["edits"]))
+    for answer, loses in wrong:
+        handed_in = hand_in(f"{number}-wrong", answer.applied(texts))
         points, output = grade(number, handed_in, work, base)
         lost = {step: best[step] - points[step] for step in best if best[step] != points[step]}
-        if lost != answer["loses"]:
-            trouble.append(f"{answer['name']}: loses {lost}, not {answer['loses']}")
+        if lost != loses:
+            trouble.append(f"{answer.name}: loses {lost}, not {loses}")
     expect(not trouble, "\n".join(trouble))
     for path in (work, f"{FOLDER}/{number}-base"):
         shutil.rmtree(path)
@@ -214,37 +205,35 @@ for_each_lab("", prove, "starter, solution, wrong answers.")
 for_each_lab("-handout", handout, "its handout's commands.")
 
 
-# --- Marks ---
+# --- The holes ---
 
-GOOD = "int f(void)\n{\n\t/* lab 1.1: solution */\n\treturn 1;\n" \
-       "\t/* lab 1.1: starter: what is it\n\treturn 0;\n\tlab 1.1: end */\n}\n"
+HOLE = "edit: step 1, f\nsays: what is it.\n@@ f.c: f @@\n-\treturn 1;\n+\treturn 0;\n"
 
 
-@test("labs-marks")
-def marks():
-    """The tool opens one lab and closes the others; marks that are not right are named, by line."""
-    parts = lab.parse(GOOD, "f.c")
-    expect(lab.rendered(parts, 0) == "int f(void)\n{\n\treturn 1;\n}\n" ==
-           lab.rendered(parts, 2), "the solution is not what stands between its marks")
-    expect(lab.rendered(parts, 1) == "int f(void)\n{\n\t/* Lab 1, step 1: what is it. From here "
-           "... */\n\treturn 0;\n\t/* ... to here. */\n}\n", "the starter is not as in its marks")
+@test("labs-holes")
+def labs_holes():
+    """A hole that is not right, or does not belong to a step, is named with its line."""
+    folder = f"{FOLDER}/holes"
+    os.makedirs(folder, exist_ok=True)
     for old, new, why in (
-            ("\tlab 1.1: end */\n", "", "f.c:3: the mark of lab 1.1 has no end"),
-            ("\t/* lab 1.1: solution */\n", "", "f.c:4: no such mark was begun"),
-            ("return 1;", "/* lab 1.2: solution */", "f.c:4: the mark of line 3 has no end"),
-            ("1.1: end", "1.2: end", "f.c:7: no such mark was begun"),
-            ("1.1: solution", "1.1: begin", "f.c:3: this is no mark of a lab"),
-            ("return 0;", "/* no */", "f.c:6: a starter has no comments"),
-            ("\treturn 0;\n", "\t/* lab 1.1: starter: x\n", "f.c:6: solution, starter and end"),
-            ("\t/* lab 1.1: starter: what is it\n\treturn 0;\n", "",
-             "f.c:5: solution, starter and end")):
-        try:
-            lab.parse(GOOD.replace(old, new, 1), "f.c")
-        except lab.Wrong as error:
-            expect(str(error).startswith(why), f"{error}, not {why}")
-        else:
-            raise Failure(f"not seen: {why}")
-    lab.check()
+            ("", "", ""), ("step 1, f", "f", "starter.edits:1: a hole is called"),
+            ("says: what is it.\n", "", "starter.edits:1: a hole is called"),
+            ("-\treturn 1;\n", " {\n-\treturn 1;\n", "starter.edits:1: a starter replaces all"),
+            ("return 0;", "/* no */", "starter.edits:1: a starter replaces all"),
+            ("step 1", "step 2", "lab 1, step 1: no hole in"),
+            ("\treturn 1", "\treturn 2", "starter.edits:3: in f.c, f, this stands 0 times"),
+            (": f @@", ": g @@", 'starter.edits:3: f.c has no definition of "g"')):
+        with open(f"{folder}/starter.edits", "w", encoding="utf-8") as file:
+            file.write(HOLE.replace(old, new, 1))
+        with mock.patch.object(lab, "load", lambda _: ({"steps": [{}]}, folder)):
+            try:
+                got = lab.holes(1)[0].applied({"f.c": "int f(void)\n{\n\treturn 1;\n}\n"})["f.c"]
+            except (lab.Wrong, edits.Drifted) as error:
+                got = str(error).replace(folder + "/", "")
+        expect(got.startswith(why or "int f(void)\n{\n\t/* Lab 1, step 1: what is it. From here ... */"
+                              "\n\treturn 0;\n\t/* ... to here. */\n}\n"), f"{why}: {got}")
+    for number in lab.numbers():
+        lab.holes(number)
     for words, text in ((["lab"], "which lab?"), (["lab", "LAB=99"], "there is no lab 99"),
                         (["lab", "LAB=1", "TO=scripts"], "scripts is not empty")):
         code, output = machine.run(["make", *words], machine.LOGS + "/labs-marks.log")

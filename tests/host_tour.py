@@ -10,7 +10,6 @@ from host_gdb import DEMO, gdb, number, registers, says
 
 sys.path.insert(0, "scripts")
 
-import lab                              # noqa: E402 (scripts/lab.py)
 
 PAGES = ("A fork comes in from ring 3", "copy_thread: a child", "fpregs_lock: preemption goes off",
          "The parent's registers", "The lock that may sleep", "The splat", "The fixed order",
@@ -29,14 +28,10 @@ def pages(transcript):
 
 
 def source(path, first, last):
-    """The lines that are no mark of a lab and in no starter."""
+    """As GDB shows the lines."""
     with open(path, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    parts = [lab.rendered([part], 0).split("\n") if isinstance(part, str) else
-             [None, *part.solution, *[None] * (len(part.starter) + 2)]
-             for part in lab.parse("\n".join(lines), path)]
-    shown = [line for part in parts for line in part]
-    return [f"  {n}\t{shown[n - 1]}" for n in range(first, last + 1) if shown[n - 1] is not None]
+    return [f"  {n}\t{lines[n - 1]}" for n in range(first, last + 1)]
 
 
 def counts_of(said):

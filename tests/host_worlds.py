@@ -49,8 +49,8 @@ def suites():
                      set(itertools.product(known, VALUES["rt"], VALUES["smp"])) - met)
     expect(not missing, "no world has " + ", ".join(missing))
     table = {world["name"]: world for world in worlds.load()}
-    lost = [fault["name"] for fault in faults.load() if fault["test"].rpartition("/")[0] not in
-            {"host", *worlds.suites_of(table[fault.get("world", "max")], known)}]
+    lost = [fault.name for fault in faults.load() if fault.test.rpartition("/")[0] not in
+            {"host", *worlds.suites_of(table[fault.world], known)}]
     expect(not lost, f"their worlds do not run their tests: {lost}")
 
 

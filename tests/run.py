@@ -30,6 +30,7 @@ import host_bochs                       # noqa: E402, F401 (adds to host.TESTS)
 import host_book                        # noqa: E402, F401
 import host_boot                        # noqa: E402, F401 (adds to host.TESTS)
 import host_config                      # noqa: E402, F401 (adds to host.TESTS)
+import host_edits                       # noqa: E402, F401
 import host_editors                     # noqa: E402, F401
 import host_elsewhere                   # noqa: E402, F401
 import host_figures                     # noqa: E402, F401
@@ -117,7 +118,7 @@ def host_jobs(options):
 def fault_jobs(options):
     """They take long, each a build and a world: with --all, or when asked for."""
     for fault in faults.load() if options.all or options.wanted else []:
-        name = f"fault/{fault['name']}"
+        name = f"fault/{fault.name}"
         if worlds.name_matches(options.wanted, name):
             yield single_job(name, lambda f=fault: faults.run(f))
 

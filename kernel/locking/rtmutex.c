@@ -197,7 +197,6 @@ static int chain_step(struct chain *c) __no_lock_analysis
 		return 0;
 	}
 	raw_spin_lock(&owner->pi_lock);
-	/* lab 5.4: solution */
 	if (waiter == new_top || waiter == prev_top) {
 		dequeue_pi(owner, prev_top);
 		enqueue_pi(owner, new_top);
@@ -206,12 +205,6 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	} else if (c->detect_deadlock) {
 		ret = 1;
 	}
-	/* lab 5.4: starter: the owner of the next lock inherits, too; ret = 1 if the walk goes on
-	(void)prev_top;
-	(void)new_top;
-	if (c->detect_deadlock)
-		ret = 1;
-	lab 5.4: end */
 	c->next_lock = blocked_on(owner);
 	if (!c->next_lock)
 		ret = 0;
@@ -291,13 +284,10 @@ bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 
 	raw_spin_lock(&task->pi_lock);
 	task->pi_blocked_on = NULL;
-	/* lab 5.3: solution */
 	if (rt_mutex_has_waiters(lock))
 		enqueue_pi(task, top_waiter(lock));
 	if (!rb_empty_cached(&task->pi_waiters))
 		rt_mutex_adjust_prio(task);
-	/* lab 5.3: starter: the new owner inherits from those who still wait
-	lab 5.3: end */
 	raw_spin_unlock(&task->pi_lock);
 	rt_mutex_set_owner(lock, task);
 	return true;
@@ -327,16 +317,12 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	if (!owner)
 		return 0;
 	raw_spin_lock(&owner->pi_lock);
-	/* lab 5.1: solution */
 	if (waiter == top_waiter(lock)) {
 		if (old_top)
 			dequeue_pi(owner, old_top);
 		enqueue_pi(owner, waiter);
 		rt_mutex_adjust_prio(owner);
 	}
-	/* lab 5.1: starter: the most urgent waiter lends its priority to the owner
-	(void)old_top;
-	lab 5.1: end */
 	next_lock = blocked_on(owner);
 	if (next_lock)
 		get_task_struct(owner);
@@ -403,7 +389,6 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
 		return;
 	}
-	/* lab 5.2: solution */
 	/*
 	 * Deboost first, then wake. Between the two we are back at our own priority with the lock
 	 * free; preemption stays off there, or a middle priority could keep us, and so the waiter,
@@ -425,15 +410,4 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
 	wake_up_state(task, wake_state);
 	put_task_struct(task);
 	preempt_enable();
-	/* lab 5.2: starter: give back what this waiter lent us; and who may run before it is awake?
-	raw_spin_lock(&current->pi_lock);
-	dequeue_pi(current, waiter);
-	raw_spin_unlock(&current->pi_lock);
-	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
-	task = get_task_struct(waiter->task);
-	wake_state = waiter->wake_state;
-	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
-	wake_up_state(task, wake_state);
-	put_task_struct(task);
-	lab 5.2: end */
 }

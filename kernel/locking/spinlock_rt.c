@@ -27,26 +27,18 @@
  */
 static void save_state(void)
 {
-	/* lab 4.2: solution */
 	raw_spin_lock(&current->pi_lock);
 	current->saved_state = current->__state;
 	__set_current_state(TASK_RTLOCK_WAIT);
 	raw_spin_unlock(&current->pi_lock);
-	/* lab 4.2: starter: put the caller's state aside
-	__set_current_state(TASK_RTLOCK_WAIT);
-	lab 4.2: end */
 }
 
 static void restore_saved_state(void)
 {
-	/* lab 4.2: solution */
 	raw_spin_lock(&current->pi_lock);
 	__set_current_state(current->saved_state);
 	current->saved_state = TASK_RUNNING;
 	raw_spin_unlock(&current->pi_lock);
-	/* lab 4.2: starter: and bring it back
-	__set_current_state(TASK_RUNNING);
-	lab 4.2: end */
 }
 
 /* Returns whether it had to wait. */
@@ -61,7 +53,6 @@ static noinline bool rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analy
 		goto out;
 	waited = true;
 	save_state();
-	/* lab 4.1: solution */
 	task_blocks_on_rt_mutex(lock, &waiter, current, false);
 	while (!try_to_take_rt_mutex(lock, current, &waiter)) {
 		raw_spin_unlock_irq(&lock->wait_lock);
@@ -69,14 +60,6 @@ static noinline bool rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analy
 		raw_spin_lock_irq(&lock->wait_lock);
 		set_current_state(TASK_RTLOCK_WAIT);
 	}
-	/* lab 4.1: starter: stand in the lock's queue, and sleep until it can be taken
-	preempt_disable();
-	while (!try_to_take_rt_mutex(lock, current, &waiter)) {
-		raw_spin_unlock_irq(&lock->wait_lock);
-		raw_spin_lock_irq(&lock->wait_lock);
-	}
-	preempt_enable();
-	lab 4.1: end */
 	restore_saved_state();
 out:
 	fixup_rt_mutex_waiters(lock);
@@ -90,33 +73,22 @@ void rt_spin_lock(spinlock_t *lock) __no_lock_analysis
 	bool waited = false;
 
 	trace(lock_asked, lock, _RET_IP_);
-	/* lab 4.3: solution */
 	__might_resched(__FILE__, __LINE__, RTLOCK_RESCHED_OFFSETS);
-	/* lab 4.3: starter: may the caller sleep? Ask before you know whether you must
-	lab 4.3: end */
 	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, NULL, current)))
 		waited = rtlock_slowlock(&lock->lock);
 	lock->record.acquired++;
 	lock->record.contended += waited;
 	lock->record.preempt_count = count;
 	trace(lock_acquired, lock, _RET_IP_);
-	/* lab 4.4: solution */
 	rcu_read_lock();
 	migrate_disable();
-	/* lab 4.4: starter: what else does a holder promise?
-	lab 4.4: end */
 }
 
 void rt_spin_unlock(spinlock_t *lock) __no_lock_analysis
 {
 	trace(lock_released, lock, _RET_IP_);
-	/* lab 4.4: solution */
 	migrate_enable();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, current, NULL)))
 		rt_mutex_slowunlock(&lock->lock);
 	rcu_read_unlock();
-	/* lab 4.4: starter: and in which order is it taken back?
-	if (unlikely(!rt_mutex_cmpxchg(&lock->lock, current, NULL)))
-		rt_mutex_slowunlock(&lock->lock);
-	lab 4.4: end */
 }

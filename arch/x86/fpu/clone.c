@@ -78,16 +78,12 @@ static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 	this_cpu_add_int(fpu_clone_saves, 1);
 	if (museum_bug(BUG_SKIP_SAVE))
 		return;
-	/* lab 3.3: solution */
 	/* If current was preempted since it entered, or the kernel computed, they are another's. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
 	save_fpregs_to_fpstate(dst_fpu->fpstate);
-	/* lab 3.3: starter: the parent's registers into the child's buffer
-	lab 3.3: end */
 }
 
-/* lab 6.4: solution */
 /*
  * The two must not overlap. From Linux 5.16 to 6.1-rc5 they did, as in fpu_clone_buggy(); this is
  * the order of commit 36b038791e1e.
@@ -111,67 +107,35 @@ static noinline void fpu_clone_buggy(struct fpu *dst_fpu, unsigned long clone_fl
 		fpu_inherit_perms(dst_fpu);	/* spin_lock_irq() with preemption off: the bug */
 	fpregs_unlock();
 }
-/* lab 6.4: starter: the registers, and then the permissions
-static noinline void clone_regs(struct fpu *dst_fpu)
-{
-	fpregs_lock();
-	save_parent_regs(dst_fpu);
-}
-
-static noinline void clone_perms(struct fpu *dst_fpu, unsigned long clone_flags)
-{
-	if (!(clone_flags & CLONE_THREAD))
-		fpu_inherit_perms(dst_fpu);
-	fpregs_unlock();
-}
-lab 6.4: end */
 
 int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal)
 {
 	struct fpu *dst_fpu = &child->thread.fpu;
 
 	trace(fork_step, fpu_clone, current->pid);
-	/* lab 3.1: solution */
 	/* 1. The child's registers are nowhere yet. */
 	__fpu_invalidate_fpregs_state(dst_fpu);
-	/* lab 3.1: starter: say where the child's registers are
-	lab 3.1: end */
 	/* 2. A buffer of its own, with default size, features and permissions. */
 	fpstate_reset(dst_fpu);
 	fpu_reset_perms(dst_fpu);
-	/* lab 3.1: solution */
 	/*
 	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
 	 * copied.
 	 */
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
-	/* lab 3.1: starter: and what it must do before ring 3
-	lab 3.1: end */
 	/* 4. A task that starts in the kernel starts clean. */
 	if (minimal) {
-		/* lab 3.2: solution */
 		fpstate_init_minimal(dst_fpu->fpstate);
-		/* lab 3.2: starter: give it the initial image
-		(void)fpstate_init_minimal;
-		lab 3.2: end */
 		return 0;
 	}
 	/* 5. Registers and permissions, in the order under study. */
-	/* lab 6.4: solution */
 	if (clone_order)
 		fpu_clone_buggy(dst_fpu, clone_flags);
 	else
 		fpu_clone_fixed(dst_fpu, clone_flags);
-	/* lab 6.4: starter: both, whatever fpu_clone= says
-	clone_regs(dst_fpu);
-	clone_perms(dst_fpu, clone_flags);
-	lab 6.4: end */
-	/* lab 3.4: solution */
 	/* 6. PASID names an address space: a child never inherits it. */
 	if (cpu_has.xsave)
 		dst_fpu->fpstate->regs.xsave.header.xfeatures &= ~XFEATURE_MASK(PASID);
-	/* lab 3.4: starter: one component must not cross a fork: take it out
-	lab 3.4: end */
 	return 0;
 }
 

@@ -54,7 +54,6 @@ static long xstate_request_perm(unsigned long nr, bool guest)
 		return -EOPNOTSUPP;
 	if ((READ_ONCE(group_perm(guest)->__state_perm) & group) == group)
 		return 0;
-	/* lab 7.1: solution */
 	spin_lock_irq(&current->sighand->siglock);
 	perm = group_perm(guest);
 	permitted = perm->__state_perm | group;
@@ -63,11 +62,6 @@ static long xstate_request_perm(unsigned long nr, bool guest)
 	WRITE_ONCE(perm->__user_state_size, fpu_user_cfg.max_size);
 	spin_unlock_irq(&current->sighand->siglock);
 	return 0;
-	/* lab 7.1: starter: note the permission where the whole process finds it
-	(void)perm;
-	(void)permitted;
-	return -EOPNOTSUPP;
-	lab 7.1: end */
 }
 
 long fpu_xstate_prctl(int option, unsigned long arg2)
@@ -107,7 +101,6 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	struct fpu *fpu = &current->thread.fpu;
 	struct fpstate *new, *old;
 
-	/* lab 7.3: solution */
 	/* No lock is held here, siglock neither: memory may sleep. */
 	new = kzalloc(offsetof(struct fpstate, regs) + size, GFP_KERNEL);
 	if (!new)
@@ -127,10 +120,6 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 	fpregs_unlock();
 	fpstate_free(fpu, old);
 	return 0;
-	/* lab 7.3: starter: a larger buffer, described, active, and the gate open
-	new = old = fpu->fpstate;
-	return new == old ? -ENOMEM : 0;
-	lab 7.3: end */
 }
 
 /* --- First use --- */
@@ -170,14 +159,10 @@ int fpu_first_use(unsigned long vector, int signal)
 	local_irq_enable();
 	if (!features)
 		return signal;
-	/* lab 7.2: solution */
 	spin_lock_irq(&current->sighand->siglock);
 	perm = *group_perm(false);
 	spin_unlock_irq(&current->sighand->siglock);
 	if (!(features & group) || (perm.__state_perm & group) != group)
 		return SIGILL;
-	/* lab 7.2: starter: may this process use what it touched, and how much room does it need
-	perm = current->thread.fpu.perm;
-	lab 7.2: end */
 	return fpstate_realloc(group, perm.__state_size, perm.__user_state_size) ? SIGSEGV : 0;
 }

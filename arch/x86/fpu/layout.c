@@ -5,11 +5,7 @@
 
 static bool overlap(const struct xstate_layout *l, unsigned int a, unsigned int b)
 {
-	/* lab 1.4: solution */
 	return l->offset[a] < l->offset[b] + l->size[b] && l->offset[b] < l->offset[a] + l->size[a];
-	/* lab 1.4: starter: whether the standard places of @a and @b have a byte in common
-	return false;
-	lab 1.4: end */
 }
 
 /* Takes component @nr in, or drops it if its sub-leaf is empty. */
@@ -93,7 +89,6 @@ const char *xstate_layout_init(struct xstate_layout *l, const struct xstate_cpui
 /* The walk along the compacted format, to component @nr or to the end: XFEATURE_MAX. */
 static u32 compacted_offset(const struct xstate_layout *l, u64 features, unsigned int nr)
 {
-	/* lab 1.2: solution */
 	u32 at = XSAVE_MIN_SIZE;
 	unsigned int i;
 
@@ -106,14 +101,10 @@ static u32 compacted_offset(const struct xstate_layout *l, u64 features, unsigne
 			at += l->size[i];
 	}
 	return at;
-	/* lab 1.2: starter: walk along the components, as XSAVEC lays them out
-	return XSTATE_SIZE_MAX + 1;
-	lab 1.2: end */
 }
 
 u32 xstate_image_size(const struct xstate_layout *l, u64 features, bool compacted)
 {
-	/* lab 1.1: solution */
 	u32 size = XSAVE_MIN_SIZE;
 	unsigned int nr;
 
@@ -122,22 +113,13 @@ u32 xstate_image_size(const struct xstate_layout *l, u64 features, bool compacte
 	for_each_xfeature(nr, features & l->features & ~l->supervisor & ~XFEATURE_MASK_FPSSE)
 		size = max(size, l->offset[nr] + l->size[nr]);
 	return size;
-	/* lab 1.1: starter: the standard format; the other one is step 2
-	if (compacted)
-		return compacted_offset(l, features, XFEATURE_MAX);
-	return XSTATE_SIZE_MAX;
-	lab 1.1: end */
 }
 
 u32 xstate_image_offset(const struct xstate_layout *l, u64 xcomp_bv, unsigned int nr)
 {
-	/* lab 1.3: solution */
 	if (!(l->features & ~XFEATURE_MASK_FPSSE & BIT_ULL(nr)))
 		return 0;
 	if (!(xcomp_bv & XCOMP_BV_COMPACTED))
 		return l->offset[nr];
 	return xcomp_bv & BIT_ULL(nr) ? compacted_offset(l, xcomp_bv, nr) : 0;
-	/* lab 1.3: starter: its place in an image of which XCOMP_BV tells the format
-	return 0;
-	lab 1.3: end */
 }

@@ -100,7 +100,6 @@ void fpregs_restore_userregs(void)
 
 	if (WARN_ON_ONCE(current->flags & PF_KTHREAD))
 		return;
-	/* lab 2.4: solution */
 	if (!fpregs_state_valid(fpu, cpu)) {
 		restore_fpregs_from_fpstate(fpu->fpstate, XFEATURE_MASK_FPSTATE);
 		this_cpu_write(fpu_fpregs_owner_ctx, fpu);
@@ -109,10 +108,6 @@ void fpregs_restore_userregs(void)
 	}
 	trace(fpu_flag, current->pid, 0);
 	clear_thread_flag(TIF_NEED_FPU_LOAD);
-	/* lab 2.4: starter: load what is not there, say whose it is now, and that it is done
-	(void)fpu;
-	(void)cpu;
-	lab 2.4: end */
 }
 
 void fpregs_assert_state_consistent(void)
@@ -128,25 +123,19 @@ void fpregs_assert_state_consistent(void)
  */
 void switch_fpu_prepare(struct task_struct *prev, unsigned int cpu)
 {
-	/* lab 2.2: solution */
 	struct fpu *fpu = &prev->thread.fpu;
 
 	if (test_tsk_thread_flag(prev, TIF_NEED_FPU_LOAD) || (prev->flags & PF_KTHREAD))
 		return;
 	save_fpregs_to_fpstate(fpu->fpstate);
 	fpu->last_cpu = cpu;
-	/* lab 2.2: starter: prev leaves this CPU: save what is not in memory yet
-	lab 2.2: end */
 }
 
 /* In: whatever the registers hold, next must look before it goes to ring 3. */
 void switch_fpu_finish(struct task_struct *next)
 {
-	/* lab 2.3: solution */
 	trace(fpu_flag, next->pid, _THIS_IP_);
 	set_tsk_thread_flag(next, TIF_NEED_FPU_LOAD);
-	/* lab 2.3: starter: next must look at its registers before ring 3
-	lab 2.3: end */
 }
 
 void fpu__drop(struct fpu *fpu)
