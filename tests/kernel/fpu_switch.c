@@ -109,6 +109,42 @@ KTEST(a_save_stays_inside_its_buffers_features)
 	kfree(task);
 }
 
+#define SOFTWARE_BYTES	464		/* in the legacy area: no instruction writes there */
+
+/* Saves nothing but x87 and SSE; what is outside of them then. */
+static void save_among(struct ktest_run *kt, const char *poison, u8 wanted)
+{
+	struct task_struct *task = fake_task();
+	struct fpstate *fpstate = task->thread.fpu.fpstate;
+	u8 *bytes = fpstate->regs.bytes;
+
+	fpstate->xfeatures = XFEATURE_MASK_FPSSE;
+	bytes[SOFTWARE_BYTES] = 0xcc;
+	if (fpstate->size > XSAVE_MIN_SIZE)
+		bytes[XSAVE_MIN_SIZE] = bytes[fpstate->size - 1] = 0xcc;
+	KEXPECT_EQ(option_set_runtime(poison), 0);
+	save_fpregs_to_fpstate(fpstate);
+	KEXPECT_EQ(bytes[SOFTWARE_BYTES], wanted);
+	if (fpstate->size > XSAVE_MIN_SIZE) {
+		KEXPECT_EQ(bytes[XSAVE_MIN_SIZE], wanted);
+		KEXPECT_EQ(bytes[fpstate->size - 1], wanted);
+	}
+	kfree(task);
+}
+
+/* fails with: fault/no-poison-in-the-legacy-area and fault/no-poison-behind-the-header */
+KTEST(what_is_not_saved_is_poison)
+{
+	KEEP_USER_FPU;
+
+	if (fpu_form == FORM_XSAVEC || fpu_form == FORM_XSAVES)
+		KSKIP("emulators' compacting saves write there, too");
+	preempt_disable();
+	save_among(kt, "fpu_poison=off", 0xcc);
+	save_among(kt, "fpu_poison=on", FPU_POISON);	/* as the runner's boots have it */
+	preempt_enable();
+}
+
 /* --- Switching in: switch_fpu_finish() --- */
 
 /* fails with: switch_fpu_finish() skipping kernel threads */

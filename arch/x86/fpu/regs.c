@@ -57,7 +57,6 @@ void save_fpregs_to_fpstate(struct fpstate *fpstate)
 
 static int try_restore(const struct fpstate *fpstate, u64 mask)
 {
-	mask &= fpu_kernel_cfg.max_features;
 	if (unlikely(restore_quirks)) {
 		if (restore_quirks & KEEPS_X87_POINTERS)
 			overwrite_x87_pointers();
