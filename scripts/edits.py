@@ -55,8 +55,8 @@ class Change:
             raise Drifted(f"{self.where}: {error}") from None
         found = [i for i in range(first, last + 2 - len(old)) if lines[i:i + len(old)] == old]
         if len(found) != 1:
-            raise Drifted(f"{self.where}: in {self.path}, {self.place or 'all of it'}, this stands {len(found)} "
-                          f"times, not once: {old[0].strip()}")
+            raise Drifted(f"{self.where}: in {self.path}, {self.place or 'all of it'}, this stands "
+                          f"{len(found)} times, not once: {old[0].strip()}")
         lines[found[0]:found[0] + len(old)] = self.text(NEW)
         return "\n".join(lines)
 

@@ -7,7 +7,7 @@ Lines of the sources for the book, found by name or by text, never by a typed li
     {{ boot/entry32.S: /2. PAE, the tables/ .. /PG, WP, PE/ }}       from a text to another
 
 What is not found, or found twice, is Drifted, in one line. In the tree of a lab students rename and
-remove, so what is not found is only noted there. Edits name their places in the same way (edits.py).
+remove, so what is not found is only noted there. Edits (edits.py) name their places so, too.
 """
 import html
 import os
@@ -116,7 +116,7 @@ def by_text(lines, path, begin, end):
 
 
 def place(lines, path, what):
-    """The first and the last index of what @what, behind the colon of an anchor, names in @lines."""
+    """The first and the last index in @lines of what an anchor names behind its colon."""
     if text := re.fullmatch(r"/(.+)/ \.\. /(.+)/", what):
         return by_text(lines, path, text[1], text[2])
     name, comment = re.fullmatch(r"(.*?)( with comment)?", what).groups()

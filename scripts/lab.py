@@ -22,9 +22,10 @@ LABS = "labs"
 STEP = re.compile(r"step (\d+), .*")
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
-LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/faults/*", "tests/golden/*", "tests/native/*",
-            "scripts/lab.py", "scripts/edits.py", "scripts/dev.mk", "scripts/stat.py", "scripts/floors.json",
-            "scripts/bochs3.sh", "scripts/grade-all", "README.md", "docs/instructors-guide.md")
+LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/faults/*", "tests/golden/*",
+            "tests/native/*", "scripts/lab.py", "scripts/edits.py", "scripts/dev.mk",
+            "scripts/stat.py", "scripts/floors.json", "scripts/bochs3.sh", "scripts/grade-all",
+            "README.md", "docs/instructors-guide.md")
 
 
 class Wrong(Exception):
@@ -68,8 +69,8 @@ def holes(lab):
     for hole in opened:
         step = STEP.fullmatch(hole.name)
         if not step or len(hole.changes) != 1 or set(hole.fields) != {"says"}:
-            raise Wrong(f"{hole.where}: a hole is called \"step N, place\", says what is to be done, "
-                        f"and has one place: {hole.name}")
+            raise Wrong(f"{hole.where}: a hole is called \"step N, place\", says what is to be "
+                        f"done, and has one place: {hole.name}")
         hole.step, lines = int(step[1]), hole.changes[0].lines
         if any(line[0] == " " or line[0] == "+" and ("/*" in line or "*/" in line)
                for line in lines):
@@ -87,7 +88,7 @@ def holes(lab):
 
 
 def opened_texts(lab):
-    """path -> text of the files that lab @lab opens: (as they are handed out, as they stand here)."""
+    """The files that lab @lab opens, path -> text: (as they are handed out, as they are here)."""
     texts, opened = {}, holes(lab)
     for hole in opened:
         texts.update(edits.tree_texts(hole))

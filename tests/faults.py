@@ -2,8 +2,9 @@
 """
 Planted faults: each edit of tests/faults/ (scripts/edits.py) is a mistake of about one line, and
 exactly its "test" must fail, in the "world" that it names (max). "also" has patterns of tests that
-may fail with it: what looks at the same from further off, as ring 3 does at a switch. The suites that these names have in full run, and no others:
-with all of a world for each fault, the faults would take longer than all other tests together.
+may fail with it: what looks at the same from further off, as ring 3 does at a switch. The suites
+that these names have in full run, and no others: with all of a world for each fault, the faults
+would take longer than all other tests together.
 
 A fault is tried in a copy of the tree with its objects (times kept, so that make compiles only what
 the change reaches). A test that no fault can make fail proves nothing; a fault that makes
@@ -40,8 +41,8 @@ class Fault:
         self.world = edit.fields.get("world", "max")
         self.also = edit.fields.get("also", "").split()
         if not self.test or set(edit.fields) - FIELDS or len(edit.changes) != 1:
-            raise SystemExit(f"{edit.where}: {edit.name}: a fault has one place and a test, and may "
-                             "have a world and others that fail also")
+            raise SystemExit(f"{edit.where}: {edit.name}: a fault has one place and a test, and "
+                             "may have a world and others that fail also")
 
     def plant(self, tree):
         """Makes the change in @tree."""

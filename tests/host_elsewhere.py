@@ -40,8 +40,8 @@ def no_clang():
                 {"PATH": path_without(folder, "clang"), "NO_INSTALL": "1"})
             lines = [line for line in output.splitlines() if not line.startswith("make")]
             # A machine without clang may have nothing of LLVM.
-            expect(code == 2 and len(lines) == 2 and
-                   re.fullmatch(r"splat: missing: clang( [\w.-]+)*; to install \(as root\):", lines[0]),
+            wanted = r"splat: missing: clang( [\w.-]+)*; to install \(as root\):"
+            expect(code == 2 and len(lines) == 2 and re.fullmatch(wanted, lines[0]),
                    f"{goal}: exit status {code}: {output}")
 
 
