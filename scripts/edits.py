@@ -16,7 +16,8 @@ Name and other fields; then changes as diff writes them: lines that go, that com
 with the place's name where diff has line numbers. A place is named as the book names it
 (excerpt.py): a function, struct or macro, or the lines from one text to another; without a name it
 is the whole file. There the text before the change must stand once; if not, the edit has Drifted.
-Lines with # say something to the reader.
+Lines with # say something to the reader. An empty line ends the paragraph, so a blank line that
+stays cannot stand in a change: it goes and comes.
 """
 import glob
 import os
@@ -25,7 +26,7 @@ import sys
 
 import excerpt
 
-FILES = ("labs/*/*.edits", "tests/*.edits", "tests/*/*.edits")
+FILES = ("labs/*/*.edits", "tests/faults/*.edits")
 FIELD = re.compile(r"(\w+): (.*)")
 PLACE = re.compile(r"@@ (\S+?)(?:: (.+))? @@")
 OLD, NEW = " -", " +"                   # the first characters of a line that is in each text
@@ -45,6 +46,11 @@ class Change:
     def text(self, which):
         return [line[1:] for line in self.lines if line[0] in which]
 
+    def first_missing(self, lines):
+        """Of the text before the change, the line that is not in @lines, or else the first one."""
+        return next((line for line in self.text(OLD) if line not in lines),
+                    self.text(OLD)[0]).strip()
+
     def applied(self, text):
         """The @text of the file, changed."""
         lines, old = text.split("\n"), self.text(OLD)
@@ -56,7 +62,7 @@ class Change:
         found = [i for i in range(first, last + 2 - len(old)) if lines[i:i + len(old)] == old]
         if len(found) != 1:
             raise Drifted(f"{self.where}: in {self.path}, {self.place or 'all of it'}, this stands "
-                          f"{len(found)} times, not once: {old[0].strip()}")
+                          f"{len(found)} times, not once: {self.first_missing(lines[first:last + 1])}")
         lines[found[0]:found[0] + len(old)] = self.text(NEW)
         return "\n".join(lines)
 
@@ -72,6 +78,8 @@ class Edit:
         """@texts, path -> text, of which only those that change are needed: a changed copy."""
         texts = dict(texts)
         for change in self.changes:
+            if change.path not in texts:
+                raise Drifted(f"{change.where}: {change.path} is none of the files for this edit")
             texts[change.path] = change.applied(texts[change.path])
         return texts
 
@@ -85,20 +93,24 @@ def parse(text, path):
     for number, line in enumerate(text.split("\n"), 1):
         where = f"{path}:{number}"
         field, place = FIELD.fullmatch(line), PLACE.fullmatch(line)
-        if not line.strip():
+        if not line:
             edit = None
+        elif not line.strip():
+            raise Drifted(f"{where}: a blank line that stays: write it as one that goes and comes")
         elif line.startswith("#") and not (edit and edit.changes):
             continue
         elif edit is None:
             if not field or field[1] != "edit":
                 raise Drifted(f"{where}: a paragraph begins with its edit's name: {line}")
+            if any(other.name == field[2] for other in edits):
+                raise Drifted(f"{where}: a second edit of the name {field[2]}")
             edit = Edit(field[2], where)
             edits.append(edit)
         elif place:
             edit.changes.append(Change(place[1], place[2], where))
         elif edit.changes and line[0] in " +-":
             edit.changes[-1].lines.append(line)
-        elif field and not edit.changes:
+        elif field and not edit.changes and field[1] not in edit.fields:
             edit.fields[field[1]] = field[2]
         else:
             raise Drifted(f"{where}: neither a field nor a line of a change: {line}")
@@ -106,8 +118,6 @@ def parse(text, path):
         if not all(change.text(OLD) and change.text(OLD) != change.text(NEW)
                    for change in edit.changes or [Change("", "", "")]):
             raise Drifted(f"{edit.where}: {edit.name}: a change names nothing, or changes nothing")
-    if len({edit.name for edit in edits}) != len(edits):
-        raise Drifted(f"{path}: two edits of one name")
     return edits
 
 
@@ -129,12 +139,17 @@ def tree_texts(edit):
 
 
 def check():
-    """Each edit fits; returns how many there are."""
-    count = 0
+    """Each edit fits; returns how many there are. Else Drifted, with a line for each that does not."""
+    count, wrong = 0, []
     for path in sorted(path for pattern in FILES for path in glob.glob(pattern)):
         for edit in load(path):
-            edit.applied(tree_texts(edit))
             count += 1
+            try:
+                edit.applied(tree_texts(edit))
+            except Drifted as error:
+                wrong.append(str(error))
+    if wrong:
+        raise Drifted("\n".join(wrong))
     return count
 
 

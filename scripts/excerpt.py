@@ -7,7 +7,7 @@ Lines of the sources for the book, found by name or by text, never by a typed li
     {{ boot/entry32.S: /2. PAE, the tables/ .. /PG, WP, PE/ }}       from a text to another
 
 What is not found, or found twice, is Drifted, in one line. In the tree of a lab students rename and
-remove, so what is not found is only noted there. Edits (edits.py) name their places so, too.
+remove, so what is not found is only noted there.
 """
 import html
 import os

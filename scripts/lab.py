@@ -22,9 +22,9 @@ LABS = "labs"
 STEP = re.compile(r"step (\d+), .*")
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
-LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/faults/*", "tests/golden/*",
+LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*",
             "tests/native/*", "scripts/lab.py", "scripts/edits.py", "scripts/dev.mk",
-            "scripts/stat.py", "scripts/floors.json", "scripts/bochs3.sh", "scripts/grade-all",
+            "*.edits", "scripts/stat.py", "scripts/floors.json", "scripts/bochs3.sh", "scripts/grade-all",
             "README.md", "docs/instructors-guide.md")
 
 
@@ -72,9 +72,10 @@ def holes(lab):
             raise Wrong(f"{hole.where}: a hole is called \"step N, place\", says what is to be "
                         f"done, and has one place: {hole.name}")
         hole.step, lines = int(step[1]), hole.changes[0].lines
-        if any(line[0] == " " or line[0] == "+" and ("/*" in line or "*/" in line)
-               for line in lines):
-            raise Wrong(f"{hole.where}: a starter replaces all of its lines, and has no comments")
+        if not re.fullmatch("-+\\+*", "".join(line[0] for line in lines)) or \
+                any(line[0] == "+" and ("/*" in line or "*/" in line) for line in lines):
+            raise Wrong(f"{hole.where}: a starter stands below what it replaces, with no line of "
+                        "that left, and has no comments")
         hole.solution = [line[1:] for line in lines if line[0] == "-"]
         indent = re.match(r"\s*", hole.solution[0])[0]
         lines.insert(len(hole.solution), f"+{indent}/* Lab {lab}, step {hole.step}: "

@@ -52,7 +52,7 @@ class Fault:
 
 
 def load():
-    """The list of faults; one that is not well formed, or does not fit, ends the run."""
+    """The list of faults; one that is not well formed ends the run. Do they fit: host/edits-fit."""
     faults = []
     for path in sorted(glob.glob("tests/faults/*.edits")):
         try:

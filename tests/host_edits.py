@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Edits (scripts/edits.py): each fits the tree; and one that does not is named, with its line."""
+import glob
+import re
 import sys
 
+import faults
 from host import expect, test
 
 sys.path.insert(0, "scripts")
@@ -41,10 +44,25 @@ def edits_drift():
             ("-\tone();\n+\tthree();\n \ttwo();", "+\tthree();", "e:3: other: a change names"),
             ("@@ f.c: f @@\n-\tone();\n+\tthree();\n \ttwo();", "of: nothing",
              "e:3: other: a change names"),
-            ("# Why.", EDIT.partition("\n\n")[2], "e: two edits of one name")):
+            ("# Why.", EDIT.partition("\n\n")[2], "e:9: a second edit of the name other"),
+            ("why: so", "why: so\nwhy: not", "e:5: neither a field nor a line of a change"),
+            ("+\tthree();\n", "+\tthree();\n \n", "e:8: a blank line that stays"),
+            (" \ttwo();", "-\tfive();", "e:5: in f.c, f, this stands 0 times, not once: five();"),
+            ("@@ f.c", "@@ g.c", "e:5: g.c is none of the files for this edit")):
         try:
             got = edits.parse(EDIT.replace(old, new, 1), "e")[0].applied(TEXT)["f.c"]
         except edits.Drifted as error:
             got = str(error)
         expect(got.startswith(wanted) and (wanted != "" or "three" in got),
                f"{old} -> {new}: {got}, not {wanted}")
+
+
+@test("edits-named")
+def edits_named():
+    """The planted faults that tests say they fail with are there."""
+    planted, gone = {fault.name for fault in faults.load()}, []
+    for path in glob.glob("tests/[ku]*/*.[ch]"):
+        with open(path, encoding="utf-8") as file:
+            gone += [f"{path}: fault/{name}" for name in re.findall(r"fault/([\w-]+)", file.read())
+                     if name not in planted]
+    expect(not gone, f"no such fault: {gone}")

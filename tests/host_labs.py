@@ -13,7 +13,7 @@ from unittest import mock
 
 import golden
 import machine
-from host import Failure, Skip, expect, test
+from host import Skip, expect, test
 
 sys.path.insert(0, "scripts")
 
@@ -56,8 +56,9 @@ def wrong_answers(folder):
     if not os.path.exists(f"{folder}/wrong.edits"):
         raise Skip("its wrong answers are not written yet")
     for answer in edits.load(f"{folder}/wrong.edits"):
-        expect(set(answer.fields) == {"why", "loses"}, f"{answer.where}: it needs why, and loses")
-        loses = (part.split(": ") for part in answer.fields["loses"].split(", "))
+        loses = re.findall(r"(?:^|, )(\d+): (\d+)(?=,|$)", answer.fields.get("loses", ""))
+        expect(set(answer.fields) == {"why", "loses"} and answer.fields["loses"] == ", ".join(
+            map(": ".join, loses)), f"{answer.where}: it needs why, and loses as 2: 10, 5: 20")
         yield answer, {step: int(points) for step, points in loses}
 
 
@@ -218,8 +219,10 @@ def labs_holes():
     for old, new, why in (
             ("", "", ""), ("step 1, f", "f", "starter.edits:1: a hole is called"),
             ("says: what is it.\n", "", "starter.edits:1: a hole is called"),
-            ("-\treturn 1;\n", " {\n-\treturn 1;\n", "starter.edits:1: a starter replaces all"),
-            ("return 0;", "/* no */", "starter.edits:1: a starter replaces all"),
+            ("-\treturn 1;\n", " {\n-\treturn 1;\n", "starter.edits:1: a starter stands below"),
+            ("-\treturn 1;\n+\treturn 0;", "+\treturn 0;\n-\treturn 1;",
+             "starter.edits:1: a starter stands below"),
+            ("return 0;", "/* no */", "starter.edits:1: a starter stands below"),
             ("step 1", "step 2", "lab 1, step 1: no hole in"),
             ("\treturn 1", "\treturn 2", "starter.edits:3: in f.c, f, this stands 0 times"),
             (": f @@", ": g @@", 'starter.edits:3: f.c has no definition of "g"')):
@@ -234,8 +237,14 @@ def labs_holes():
                  "\t/* ... to here. */\n}\n"
         expect(got.startswith(why or opened), f"{why}: {got}")
     for number in lab.numbers():
-        lab.holes(number)
+        plan, folder = lab.load(number)
+        _, texts = lab.opened_texts(number)
+        for answer, loses in wrong_answers(folder):
+            answer.applied(texts)
+            expect(loses and all(points <= full(plan).get(step, 0)
+                                 for step, points in loses.items()),
+                   f"{answer.where}: {answer.name}: step {loses} is not worth that")
     for words, text in ((["lab"], "which lab?"), (["lab", "LAB=99"], "there is no lab 99"),
                         (["lab", "LAB=1", "TO=scripts"], "scripts is not empty")):
-        code, output = machine.run(["make", *words], machine.LOGS + "/labs-marks.log")
+        code, output = machine.run(["make", *words], machine.LOGS + "/labs-holes.log")
         expect(code == 2 and text in output, f"make {words}: {code}: {output}")

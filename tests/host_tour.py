@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The guided session: its transcript against what another GDB reads at the same places."""
 import re
-import sys
 
 import ktap
 import machine
 from host import Terminal, expect, expect_code, test
 from host_gdb import DEMO, gdb, number, registers, says
-
-sys.path.insert(0, "scripts")
-
 
 PAGES = ("A fork comes in from ring 3", "copy_thread: a child", "fpregs_lock: preemption goes off",
          "The parent's registers", "The lock that may sleep", "The splat", "The fixed order",

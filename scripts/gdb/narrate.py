@@ -77,7 +77,7 @@ class Tour:
 
     @staticmethod
     def source(function):
-        """The text of a function, without what stands there for the labs."""
+        """The text of a function."""
         symbol = gdb.lookup_static_symbol(function)
         first = last = symbol.line
         with open(symbol.symtab.fullname(), encoding="utf-8") as file:
@@ -85,13 +85,9 @@ class Tour:
         while lines[last - 1] != "}":
             last += 1
         print(f"(gdb) list {symbol.symtab.filename}:{first},{last}")
-        starter = False
         for line in gdb.execute(f"list {symbol.symtab.filename}:{first},{last}",
                                 to_string=True).rstrip().split("\n"):
-            mark = re.search(r"\blab \d+\.\d+: (\w+)", line)
-            starter = mark[1] == "starter" if mark else starter
-            if not starter and not mark:
-                print("  " + line)
+            print("  " + line)
         print()
 
     def end(self):

@@ -311,7 +311,7 @@ static void push_it(void *arg __unused)
 		thread_join(&busy[i]);
 }
 
-/* fails with: fault/no-push */
+/* fails with: schedule() that pushes nobody */
 TEST(a_fifo_task_that_must_give_way_goes_on_elsewhere)
 {
 	NEED_TWO_CPUS;

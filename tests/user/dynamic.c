@@ -75,6 +75,8 @@ int test_reexec(int argc, char **argv)
 
 /* ---- asking ---- */
 
+#define SUPERVISOR	(BIT(8) | BIT(10) | BIT(11) | BIT(12))	/* PASID among them: xsave=soft */
+
 static void ask_for_what_is_not_there(void *arg __unused)
 {
 	unsigned long number;
@@ -82,12 +84,14 @@ static void ask_for_what_is_not_there(void *arg __unused)
 
 	EXPECT_EQ(dyn_supported(&mask), 0);
 	EXPECT((mask & 3) == 3);
+	EXPECT_EQ(mask & SUPERVISOR, 0);
 	EXPECT_EQ(permitted() & ~mask, 0);
 	EXPECT_EQ(dyn_supported((u64 *)8), -EFAULT);
 	EXPECT_EQ(dyn_permitted((u64 *)-4096), -EFAULT);
-	for (number = 0; number < 19; number++)
+	for (number = 0; number < 20; number++)
 		if ((int)number != dyn_number())
 			EXPECT_EQ(dyn_request(number), -EOPNOTSUPP);
+	EXPECT_EQ(dyn_request(20), -EINVAL);
 	EXPECT_EQ(dyn_request(64), -EINVAL);
 	EXPECT_EQ(dyn_request(-1UL), -EINVAL);
 	EXPECT_EQ(syscall(SYS_arch_prctl, 0x10ff, 0), -EINVAL);

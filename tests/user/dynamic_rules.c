@@ -228,7 +228,7 @@ static void fault_anyway(void *arg __unused)
 	EXPECT_EQ(run_child(restore, NULL), KILLED(SIGSEGV));
 }
 
-/* fails with: fault/gp-is-a-first-use-for-ever */
+/* fails with: faulting_features() taking each #GP for a first use */
 TEST(what_would_fault_anyway_does)
 {
 	NEEDS_DYNAMIC;
@@ -333,7 +333,7 @@ static void yields(void *arg __unused)
 		sched_yield();
 }
 
-/* fails with: fault/exec-initialises-the-old-buffer */
+/* fails with: fpu_exec() initialising the large buffer */
 TEST(exec_after_a_first_use_is_clean)
 {
 	pid_t other;

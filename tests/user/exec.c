@@ -156,7 +156,7 @@ static void share_memory(void *arg __unused)
 	EXPECT_EQ(tid, 0);
 }
 
-/* fails with: fault/exec-mm-release-late */
+/* fails with: fault/exec-forgets-the-tid-word */
 TEST(memory)
 {
 	EXPECT_EQ(run_child(share_memory, NULL), EXITED(0));

@@ -153,7 +153,7 @@ static void keep_live_bases(void *number)
 	}
 }
 
-/* fails with: fault/fs-base-of-the-last-call */
+/* fails with: fault/fs-base-of-an-earlier-switch */
 TEST(a_base_made_0_by_a_selector_stays_0)
 {
 	run_together(keep_live_bases, 4);
@@ -253,7 +253,7 @@ static void make_all_kinds(void *arg __unused)
 	expect_all_inherit(DATA);
 }
 
-/* fails with: fault/fork-inherits-the-last-calls-base, fault/fork-forgets-selectors */
+/* fails with: fault/fork-inherits-what-was-switched */
 TEST(a_child_inherits_what_is_live)
 {
 	EXPECT_EQ(run_child(make_all_kinds, NULL), EXITED(0));
@@ -310,7 +310,7 @@ static void exec_self(void *selector)
 	_exit(7);
 }
 
-/* fails with: fault/exec-keeps-the-bases, fault/exec-keeps-selectors */
+/* fails with: fault/exec-keeps-the-base, fault/exec-keeps-a-selector */
 TEST(a_new_program_starts_with_none)
 {
 	EXPECT_EQ(run_child(exec_self, NULL), EXITED(0));
@@ -387,7 +387,7 @@ static void fork_with_written(void *arg __unused)
 	expect_first(NULL);
 }
 
-/* fails with: fault/fork-inherits-the-last-calls-base */
+/* fails with: copy_thread() taking what the last switch has put aside */
 TEST(a_child_inherits_written_bases)
 {
 	NEEDS_FSGSBASE;

@@ -116,7 +116,7 @@ static void change_under_a_thread(void *which)
 	thread_join(&t);
 }
 
-/* fails with: fault/no-shootdown */
+/* fails with: flush_tlb_mm_range() that asks no other CPU */
 TEST(what_is_taken_away_is_gone_on_all_cpus)
 {
 	size_t i;
@@ -228,7 +228,7 @@ static void copy_under_a_reader(void *arg __unused)
 	EXPECT_EQ(wrong, 0);
 }
 
-/* fails with: fault/cow-no-flush */
+/* fails with: do_cow() without its flush */
 TEST(a_copy_is_seen_by_all_cpus)
 {
 	int round;
@@ -275,7 +275,7 @@ static void fork_under_a_writer(void *arg __unused)
 	EXPECT_EQ(wait_child(pid), EXITED(0));
 }
 
-/* fails with: fault/no-shootdown */
+/* fails with: mm_dup() without its flush */
 TEST(fork_makes_pages_read_only_on_all_cpus)
 {
 	int round;
