@@ -8,8 +8,9 @@ everything else, the tests and this lab's plan too, comes from the pristine arch
 and booted in a folder of their own. What the kernel prints is shown, but not believed: a test
 counts if its result comes once, with the signature that this run's secret gives, from every boot.
 
-Exit status 0: all points; 1: fewer; 2: it could not be graded; 75: nor could anybody say, the machine
-was too busy. No clock on the wall takes a point: limits are a program's own time (patience.py).
+Exit status 0: all points; 1: fewer; 2: it could not be graded; 75: nor could anybody say, the
+machine was too busy. No clock on the wall takes a point: limits are a program's own time
+(patience.py).
 """
 import argparse
 import json

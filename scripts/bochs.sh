@@ -5,7 +5,8 @@
 #
 # The environment says what: CPU=model MEM=128M SMP=1 APPEND="kernel options", KERNEL, INITRD as for
 # qemu.sh; EMU=bochs, or bochs3 (what `make bochs3` brings); BOCHS, the program itself; TIMEOUT=600
-# seconds of its own time (patience.py). V=1 prints the configuration before the run; DRYRUN=1, instead of a run, what repeats it.
+# seconds of its own time (patience.py). V=1 prints the configuration before the run; DRYRUN=1,
+# instead of a run, what repeats it.
 # The way in is GRUB's CD. The serial port goes to standard output. Nothing can be typed, so init is
 # the demonstration if APPEND does not say init=.
 #

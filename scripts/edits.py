@@ -61,8 +61,9 @@ class Change:
             raise Drifted(f"{self.where}: {error}") from None
         found = [i for i in range(first, last + 2 - len(old)) if lines[i:i + len(old)] == old]
         if len(found) != 1:
+            line = self.first_missing(lines[first:last + 1])
             raise Drifted(f"{self.where}: in {self.path}, {self.place or 'all of it'}, this stands "
-                          f"{len(found)} times, not once: {self.first_missing(lines[first:last + 1])}")
+                          f"{len(found)} times, not once: {line}")
         lines[found[0]:found[0] + len(old)] = self.text(NEW)
         return "\n".join(lines)
 
@@ -139,7 +140,7 @@ def tree_texts(edit):
 
 
 def check():
-    """Each edit fits; returns how many there are. Else Drifted, with a line for each that does not."""
+    """Returns how many edits there are. Or Drifted, with a line for each that does not fit."""
     count, wrong = 0, []
     for path in sorted(path for pattern in FILES for path in glob.glob(pattern)):
         for edit in load(path):

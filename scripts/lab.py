@@ -24,8 +24,8 @@ ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*",
             "tests/native/*", "scripts/lab.py", "scripts/edits.py", "scripts/dev.mk",
-            "*.edits", "scripts/stat.py", "scripts/floors.json", "scripts/bochs3.sh", "scripts/grade-all",
-            "README.md", "docs/instructors-guide.md")
+            "*.edits", "scripts/stat.py", "scripts/floors.json", "scripts/bochs3.sh",
+            "scripts/grade-all", "README.md", "docs/instructors-guide.md")
 
 
 class Wrong(Exception):
@@ -178,7 +178,8 @@ def main(words):
             print(f"splat: lab {words[1]} is in {words[2]}: begin with {words[2]}/README.md")
             return 0
         raise Wrong("lab.py make N FOLDER")
-    except (Wrong, edits.Drifted, OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
+    except (Wrong, edits.Drifted, OSError, subprocess.CalledProcessError, KeyError,
+            ValueError) as error:
         return f"splat: {error}"
 
 

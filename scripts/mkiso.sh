@@ -23,9 +23,10 @@ mkdir -p "$tree/iso/boot/grub"
 cp "$kernel" "$tree/iso/boot/splat.elf"
 cp "$initrd" "$tree/iso/boot/initramfs.cpio"
 
-# One entry. Each word in quotes: GRUB's shell has wildcards and variables, too. What the kernel gets
-# has a backslash before ', " and \: that is GRUB's way with every kernel. What follows the "if" runs
-# only if GRUB could not boot: a line on the serial port, then off, so that nobody waits for ever.
+# One entry. Each word in quotes: GRUB's shell has wildcards and variables, too. What the kernel
+# gets has a backslash before ', " and \: that is GRUB's way with every kernel. What follows the
+# "if" runs only if GRUB could not boot: a line on the serial port, then off, so that nobody waits
+# for ever.
 one_entry() {
 	echo 'set gfxpayload=text'
 	printf 'if multiboot2 /boot/splat.elf'

@@ -46,7 +46,7 @@ def processes():
 
 
 def family(pids):
-    """Those that @pids have started, themselves too: what of their sessions is left, descendants."""
+    """@pids and those that they have started: what of their sessions is left, and descendants."""
     found = processes()
     members = {one for one in found if one in pids or found[one][2] in pids}
     while more := {one for one in found if found[one][1] in members} - members:

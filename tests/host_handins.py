@@ -211,7 +211,8 @@ def not_judged():
         done = subprocess.run([sys.executable, *command], env=far, capture_output=True, text=True,
                               check=False)
         expect(done.returncode == 75 and "not judged" in done.stderr and
-               "points" not in done.stdout, f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
+               "points" not in done.stdout,
+               f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
     expect(not os.path.exists(report) and not os.listdir(results_of), "there is a result")
 
     module = load_grade_all()

@@ -23,7 +23,8 @@ LINUX_NAMES = {
     "irq_entry": "irq_handler_entry", "irq_exit": "irq_handler_exit",
     "page_fault": "page_fault_(user|kernel)", "fpu_save": "x86_fpu_before_save",
     "fpu_restore": "x86_fpu_before_restore", "fpu_owner": "x86_fpu_regs_(de)?activated",
-    "sched_pi_boost": "sched_pi_setprio", "lock_contended": "contention_begin", "lock_released": "lock_release"}
+    "sched_pi_boost": "sched_pi_setprio", "lock_contended": "contention_begin",
+    "lock_released": "lock_release"}
 # From 3.2 on, trace-cmd has a column more, "d..1.": interrupts, preemption.
 LINE = re.compile(r" *(.+)-(\d+) +\[(\d+)\] +(?:[\w.#*]{4,6} +)?(\d+)\.(\d{9}): (\w+): +(.*)")
 Line = collections.namedtuple("Line", "comm pid cpu ns name text")

@@ -32,7 +32,7 @@ struct page {
 	u8			order;
 	u8			free;		/* in the buddy's lists */
 	u16			object_size;	/* kmalloc: 0 if the block is not a slab */
-	unsigned int		inuse;		/* kmalloc: objects given out; a top level: tables */
+	unsigned int		inuse;		/* kmalloc: objects out; a top level: tables */
 	bool			poisoned;	/* this page: filled with PAGE_POISON */
 	void			*freelist;	/* kmalloc: first free object */
 	/* Of the buddy's lists; or of the page tables of one address space. */

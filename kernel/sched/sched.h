@@ -114,7 +114,7 @@ bool cpu_allowed(const struct task_struct *task, unsigned int cpu);
 bool should_leave(const struct rq *rq, const struct task_struct *curr);
 /* Queue @task, which is in no queue and off its CPU, where it may run. Its pi_lock held. */
 void place_task(struct task_struct *task);
-/* Something waits on @rq that did not, or may go further than it could. No run queue's lock held. */
+/* Something waits on @rq that did not, or may go further than it could. No queue's lock held. */
 void push_waiting(struct rq *rq);
 /* After schedule() has chosen: take over, or give away, what should run. Preemption off. */
 void balance(void);

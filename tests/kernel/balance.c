@@ -306,7 +306,7 @@ KTEST(who_is_asked_with_migration_off_goes_when_it_is_on)
 	sleep_ns(1);
 	KEXPECT(!READ_ONCE(own.result));
 	WRITE_ONCE(release, true);
-	SPIN_UNTIL(READ_ONCE(own.result));	/* where the hog was; nobody else chooses meanwhile */
+	SPIN_UNTIL(READ_ONCE(own.result));	/* where the hog was; nobody else chooses */
 	end();
 }
 
@@ -355,7 +355,7 @@ static void wake_up_often(struct thread *self)
 	for (int i = 0; i < 20 && !self->result; i++) {
 		sleep_ns(1);
 		if (smp_processor_id() != self->seen)
-			WRITE_ONCE(self->result, i + 1);	/* that often it stayed, and one more */
+			WRITE_ONCE(self->result, i + 1);	/* how often it stayed, and 1 */
 	}
 }
 

@@ -250,8 +250,11 @@ KTEST(a_walk_waits_for_a_queue_that_is_locked)
 		cpu_relax();
 	/* Each try takes the owner's pi_lock; but a walk that has given up takes it no more. */
 	ticket = READ_ONCE(owner->task->pi_lock.next);
-	for (int i = 0; i < 1000000 && (u16)(READ_ONCE(owner->task->pi_lock.next) - ticket) < 3; i++)
+	for (int i = 0; i < 1000000; i++) {
+		if ((u16)(READ_ONCE(owner->task->pi_lock.next) - ticket) >= 3)
+			break;
 		cpu_relax();
+	}
 	raw_spin_unlock_irq(&last->wait_lock);
 	AWAIT(READ_ONCE(current->prio) == PRIO_OF(fifo(20)));
 	mutex_unlock(&mutexes[2]);

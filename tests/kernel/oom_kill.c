@@ -107,7 +107,8 @@ static bool told_to_end(const struct victim *v)
 KTEST(the_largest_ends_and_its_pages_are_back_at_once)
 {
 	struct victim v[] = {
-		{ .pages = 10, .state = TASK_KILLABLE }, { .pages = PAGES, .state = TASK_UNINTERRUPTIBLE },
+		{ .pages = 10, .state = TASK_KILLABLE },
+		{ .pages = PAGES, .state = TASK_UNINTERRUPTIBLE },
 		{ .pages = 20, .state = TASK_KILLABLE },
 	};
 	int status[3];
@@ -156,7 +157,8 @@ KTEST(init_is_not_chosen_be_it_the_largest)
 {
 	struct victim v[] = { { .pages = PAGES, .state = TASK_KILLABLE },
 			      /* Its memory is init's. */
-			      { .pages = PAGES, .state = TASK_UNINTERRUPTIBLE, .flags = CLONE_VM } };
+			      { .pages = PAGES, .state = TASK_UNINTERRUPTIBLE,
+				.flags = CLONE_VM } };
 	struct mm_struct *mm = current->mm;
 	long at = mm_mmap(mm, 0, 5 * PAGES * PAGE_SIZE, RW, false);
 	int status[2];

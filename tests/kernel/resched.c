@@ -66,7 +66,8 @@ static const struct section {
 	{ .name = "raw_spin_lock_irq()", .enter = lock_irq, .leave = unlock_irq },
 	{ .name = "raw_spin_lock_irqsave()", .enter = lock_irqsave, .leave = unlock_irqrestore },
 	{ .name = "spin_lock() that spins", .enter = classic_lock, .leave = classic_unlock },
-	{ .name = "spin_lock_irq() that spins", .enter = classic_lock_irq, .leave = classic_unlock_irq },
+	{ .name = "spin_lock_irq() that spins", .enter = classic_lock_irq,
+	  .leave = classic_unlock_irq },
 	{ .name = "fpregs_lock()", .enter = lock_fpregs, .leave = unlock_fpregs },
 	{ .name = "kernel_fpu_begin()", .enter = kernel_fpu_begin, .leave = kernel_fpu_end },
 	{ .name = "local_bh_disable()", .enter = bh_off, .leave = bh_on, .rt_off_only = true },
@@ -288,8 +289,9 @@ KTEST(the_way_back_does_not_nest)
 	timer_init(&timer, wake_urgent, true);
 	watch_start(watch, 1);
 	add_timer(&timer, READ_ONCE(jiffies) + 2);
-	for (u64 end = READ_ONCE(jiffies) + 10; !READ_ONCE(urgent.done) && READ_ONCE(jiffies) < end; )
-		barrier();
+	for (u64 end = READ_ONCE(jiffies) + 10; READ_ONCE(jiffies) < end; )
+		if (READ_ONCE(urgent.done))
+			break;
 	EXPECT_WOKEN("u");
 	del_timer_sync(&timer);
 }

@@ -344,7 +344,7 @@ KTEST(an_interrupt_must_not_delete_a_soft_timer)
 		/* A hard timer's function has the wheel's lock: another CPU's wheel is free. */
 		alarms[1].timer.cpu = NR_CPUS - 1;
 		timer_init(&alarms[0].timer, delete_another, true);
-		add_timer(&alarms[0].timer, 0);
+		add_timer(&alarms[0].timer, READ_ONCE(jiffies) + 1);
 		AWAIT(READ_ONCE(rung));
 		KEXPECT_EQ(alarms[0].runs, 1);
 		KEXPECT_EQ(splats_since(&before), 1);

@@ -61,7 +61,8 @@ int test_reexec(int argc, char **argv)
 	if (!strcmp(argv[1], "--scheduling"))
 		return look_at_scheduling();
 	if (!strcmp(argv[1], "--identity"))
-		return getpid() != gettid() || (unsigned long)getpid() != strtoul(argv[2], NULL, 10);
+		return getpid() != gettid() ||
+		       (unsigned long)getpid() != strtoul(argv[2], NULL, 10);
 	if (!strcmp(argv[1], "--wait"))
 		return wait4(strtoul(argv[2], NULL, 10), NULL, 0, NULL) < 0;
 	if (!strcmp(argv[1], "--word"))

@@ -318,7 +318,8 @@ TEST(masks_of_all_sizes)
 		/* As many bytes as the caller says are read: none is no CPU. */
 		mask[0] = was;
 		EXPECT_EQ(syscall(SYS_sched_setaffinity, 0, size, mask), size ? 0 : -EINVAL);
-		EXPECT_EQ(syscall(SYS_sched_setaffinity, 0, size, (void *)8), size ? -EFAULT : -EINVAL);
+		EXPECT_EQ(syscall(SYS_sched_setaffinity, 0, size, (void *)8),
+			  size ? -EFAULT : -EINVAL);
 	}
 	EXPECT_EQ(sched_getaffinity(0), was);
 }

@@ -33,11 +33,9 @@ static int newcomer(void)
 {
 	int pid;
 
-	for (pid = 1; pid < PID_MAX; pid++) {
-		if (!lived_before[pid] && lives(pid))
-			return pid;
-	}
-	return 0;
+	for (pid = PID_MAX - 1; pid && (lived_before[pid] || !lives(pid)); pid--)
+		;
+	return pid;
 }
 
 #define NEED_TWO_CPUS	if (ktap_cpus < 2) SKIP("there is one CPU")
@@ -45,11 +43,9 @@ static int newcomer(void)
 /* Orphans may still be on their way to init, and it to them. */
 static void in_balance(void (*fn)(void))
 {
-	int i;
-
 	note_who_lives();
 	EXPECT(costs_no_page(fn));
-	for (i = 0; i < 500 && newcomer(); i++)
+	for (int i = 0; i < 500 && newcomer(); i++)
 		sleep_ms(4);
 	EXPECT_EQ(newcomer(), 0);
 }

@@ -84,8 +84,8 @@ static inline int fxrstor(const struct fxregs_state *fx)
 
 /*
  * Components in @mask: from the image if its XSTATE_BV has them, else initialised. But MXCSR of a
- * standard image is loaded with SSE or AVX in @mask, whatever XSTATE_BV says. Faults on a bad header
- * or MXCSR.
+ * standard image is loaded with SSE or AVX in @mask, whatever XSTATE_BV says. Faults on a bad
+ * header or MXCSR.
  */
 static inline int xrstor(const struct xregs_state *xs, u64 mask)
 {
