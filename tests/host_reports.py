@@ -238,6 +238,16 @@ def oopses():
            f"CPUs {cpus} print: " + " | ".join(begun))
 
 
+@test("fatal-report-held")
+def report_held():
+    """A CPU is stopped in its report: the one that panics does not wait for its end."""
+    code, output = machine.boot("fatal-report-held",
+                                "init=/tests/testrun fatal=report-held -- k/fatal", SMP="2")
+    expect_code(code, machine.PANIC, output)
+    expect("Kernel panic - not syncing: amid a report" in output and
+           re.search(r"WARNING: CPU: 0 .* at tests/kernel/fatal\.c", output), "not both are said")
+
+
 # --- The numbers behind the rejected fix ---
 
 @test("raw-siglock")

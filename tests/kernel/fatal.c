@@ -8,13 +8,14 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "tests/kernel/threads.h"
+#include "tests/kernel/watch.h"
 
 KTEST_SUITE(fatal);
 
-enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES };
+enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES, REPORT_HELD };
 static int wanted;
 BOOT_CHOICE(fatal, wanted, false, "none", "raw-lock-twice", "might-sleep", "atomic", "warning",
-	    "stack-end", "oopses");
+	    "stack-end", "oopses", "report-held");
 
 static void take_twice(void) __no_lock_analysis
 {
@@ -45,6 +46,39 @@ static void oops_on_all(struct ktest_run *kt)
 	oops_with_the_others(&threads[0]);
 }
 
+static void report_for_ever(struct thread *self)
+{
+	set_cpus_allowed(current, BIT(1));
+	report_begin();
+	WRITE_ONCE(ready, 1);
+	for (;;)
+		cpu_relax();
+}
+
+static bool warn_meanwhile(const struct pt_regs *regs)
+{
+	WARN_ON(system_state == SYSTEM_HALT);
+	return true;
+}
+
+/*
+ * CPU 1 is stopped in the middle of a report; CPU 0, which panics, has something to report, too.
+ * fails, and hangs, with: report_begin() that waits on the CPU that panics
+ */
+static void panic_amid_a_report(struct ktest_run *kt)
+{
+	static struct thread reporter;
+	static struct watch watch = { .at = &system_state, .name = "system_state", .half = true,
+				      .rule = warn_meanwhile };
+
+	set_cpus_allowed(current, BIT(0));
+	thread_run(kt, &reporter, report_for_ever, NULL, "reporter", 0);
+	while (!READ_ONCE(ready))
+		do_sched_yield();
+	watch_start(&watch, 1);
+	panic("amid a report");
+}
+
 KTEST(as_the_boot_asked)
 {
 	switch (wanted) {
@@ -67,6 +101,9 @@ KTEST(as_the_boot_asked)
 	case STACK_END:
 		*(unsigned long *)current->stack = 0;
 		schedule();
+		break;
+	case REPORT_HELD:
+		panic_amid_a_report(kt);
 		break;
 	case OOPSES:
 		oops_on_all(kt);

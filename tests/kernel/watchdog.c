@@ -11,6 +11,8 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
+#include "lib/printk.h"
+#include "lib/string.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(watchdog);
@@ -230,6 +232,32 @@ KTEST(a_hog_that_keeps_nobody_out_is_not_reported)
 
 	spin_for(3 * UNIT_NS);
 	KEXPECT_EQ(splat_counts[SPLAT_LOCKUP], before.count[SPLAT_LOCKUP]);
+}
+
+static void wait_for_a_turn(struct thread *self)
+{
+}
+
+/* With preemption off it cannot even be asked to go. fails with: fault/who-is-stuck-is-a-hog */
+KTEST(a_stuck_real_time_task_is_no_hog)
+{
+	SHORT_LIMITS;
+	static const char hogged[] = "watchdog: CPU#";
+	u64 from = printk_next();
+	RUN_AS_FIFO(98);
+
+	thread_make(kt, &other, wait_for_a_turn, NULL, "waits");
+	if (other.task)
+		KEXPECT_EQ(set_cpus_allowed(other.task, BIT(smp_processor_id())), 0);
+	preempt_disable();
+	thread_start(&other, 0);
+	spin_for(4 * UNIT_NS);
+	preempt_enable();
+	expect_reported(kt, &before);
+	for (; from < printk_next(); from++)
+		KEXPECT(!printk_text(from) ||
+			strncmp(printk_text(from), hogged, strlen(hogged)));
+	end_other();
 }
 
 #define LOOK_NS		1200000000UL
