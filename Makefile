@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Splat's build. `make help` lists what there is; scripts/ holds what is more than a few lines.
 
-# --- Variants: LLVM=1 clang and lld; RELEASE=1 without poison; UBSAN=1 with the compiler's checks.
-# Each has a folder, so that going from one to another builds nothing again.
+# --- Variants: LLVM=1 clang and lld; RELEASE=1 without poison; UBSAN=1 with the compiler's checks;
+# BUG=name with a bug of the museum (scripts/build/bug.mk). Each has a folder, so that going from
+# one to another builds nothing again.
 on = $(filter 1,$($1))
 VARIANT := $(if $(call on,LLVM),-llvm)$(if $(call on,RELEASE),-release)$(if $(call on,UBSAN),-ubsan)
+BASE := build$(VARIANT:-%=/%)
+VARIANT := $(VARIANT)$(BUG:%=-bug-%)
 B := build$(VARIANT:-%=/%)
 .DEFAULT_GOAL := all
 
@@ -45,8 +48,8 @@ $B/kernel/debug/ubsan.c.o: SANITIZED =
 $B/tests/kernel/ubsan.c.o: SANITIZED = $(SANITIZE)
 KASFLAGS := -g -I. -I$B/include -Wa,--fatal-warnings
 
-KSRC := $(sort $(wildcard boot/*.[cS] arch/x86/*.[cS] arch/x86/*/*.[cS] kernel/*.c kernel/*/*.c \
-	lib/*.c tests/kernel/*.c))
+KSRC := $(sort $(wildcard boot/*.[cS] arch/x86/*.[cS] arch/x86/*/*.[cS] arch/x86/*/*/*.c \
+	kernel/*.c kernel/*/*.c lib/*.c tests/kernel/*.c))
 KOBJ := $(KSRC:%=$B/%.o)
 KERNEL := $B/splat.elf
 ASM_OFFSETS := $B/include/asm-offsets.h
@@ -63,12 +66,21 @@ $(foreach v,APPEND GDBARGS T LAB TO SEED HANDIN TRACE_DIR RRDIR DEBUG_LOG,$(if $
 .PHONY: all
 all: $(KERNEL)
 
+define COMPILE
+@mkdir -p $(@D)
+$(Q)$(CC) $(KCFLAGS) $(SANITIZED) -MMD -MP -c -o $@ $<
+endef
+define ASSEMBLE
+@mkdir -p $(@D)
+$(Q)$(CC) $(KASFLAGS) -MMD -MP -c -o $@ $<
+endef
+ifneq ($(BUG),)
+include scripts/build/bug.mk
+endif
 $B/%.c.o: %.c $(ASM_OFFSETS)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(KCFLAGS) $(SANITIZED) -MMD -MP -c -o $@ $<
+	$(COMPILE)
 $B/%.S.o: %.S $(ASM_OFFSETS)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(KASFLAGS) -MMD -MP -c -o $@ $<
+	$(ASSEMBLE)
 
 # Constants that assembly needs are generated from the C headers, never typed twice.
 $(ASM_OFFSETS): arch/x86/asm-offsets.c.in | deps-all
@@ -80,10 +92,10 @@ $(ASM_OFFSETS): arch/x86/asm-offsets.c.in | deps-all
 # Linked twice: the symbol table of the first link becomes part of the second. No text moves by it.
 $B/kallsyms.%.o: $B/kallsyms.%.S
 	$(Q)$(CC) -c -o $@ $<
-$B/kallsyms.0.S: scripts/kallsyms.awk | deps-all
+$B/kallsyms.0.S: scripts/build/kallsyms.awk | deps-all
 	@mkdir -p $(@D)
 	$(Q)awk -f $< </dev/null >$@
-$B/kallsyms.1.S: scripts/kallsyms.awk $B/splat.0.elf
+$B/kallsyms.1.S: scripts/build/kallsyms.awk $B/splat.0.elf
 	$(Q)$(NM) -n $B/splat.0.elf | awk -f $< >$@
 LINK = $(LD) -nostdlib -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld -o $@ \
 	$(if $(CI),--orphan-handling=error) $(filter %.o,$^)
@@ -94,8 +106,8 @@ $(KERNEL): $(KOBJ) $B/kallsyms.1.o linker.ld
 
 -include $(KOBJ:.o=.d)
 
-include scripts/targets.mk
--include scripts/dev.mk scripts/lab.mk
+include scripts/build/targets.mk
+-include scripts/build/dev.mk scripts/lab.mk
 
 .PHONY: clean
 clean:

@@ -6,13 +6,13 @@
  * they pass there.
  */
 #include "boot/bootinfo.h"
-#include "arch/x86/layout.h"
-#include "kernel/panic.h"
+#include "arch/x86/mm/address_space.h"
+#include "kernel/report/panic.h"
 #include "lib/string.h"
 
 struct boot_info boot_info;
 
-/* What the loader passed, @size bytes of it: @what. It is not believed blindly. */
+/* The @size bytes at @phys that the loader passed as its @what. The range is not trusted. */
 static void *low_mem(u64 phys, u64 size, const char *what)
 {
 	if (phys > BIT(32) || size > BIT(32) - phys)
@@ -37,15 +37,15 @@ static void add_ram(u64 start, u64 size)
 {
 	u64 end = start + size;
 
-	if (boot_info.nr_ram == BOOT_MEM_MAX || end < start)
+	if (boot_info.nr_ram == BOOT_MEM_MAX || end < start || start >= DIRECT_MAP_MAX)
 		return;
 	for (unsigned int i = 0; i < boot_info.nr_ram; i++)
 		if (start < boot_info.ram[i].end && end > boot_info.ram[i].start)
 			return;		/* the same RAM twice must not be given out twice */
 	boot_info.low_page |= start <= AP_TRAMPOLINE && end >= AP_TRAMPOLINE + PAGE_SIZE;
 	/*
-	 * Whole pages only, and nothing in the first MiB: the BIOS and the loader leave tables
-	 * there.
+	 * Whole pages only, and nothing in the first MiB, because the BIOS and the loader leave
+	 * tables there.
 	 */
 	start = ALIGN_UP(max(start, 0x100000UL), PAGE_SIZE);
 	end = ALIGN_DOWN(min(end, DIRECT_MAP_MAX), PAGE_SIZE);
@@ -104,12 +104,14 @@ static void mb2_parse(u64 info_phys)
 	const struct mb2_tag *tag = (const void *)(total_size + 2);
 
 	boot_info.protocol = "Multiboot2";
-	for (; tag->type != MB2_TAG_END; tag = (const void *)tag + ALIGN_UP(tag->size, 8)) {
+	for (;; tag = (const void *)tag + ALIGN_UP(tag->size, 8)) {
 		if ((const void *)(tag + 1) > end || tag->size < sizeof(*tag) ||
 		    tag->size > (size_t)(end - (const void *)tag))
 			panic("boot: a Multiboot2 tag (type %u, %u bytes) does not fit", tag->type,
 			      tag->size);
 		switch (tag->type) {
+		case MB2_TAG_END:
+			return;
 		case MB2_TAG_CMDLINE:
 			set_cmdline((const char *)(tag + 1));
 			break;
@@ -148,7 +150,7 @@ struct pvh_memmap_entry {
 	u32 type, reserved;
 };
 
-/* QEMU copies a command line of any length into one page, and over what comes behind it. */
+/* QEMU copies a command line of any length into one page; a long one overwrites what follows. */
 static void pvh_cmdline(u64 info_phys, const struct pvh_start_info *info)
 {
 	u64 behind = info->cmdline + PAGE_SIZE;

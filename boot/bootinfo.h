@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the boot loader told us, whichever loader it was. Filled once, before anything is allocated;
- * the strings and the initramfs stay where the loader put them, so the page allocator must leave
- * those ranges alone.
+ * What the boot loader told us, whichever loader it was. Filled once, before anything is allocated.
+ * The initramfs stays where the loader put it, so the page allocator must leave its pages alone.
  */
 #pragma once
 

@@ -6,7 +6,7 @@
  * from PVH. Out: start_kernel(magic, info) on the boot stack, at the kernel's linked address,
  * interrupts off.
  */
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 
 #define COM1		0x3f8
 #define DEBUG_EXIT	0xf4			/* QEMU's isa-debug-exit; nothing elsewhere */
@@ -32,8 +32,9 @@ boot_entry32:
 	movl	%eax, %ebp			/* EBP: magic, EBX: info; kept until long mode */
 
 	/*
-	 * 1. Is the kernel in memory, to its last word, and by itself? QEMU's PVH does not ask: it
-	 * writes where there is nothing, and puts the initramfs on top of the kernel.
+	 * 1. Is the whole kernel in memory, to its last word, with nothing on top of it? QEMU's PVH
+	 * does not check: it writes where there is no memory, and puts the initramfs over the
+	 * kernel.
 	 */
 	movl	$no_memory_text, %esi
 	movl	$PHYS(_kernel_end) - 4, %edi
@@ -55,7 +56,8 @@ boot_entry32:
 1:
 	/*
 	 * 2. Is this a 64-bit CPU? (SDM vol. 2, CPUID 0x80000001 EDX bit 29) Any CPU that boots
-	 * this has CPUID. C's code has CMOV in it before it could ask (CPUID 1 EDX bit 15).
+	 * this has CPUID. Ask for CMOV here (CPUID 1 EDX bit 15), because C code uses it before it
+	 * could ask.
 	 */
 	movl	$PHYS(boot_stack_top), %esp
 	pushl	%ebx
@@ -78,8 +80,8 @@ boot_entry32:
 	movl	$boot_entry64, %edi
 
 	/*
-	 * 3. PAE, the tables, long mode, paging: in this order (SDM vol. 3, 10.8.5). In: EDI =
-	 * where to go on. Kept: EBP, EBX.
+	 * 3. PAE, the tables, long mode, paging, in this order (SDM vol. 3, 10.8.5). In: EDI =
+	 * where to continue. Kept: EBP, EBX.
 	 */
 	.globl	enter_long_mode
 enter_long_mode:
@@ -104,7 +106,7 @@ enter_long_mode:
 	jmp	*%rdi
 	.code32
 
-/* ESI: one clear line for the serial port; then a failing exit code, then nothing for ever. */
+/* Send the line at ESI to the serial port, exit with a failing code, then do nothing for ever. */
 refuse:
 3:	movw	$(COM1 + 5), %dx
 4:	inb	%dx, %al
@@ -150,8 +152,8 @@ boot_gdt_ptr:
 	.quad	boot_gdt
 
 /*
- * First page tables: the low 4 GiB in 2 MiB pages, seen at 0 (we run there) and in the direct map,
- * and the first GiB at KERNEL_OFFSET. pgtable_init() replaces them by tables that keep W^X.
+ * The first page tables map the low 4 GiB in 2 MiB pages at 0 (where we run) and in the direct map,
+ * and the first GiB at KERNEL_OFFSET. pgtable_init() replaces them with tables that keep W^X.
  */
 	.balign 4096
 boot_pd:

@@ -3,10 +3,10 @@
  * Where the other CPUs begin: a start-up message makes a CPU execute at AP_TRAMPOLINE in real mode.
  * smp_init() copies the first part there; the rest runs where it is linked.
  *
- * From real mode to protected mode here, then through enter_long_mode in entry32.S like the first
- * CPU, on the same first page tables, and so to ap_entry64.
+ * The code goes from real to protected mode here, then through enter_long_mode in entry32.S like
+ * the first CPU, on the same first page tables, and so to ap_entry64.
  */
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "asm-offsets.h"
 
 	.section .boot.text, "ax"
@@ -48,7 +48,7 @@ ap_entry64:
 	movl	$AP_STATE_ARRIVED, %ecx
 	lock cmpxchgl %ecx, AP_CALL_STATE(%rsi)
 	jne	2f
-	/* 2. NX before the tables that use it; the stack is mapped by them only. */
+	/* 2. Set NX before loading the tables that use it. Only these tables map the stack. */
 	movl	$0xc0000080, %ecx		/* EFER */
 	movl	AP_CALL_EFER(%rsi), %eax
 	movl	AP_CALL_EFER + 4(%rsi), %edx

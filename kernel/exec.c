@@ -11,12 +11,12 @@
 #include "arch/x86/process.h"
 #include "boot/bootinfo.h"
 #include "kernel/exit.h"
-#include "kernel/files.h"
+#include "kernel/files/files.h"
 #include "kernel/fork.h"
-#include "kernel/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/mm/mm.h"
-#include "kernel/trace.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/trace.h"
+#include "kernel/vm/mm.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -169,8 +169,8 @@ static int load_elf(struct program *p)
 
 /* --- The first stack: strings at the top, below them auxv, envp, argv, argc --- */
 
-#define STRINGS_MAX	256		/* argv and envp together, and the 0 behind each */
-#define STRING_BYTES	(59 << 10)	/* with all that exec keeps of them: 64 KiB */
+#define STRINGS_MAX	256		/* argv and envp together, and the 0 after each */
+#define STRING_BYTES	(59 << 10)	/* so that struct exec_strings takes no more than 64 KiB */
 
 static int push(struct program *p, const void *data, size_t size)
 {
@@ -179,7 +179,7 @@ static int push(struct program *p, const void *data, size_t size)
 }
 
 /*
- * Copy the strings; their addresses go to @addrs, with a 0 at the end: all within @room. Returns
+ * Copy the strings; their addresses go to @addrs, with a 0 at the end, all within @room. Returns
  * their number, or an error.
  */
 static int push_strings(struct program *p, const char *const strings[], u64 *addrs, int room)
@@ -219,7 +219,7 @@ static int build_stack(struct program *p, const char *const argv[], const char *
 	if (ret >= 0)
 		envc = ret = push_strings(p, envp, addrs + argc + 1, STRINGS_MAX - argc - 1);
 	if (ret >= 0) {
-		/* RSP is a multiple of 16 at the entry: count what will be below the strings. */
+		/* RSP is a multiple of 16 at the entry, so count what will be below the strings. */
 		words = 1 + argc + 1 + envc + 1;
 		p->sp = ALIGN_DOWN(p->sp - sizeof(auxv) - words * 8, 16) + sizeof(auxv) + words * 8;
 		ret = push(p, auxv, sizeof(auxv)) ?: push(p, addrs, (words - 1) * 8) ?:
@@ -242,10 +242,10 @@ static void set_comm(const char *path)
 	trace_task_comm();
 }
 
-/* The point of no return: from here on there is only the new program. */
+/* Once de_thread() has succeeded, nothing can fail, because only the new program is left. */
 static int begin_new_exec(struct program *p, const char *path)
 {
-	/* In this order: what can fail must do so before the threads are gone. */
+	/* In this order, because what can fail must fail before the threads are gone. */
 	int ret = unshare_files() ?: unshare_sighand() ?: de_thread();
 
 	if (ret)
@@ -261,9 +261,10 @@ static int begin_new_exec(struct program *p, const char *path)
 int kernel_execve(const char *path, const char *const argv[], const char *const envp[])
 {
 	struct program p = {};
-	int ret = cpio_find(initramfs, initramfs_size, path, &p.file);
+	int ret;
 
 	might_sleep();
+	ret = cpio_find(initramfs, initramfs_size, path, &p.file);
 	if (ret)
 		return ret;
 	if ((p.file.mode & 0170000) != 0100000)
@@ -281,8 +282,8 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
 }
 
 /*
- * --- The system call: bring path and strings into the kernel first; they are in the memory that
- * will go. ---
+ * --- The system call: bring path and strings into the kernel first, because they are in the memory
+ * that will go. ---
  */
 
 struct exec_strings {
@@ -294,15 +295,12 @@ struct exec_strings {
 
 static int fetch_strings(struct exec_strings *s, const char *const *from, const char **to)
 {
-	for (int n = 0; ; n++) {
-		const char *ptr;
+	for (int n = 0; n < STRINGS_MAX; n++) {
+		const char *ptr = NULL;
 		long len;
 
-		if (n == STRINGS_MAX)
-			return -E2BIG;
-		if (!from)			/* Linux takes a NULL list for an empty one */
-			ptr = NULL;
-		else if (get_user(ptr, from + n))
+		/* Linux takes a NULL list for an empty one. */
+		if (from && get_user(ptr, from + n))
 			return -EFAULT;
 		to[n] = NULL;
 		if (!ptr)
@@ -313,6 +311,7 @@ static int fetch_strings(struct exec_strings *s, const char *const *from, const 
 		to[n] = s->bytes + s->used;
 		s->used += len + 1;
 	}
+	return -E2BIG;
 }
 
 long do_execve(const char *path, const char *const *argv, const char *const *envp)

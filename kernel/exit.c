@@ -1,43 +1,65 @@
 // SPDX-License-Identifier: MIT
 /*
- * do_exit(): give back what can be given back by the task itself, tell the family, and switch away
- * for ever. The stack and the task_struct go when the last reference does, after that switch.
+ * do_exit() gives back what the task itself can give back, tells the family, and switches away for
+ * ever. The stack and the task_struct go when the last reference does, after that switch.
  *
  * The leader of a group stays as a zombie until its threads are gone too, and is then seen by the
  * parent's wait4().
  */
 #include "kernel/exit.h"
-#include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
+#include "arch/x86/cpu/smp.h"
+#include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
-#include "kernel/files.h"
+#include "kernel/files/files.h"
 #include "kernel/fork.h"
-#include "kernel/might_sleep.h"
-#include "kernel/mm/mm.h"
+#include "kernel/locking/assert.h"
+#include "kernel/pid.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"
+#include "kernel/vm/mm.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 
-/* Out of every list, and gone for those who look up pids. tasklist_lock held. */
+void mm_release(struct task_struct *task)
+{
+	if (task->clear_child_tid && task->mm && READ_ONCE(task->mm->mm_users) > 1)
+		/* No futex to wake: a task that joins a thread looks at the word. */
+		put_user(0, task->clear_child_tid);
+	task->clear_child_tid = NULL;
+	if (READ_ONCE(task->vfork_done)) {
+		spin_lock(&tasklist_lock);
+		if (task->vfork_done)			/* else the parent was killed */
+			complete(task->vfork_done);
+		task->vfork_done = NULL;
+		spin_unlock(&tasklist_lock);
+	}
+}
+
+/* Take @task out of every list, and hide it from pid look-ups. tasklist_lock held. */
 static void unlink_task(struct task_struct *task)
 {
+	assert_spin_held(&tasklist_lock);
 	list_del_init(&task->thread_node);
 	list_del_init(&task->sibling);
 	set_pid(task->pid, NULL);
 	task->exit_state = EXIT_DEAD;
 }
 
+/* tasklist_lock held. */
 static bool group_is_dead(struct task_struct *leader)
 {
+	assert_spin_held(&tasklist_lock);
 	return leader->exit_state == EXIT_ZOMBIE && leader->signal->nr_threads == 0;
 }
 
-/* Children get another parent, which may have to wait for some at once. tasklist_lock held. */
+/* Children get another parent, which may find some of them dead already. tasklist_lock held. */
 static void reparent_children(struct task_struct *from, struct task_struct *to)
 {
 	struct task_struct *child, *next;
 	bool zombies = false;
 
+	assert_spin_held(&tasklist_lock);
 	list_for_each_entry_safe(child, next, &from->children, sibling) {
 		child->real_parent = to;
 		list_move_tail(&child->sibling, &to->children);
@@ -58,7 +80,7 @@ static void __noreturn init_exited(struct signal_struct *signal)
 	machine_exit(code ? EXIT_BYTE_FAIL : EXIT_BYTE_PASS);
 }
 
-/* Tell who waits. Threads reap themselves, and so do kernel threads. */
+/* Tell the tasks that wait. Threads reap themselves, and so do kernel threads. */
 static void exit_notify(void)
 {
 	struct signal_struct *signal = current->signal;
@@ -69,12 +91,12 @@ static void exit_notify(void)
 	if (!--signal->nr_threads) {
 		if (current->tgid == 1)
 			init_exited(signal);
-		reparent_children(leader, find_task_by_pid(1));	/* which waits for any */
+		reparent_children(leader, find_task_by_pid(1));	/* pid 1 waits for any */
 	}
 	if (self_reap)
 		unlink_task(current);
 	else
-		/* For wait4(), which drops it. */
+		/* The reference is for wait4(), which drops it. */
 		get_task_struct(current)->exit_state = EXIT_ZOMBIE;
 	if (group_is_dead(leader))
 		wake_up_all(&leader->real_parent->signal->wait_chldexit);
@@ -107,6 +129,7 @@ static void zap_threads(struct signal_struct *signal, const struct task_struct *
 {
 	struct task_struct *t;
 
+	assert_spin_held(&tasklist_lock);
 	signal->group_exit = true;
 	signal->group_exit_code = code;
 	list_for_each_entry(t, &signal->threads, thread_node) {
@@ -118,7 +141,7 @@ static void zap_threads(struct signal_struct *signal, const struct task_struct *
 	}
 }
 
-/* False: somebody is at it already. */
+/* Returns false if another task has already begun to end the group. */
 static bool zap_other_threads(int code)
 {
 	bool first;
@@ -133,6 +156,7 @@ static bool zap_other_threads(int code)
 
 void kill_process(struct task_struct *task, int code)
 {
+	assert_spin_held(&tasklist_lock);
 	zap_threads(task->signal, NULL, code);
 }
 
@@ -150,6 +174,7 @@ void do_group_exit(int code)
  */
 static void take_over_leadership(struct task_struct *old) __must_hold(tasklist_lock)
 {
+	assert_spin_held(&tasklist_lock);
 	set_pid(current->pid, NULL);
 	current->pid = old->pid;
 	set_pid(old->pid, current);
@@ -160,12 +185,12 @@ static void take_over_leadership(struct task_struct *old) __must_hold(tasklist_l
 	current->group_leader = current;
 	list_del_init(&old->thread_node);
 	old->exit_state = EXIT_DEAD;
+	put_task_struct(old);
 }
 
 int de_thread(void)
 {
 	struct signal_struct *signal = current->signal;
-	struct task_struct *old_leader = NULL;
 
 	if (current->group_leader == current && signal->nr_threads == 1)
 		return 0;
@@ -179,14 +204,10 @@ int de_thread(void)
 		spin_unlock(&tasklist_lock);
 		return -EINTR;
 	}
-	if (current->group_leader != current) {
-		old_leader = current->group_leader;
-		take_over_leadership(old_leader);
-	}
+	if (current->group_leader != current)
+		take_over_leadership(current->group_leader);
 	signal->group_exit = false;
 	spin_unlock(&tasklist_lock);
-	if (old_leader)
-		put_task_struct(old_leader);
 	return 0;
 }
 
@@ -225,7 +246,7 @@ long do_wait(pid_t pid, int *status, int options)
 	if ((options & ~WNOHANG) || (pid < -1) || pid == 0)
 		return -EINVAL;
 	/*
-	 * tasklist_lock may block in there: it keeps our state, which is what saved_state is for.
+	 * tasklist_lock may block in there. It keeps our state, which is what saved_state is for.
 	 */
 	ret = wait_event_interruptible(&current->signal->wait_chldexit,
 				       (reaped = try_reap(pid, status)) || (options & WNOHANG));

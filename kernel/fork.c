@@ -7,26 +7,24 @@
  * fpregs_lock()'s own.
  */
 #include "kernel/fork.h"
-#include "arch/x86/fpu/xstate.h"
-#include "arch/x86/mm/fault.h"
+#include "arch/x86/fpu/core/xstate.h"
+#include "arch/x86/mm/stack.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
-#include "kernel/files.h"
-#include "kernel/might_sleep.h"
-#include "kernel/options.h"
+#include "kernel/files/files.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/mm/mm.h"
+#include "kernel/pid.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/trace.h"
+#include "kernel/vm/mm.h"
+#include "lib/options.h"
 #include "lib/string.h"
-
-spinlock_t tasklist_lock = SPINLOCK_INIT;
-static struct task_struct *pid_table[PID_MAX];	/* tasklist_lock */
-static pid_t last_pid;
 
 /*
  * "siglock=raw": what if the siglock spun on PREEMPT_RT, too? Then the buggy order would be right,
- * and whoever holds it would keep preemption off for as long: `make stat` has the numbers.
+ * and each holder of siglock would keep preemption off for as long as it holds the lock. `make
+ * stat` has the numbers.
  */
 static int siglock_raw;
 BOOT_CHOICE(siglock, siglock_raw, false, "sleeping", "raw");
@@ -56,32 +54,6 @@ void fork_init(void)
 	INIT_LIST_HEAD(&init_signal.threads);
 	init_waitqueue_head(&init_signal.wait_chldexit);
 	*(unsigned long *)init_task.stack = STACK_END_MAGIC;
-}
-
-/* --- pids --- */
-
-struct task_struct *find_task_by_pid(pid_t pid)
-{
-	return pid > 0 && pid < PID_MAX ? pid_table[pid] : NULL;
-}
-
-/* Round and round, so that a number is not used again soon. tasklist_lock held. */
-static int alloc_pid(struct task_struct *task)
-{
-	for (int tries = 1; tries < PID_MAX; tries++) {
-		last_pid = last_pid % (PID_MAX - 1) + 1;
-		if (!pid_table[last_pid]) {
-			pid_table[last_pid] = task;
-			task->pid = last_pid;
-			return 0;
-		}
-	}
-	return -EAGAIN;
-}
-
-void set_pid(pid_t pid, struct task_struct *task)
-{
-	pid_table[pid] = task;
 }
 
 /* --- What parent and child share or copy --- */
@@ -190,7 +162,7 @@ static int check_flags(unsigned long flags)
 {
 	if (flags & ~CLONE_SUPPORTED)
 		return -EINVAL;
-	/* Threads share signal handlers, and handlers are addresses in a shared memory. */
+	/* Threads share signal handlers, and handlers are addresses in shared memory. */
 	if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
 		return -EINVAL;
 	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
@@ -212,32 +184,30 @@ static void set_identity(struct task_struct *child, const struct kernel_clone_ar
 	child->set_child_tid = args->flags & CLONE_CHILD_SETTID ? args->child_tid : NULL;
 	child->clear_child_tid = args->flags & CLONE_CHILD_CLEARTID ? args->child_tid : NULL;
 	child->vfork_done = NULL;
+	child->pid = 0;			/* none before link_child() */
 	child->exit_code = child->exit_state = 0;
 	INIT_LIST_HEAD(&child->children);
 	INIT_LIST_HEAD(&child->sibling);
 }
 
-/* Into the family and the pid table: from here on others can see it. */
+/* Link @child into the family and the pid table. From here on others can see it. */
 static int link_child(struct task_struct *child, unsigned long flags)
 {
 	struct signal_struct *signal = child->signal;
 	int ret;
 
 	spin_lock(&tasklist_lock);
-	/* Who has been told to end leaves nothing behind that has not. */
+	/* A task that has been told to end leaves no child behind that has not. */
 	ret = signal_pending(current) ? -EINTR : alloc_pid(child);
 	if (ret)
 		goto out;
-	if (flags & CLONE_THREAD) {
-		child->group_leader = current->group_leader;
-		child->tgid = current->tgid;
-		child->real_parent = current->real_parent;
-	} else {
+	/* A thread keeps its maker's leader, tgid and parent. */
+	if (!(flags & CLONE_THREAD)) {
 		child->group_leader = child;
 		child->tgid = child->pid;
 		/*
-		 * Nobody waits for a kernel thread: it is no child of the process that happens to
-		 * make it.
+		 * Nobody waits for a kernel thread, so it is no child of the process that happens
+		 * to make it.
 		 */
 		child->real_parent = child->flags & PF_KTHREAD ? &init_task : current->group_leader;
 		list_add_tail(&child->sibling, &child->real_parent->children);
@@ -256,7 +226,7 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 
 	if (ret)
 		return ERR_PTR(ret);
-	/* The last pages are for those who are there already. */
+	/* The last pages are for the tasks that exist already. */
 	child = memory_is_short() ? ERR_PTR(-ENOMEM) : dup_task_struct();
 	if (IS_ERR(child))
 		return child;
@@ -287,8 +257,8 @@ static struct task_struct *copy_process(const struct kernel_clone_args *args)
 }
 
 /*
- * Until @child has left our memory, or we are killed. The completion lies on our stack: killed, we
- * take it away from the child, which looks for it under the same lock (mm_release()).
+ * Wait until @child has left our memory, or we are killed. The completion lies on our stack, so if
+ * killed, we take it away from the child, which looks for it under the same lock (mm_release()).
  */
 static void wait_for_vfork_done(struct task_struct *child, struct completion *vfork)
 {
@@ -326,21 +296,6 @@ pid_t kernel_clone(const struct kernel_clone_args *args)
 	return pid;
 }
 
-void mm_release(struct task_struct *task)
-{
-	if (task->clear_child_tid && task->mm && task->mm->mm_users > 1)
-		/* No futex to wake: who joins a thread looks at the word. */
-		put_user(0, task->clear_child_tid);
-	task->clear_child_tid = NULL;
-	if (READ_ONCE(task->vfork_done)) {
-		spin_lock(&tasklist_lock);
-		if (task->vfork_done)			/* else the parent was killed */
-			complete(task->vfork_done);
-		task->vfork_done = NULL;
-		spin_unlock(&tasklist_lock);
-	}
-}
-
 /* --- Tasks that start in the kernel --- */
 
 struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
@@ -366,7 +321,7 @@ struct task_struct *idle_create(unsigned int cpu)
 	sched_fork(idle);
 	idle->__state = TASK_RUNNING;
 	idle->thread.fpu.last_cpu = -1;
-	/* It is in no process: one that is given back must not take init_task's along. */
+	/* It is in no process, because an idle task that goes must not take init_task's along. */
 	idle->signal = NULL;
 	idle->sighand = NULL;
 	snprintf(idle->comm, TASK_COMM_LEN, "swapper/%u", cpu);

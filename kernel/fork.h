@@ -2,7 +2,7 @@
 /* Making tasks. Everything here may sleep unless it says otherwise. */
 #pragma once
 
-#include "kernel/task.h"
+#include "kernel/sched/task.h"
 
 /* clone() flags, Linux's numbers. */
 #define CSIGNAL			0x000000ffUL	/* accepted: there are no signals yet */
@@ -28,7 +28,7 @@ struct kernel_clone_args {
 	int		(*fn)(void *arg);
 	void		*fn_arg;
 	bool		kthread;		/* never goes to ring 3 */
-	/* Of a kernel function's task; NULL: the parent's. */
+	/* The name of a task that starts in a kernel function; NULL: the parent's. */
 	const char	*name;
 };
 
@@ -40,25 +40,18 @@ pid_t kernel_clone(const struct kernel_clone_args *args);
  */
 struct task_struct *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
 
-/* The idle task of a CPU that is being started. NULL: -ENOMEM. From CPU 0's. */
+/* The idle task of a CPU that is being started: a copy of the caller, CPU 0's. NULL: no memory. */
 struct task_struct *idle_create(unsigned int cpu);
 
 /* A task that starts in @fn and becomes a ring-3 program there (kernel_execve()), as init does. */
 pid_t user_mode_thread(int (*fn)(void *arg), void *arg, const char *name);
 
 void fork_init(void);
+size_t task_struct_size(void);		/* in bytes, on this CPU */
 
 /*
- * exec: current's siglock is no other process's. Other threads of the group may still use the old
- * one: they are about to end, and nothing of theirs is looked at by then. 0 or -ENOMEM.
+ * For exec: give current a siglock that no other process shares. Other threads of the group may
+ * still use the old one. They are about to end, and nobody looks at their records any more. 0 or
+ * -ENOMEM.
  */
 int unshare_sighand(void);
-
-/*
- * Let go of what ring 3 waits for when a task leaves its memory: vfork's parent,
- * CLONE_CHILD_CLEARTID's word.
- */
-void mm_release(struct task_struct *task);
-
-/* From now on @pid is @task's, or, for NULL, free; tasklist_lock held. */
-void set_pid(pid_t pid, struct task_struct *task);

@@ -4,25 +4,25 @@
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/power.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/fpu/xstate.h"
+#include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/time.h"
 #include "boot/bootinfo.h"
-#include "kernel/debug/watchdog.h"
+#include "boot/smpboot.h"
 #include "kernel/exec.h"
-#include "kernel/files.h"
+#include "kernel/files/files.h"
 #include "kernel/fork.h"
+#include "kernel/ksoftirqd.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
-#include "kernel/softirq.h"
-#include "kernel/timer.h"
-#include "kernel/trace.h"
+#include "kernel/splat/trace_rings.h"
+#include "kernel/time/timer.h"
 #include "kernel/version.h"
+#include "lib/init.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 
 extern char boot_stack_top[];
@@ -33,9 +33,9 @@ static int kernel_init(void *unused)
 	static const char *const envp[] = { "HOME=/", "TERM=linux", NULL };
 	int ret;
 
-	softirq_init();
-	hung_task_init();
+	ksoftirqd_init();
 	files_init();
+	late_inits();				/* checkers */
 	system_state = SYSTEM_RUNNING;
 	ret = kernel_execve(init_path, init_argv, envp);
 	if (ret)
@@ -80,7 +80,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	initramfs_init();
 	if (user_mode_thread(kernel_init, NULL, "init") != 1)
 		panic("cannot make init");
-	apic_timer_start();
+	start_ticks();
 	local_irq_enable();			/* the tick: preemption is real from here on */
 	cpu_idle();
 }

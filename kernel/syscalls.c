@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The table of system calls. Arguments arrive in rdi rsi rdx r10 r8 r9 and are believed by nobody:
- * each handler checks what it uses. What is not in the table is -ENOSYS.
+ * The table of system calls. Arguments arrive in rdi rsi rdx r10 r8 r9 and are not trusted: each
+ * handler checks what it uses. A number that is not in the table gives -ENOSYS.
  */
 #include "kernel/syscalls.h"
 #include "arch/x86/cpu/power.h"
@@ -9,13 +9,15 @@
 #include "arch/x86/process.h"
 #include "kernel/exec.h"
 #include "kernel/exit.h"
-#include "kernel/files.h"
+#include "kernel/files/files.h"
 #include "kernel/fork.h"
-#include "kernel/mm/mm.h"
-#include "kernel/panic.h"
+#include "kernel/pid.h"
+#include "kernel/policy.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/time.h"
-#include "kernel/trace.h"
+#include "kernel/time/tick.h"
+#include "kernel/vm/mm.h"
 #include "lib/printk.h"
 
 /* --- Processes --- */
@@ -56,7 +58,7 @@ static long do_getppid(void)
 #define MAP_ANONYMOUS	0x20
 #define MAP_IGNORED	0x24000			/* NORESERVE, STACK: nothing to do */
 
-/* PROT_NONE is no access. Anything more can be read as well: x86 knows nothing less. */
+/* PROT_NONE is no access. Any other access includes reading, because x86 has nothing less. */
 static unsigned int vm_flags(unsigned long prot)
 {
 	return prot ? prot | VM_READ : 0;
@@ -123,7 +125,7 @@ static long do_sched_getscheduler(pid_t pid)
 	return policy;
 }
 
-/* Masks of CPUs are as long as the caller says; what is beyond NR_CPUS is cut, or zero. */
+/* CPU masks are as long as the caller says; bits beyond NR_CPUS are cut, or zero. */
 static long do_sched_setaffinity(pid_t pid, unsigned int size, const u64 *user_mask)
 {
 	struct task_struct *task;
@@ -167,7 +169,7 @@ struct timespec {
 	long tv_sec, tv_nsec;
 };
 
-/* Only the end of its process ends a sleep early, so nobody asks how much was left. */
+/* Only the end of the sleeper's process ends a sleep early, so nobody asks how much was left. */
 static long do_nanosleep(const struct timespec *user_wanted)
 {
 	struct timespec t;
@@ -185,7 +187,7 @@ static long do_nanosleep(const struct timespec *user_wanted)
 #define REBOOT_POWER_OFF	0x4321fedc
 #define REBOOT_HALT		0xcdef0123
 
-/* The magic numbers are there so that no stray call does it. */
+/* The magic numbers guard against a stray call. */
 static long do_reboot(unsigned int magic1, unsigned int magic2, unsigned int command)
 {
 	if (magic1 != 0xfee1dead || (magic2 != 0x28121969 && magic2 != 0x05121996 &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls: Linux's numbers, and Splat's own above 1000 (kernel/uapi.h). */
+/* System calls: Linux's numbers, and Splat's own above 1000 (kernel/splat/uapi.h). */
 #pragma once
 
 #include "arch/x86/thread.h"
@@ -7,5 +7,5 @@
 /* The call's result, or -ENOSYS. May sleep. */
 long do_syscall(unsigned int nr, struct pt_regs *regs);
 
-/* kernel/debug/splat_calls.c: numbers above 1000. */
+/* kernel/splat/splat_calls.c: numbers above 1000. */
 long do_splat_call(unsigned int nr, struct pt_regs *regs);

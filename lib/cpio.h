@@ -24,7 +24,7 @@ struct cpio_file {
 int cpio_next(const void *archive, size_t len, size_t *pos, struct cpio_file *out);
 
 /*
- * The first file called @path; "/" and "./" at the start count for nothing. Returns what
- * cpio_next() does.
+ * The first file called @path; "/" and "./" at the start are ignored. Returns what cpio_next()
+ * does.
  */
 int cpio_find(const void *archive, size_t len, const char *path, struct cpio_file *out);

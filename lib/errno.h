@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux's error numbers, as far as Splat returns them. A function that can fail returns the
- * negative.
+ * Linux's error numbers, those that Splat returns. A function that can fail returns the negated
+ * number.
  */
 #pragma once
 
@@ -30,7 +30,7 @@
 #define ENOSYS		38
 #define EOPNOTSUPP	95
 
-/* A pointer that may be an error: the last page of the address space holds no object. */
+/* A pointer that may be an error, because the address space's last page holds no object. */
 #define MAX_ERRNO	4095
 #define ERR_PTR(err)	((void *)(long)(err))
 #define PTR_ERR(ptr)	((long)(ptr))

@@ -9,7 +9,7 @@
 /* From the linker script. */
 extern const char _stext[], _etext[];
 
-/* From scripts/kallsyms.awk. */
+/* From scripts/build/kallsyms.awk. */
 extern const u32 kallsyms_count;
 extern const u32 kallsyms_offsets[];
 extern const u32 kallsyms_name_offsets[];	/* of the i-th name in kallsyms_names */
@@ -29,7 +29,7 @@ const char *kallsyms_lookup(unsigned long addr, unsigned long *size, unsigned lo
 	if (!kernel_text_address(addr))
 		return NULL;
 
-	/* Those below low start at or before where, those from high on behind it. */
+	/* Functions below low start at or before where, those from high on start behind it. */
 	while (low < high) {
 		middle = low + (high - low) / 2;
 		if (kallsyms_offsets[middle] <= where)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names for the kernel's own code addresses: for backtraces, and to find a function by its name.
- * The table is made at link time by scripts/kallsyms.awk. It holds functions only, and never
+ * The table is made at link time by scripts/build/kallsyms.awk. It holds functions only, and never
  * changes. Context: any.
  */
 #pragma once

@@ -3,16 +3,14 @@
  * The log: a ring of fixed-size records, each claimed by one atomic add, so that any context may
  * write one.
  *
- * Who gets the console prints every finished record in order and then looks again; who does not get
- * it leaves its record to the holder. Interrupts are off while the console is held, so the holder
- * is never preempted; an NMI that comes meanwhile finds it taken and returns. No lock is waited
- * for, and preempt_count is never touched: its "disabled at" address must survive the report that
- * prints it.
+ * The CPU that gets the console prints every finished record in order and then looks again; a CPU
+ * that does not get it leaves its record to the holder. Interrupts are off while the console is
+ * held, so the holder is never preempted; an NMI that comes meanwhile finds the console taken and
+ * returns. printk() waits for no lock, and never touches preempt_count, because its "disabled at"
+ * address must survive the report that prints it.
  */
 #include "lib/printk.h"
-#include "arch/x86/console.h"
-#include "arch/x86/irqflags.h"
-#include "arch/x86/time.h"
+#include "arch/x86/cpu/insns.h"
 #include "lib/string.h"
 
 #define LOG_RECORDS	512		/* a power of two */
@@ -31,6 +29,33 @@ static bool console_busy;
 static bool console_taken;		/* one CPU is left: no other finishes a record */
 int console_loglevel = 8;
 
+static void write_nowhere(const char *text, size_t len)
+{
+}
+
+static void no_line(void)
+{
+}
+
+static u64 no_time(void)
+{
+	return 0;
+}
+
+static const struct console nowhere = { write_nowhere, no_line };
+static const struct console *console = &nowhere;
+static u64 (*clock)(void) = no_time;
+
+void register_console(const struct console *new)
+{
+	console = new;
+}
+
+void printk_set_clock(u64 (*ns)(void))
+{
+	clock = ns;
+}
+
 void console_verbose(void)
 {
 	WRITE_ONCE(console_loglevel, 8);
@@ -42,14 +67,14 @@ static void console_emit(const struct log_record *r)
 
 	if (r->level != 'p' && r->level - '0' >= console_loglevel)
 		return;
-	console_fresh_line();
+	console->fresh_line();
 	if (r->level != 'p') {
 		snprintf(prefix, sizeof(prefix), "[%5llu.%06llu] ", r->ns / 1000000000,
 			 r->ns / 1000 % 1000000);
-		console_write(prefix, strlen(prefix));
+		console->write(prefix, strlen(prefix));
 	}
-	console_write(r->text, strlen(r->text));
-	console_write("\n", 1);
+	console->write(r->text, strlen(r->text));
+	console->write("\n", 1);
 }
 
 /* Print all finished records. Interrupts off, console_busy ours. */
@@ -62,14 +87,14 @@ static void console_flush_held(void)
 		/* The ring went round: say how much is lost. */
 		if (seq > console_seq + 1) {
 			console_seq = seq - 1;
-			console_fresh_line();
-			console_write("** messages lost **\n", 20);
+			console->fresh_line();
+			console->write("** messages lost **\n", 20);
 			continue;
 		}
 		if (seq == console_seq + 1)
 			console_emit(r);
 		else if (!console_taken)
-			/* Its writer finishes it and comes here itself. */
+			/* The record's writer finishes it and comes here itself. */
 			return;
 		console_seq++;
 	}
@@ -80,28 +105,28 @@ static void console_flush(void)
 	u64 next;
 
 	do {
-		unsigned long flags = local_irq_save();
+		unsigned long flags = raw_local_irq_save();
 
 		if (__atomic_exchange_n(&console_busy, true, __ATOMIC_ACQUIRE)) {
-			local_irq_restore(flags);
+			raw_local_irq_restore(flags);
 			return;
 		}
 		console_flush_held();
 		next = console_seq;
 		/*
 		 * A record finished after the last look and before the release would wait for the
-		 * next message. So look once more, and not before others can see the release: hence
-		 * the full barrier.
+		 * next message. So look once more, but only when others can see the release, which
+		 * takes the full barrier.
 		 */
 		__atomic_store_n(&console_busy, false, __ATOMIC_SEQ_CST);
-		local_irq_restore(flags);
+		raw_local_irq_restore(flags);
 	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
 }
 
 int vprintk(const char *fmt, va_list args)
 {
-	/* Until the record is finished none after it is printed: so nothing preempts us. */
-	unsigned long flags = local_irq_save();
+	/* No later record is printed until this one is finished, so nothing may preempt us. */
+	unsigned long flags = raw_local_irq_save();
 	u64 seq = __atomic_fetch_add(&log_next, 1, __ATOMIC_ACQ_REL);
 	struct log_record *r = &log_ring[seq % LOG_RECORDS];
 	u8 level = '6';
@@ -112,7 +137,7 @@ int vprintk(const char *fmt, va_list args)
 		fmt += 2;
 	}
 	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
-	r->ns = sched_clock();
+	r->ns = clock();
 	r->level = level;
 	len = vsnprintf(r->text, PRINTK_LINE_MAX, fmt, args);
 	if (len >= PRINTK_LINE_MAX)
@@ -120,7 +145,7 @@ int vprintk(const char *fmt, va_list args)
 	else if (len && r->text[len - 1] == '\n')
 		r->text[len - 1] = '\0';
 	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 	console_flush();
 	return len;
 }
@@ -137,18 +162,19 @@ int printk(const char *fmt, ...)
 }
 
 /*
- * What ring 3 writes: straight to the console, no record, in order with the log. Does not sleep.
- * Waits for the console, which another CPU holds for one line at most; so not for NMI context.
+ * Print what ring 3 writes: straight to the console, without a record, in order with the log. Does
+ * not sleep. Waits for the console, which another CPU holds for one line at most, so not for NMI
+ * context.
  */
 void console_write_user(const char *text, size_t len)
 {
-	unsigned long flags = local_irq_save();
+	unsigned long flags = raw_local_irq_save();
 
 	while (__atomic_exchange_n(&console_busy, true, __ATOMIC_ACQUIRE))
 		__builtin_ia32_pause();
-	console_write(text, len);
+	console->write(text, len);
 	__atomic_store_n(&console_busy, false, __ATOMIC_RELEASE);
-	local_irq_restore(flags);
+	raw_local_irq_restore(flags);
 	console_flush();		/* what was logged meanwhile */
 }
 

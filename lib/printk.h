@@ -16,7 +16,7 @@
 #define KERN_WARNING	KERN_SOH "4"
 #define KERN_NOTICE	KERN_SOH "5"
 #define KERN_INFO	KERN_SOH "6"
-#define KERN_PLAIN	KERN_SOH "p"	/* no time stamp: KTAP, and what ring 3 writes */
+#define KERN_PLAIN	KERN_SOH "p"	/* no time stamp: KTAP */
 
 /**
  * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is
@@ -28,13 +28,30 @@ int vprintk(const char *fmt, va_list args);
 #define PRINTK_LINE_MAX 240
 
 /*
- * What was said: messages are numbered, printk_next() is the next one's number; the text of one,
- * or NULL if it is not there any more. For tests: nobody else may print meanwhile.
+ * Where messages go, and where their times come from: each is set once. Until then a message goes
+ * to the ring only, and its time is 0.
+ */
+struct console {
+	void (*write)(const char *text, size_t len);
+	void (*fresh_line)(void);	/* a message is to begin in column 0 */
+};
+void register_console(const struct console *console);
+void printk_set_clock(u64 (*ns)(void));
+
+/*
+ * Print what ring 3 writes: to the console, in order with the log. Waits while another CPU prints,
+ * so not from NMI. Does not sleep.
+ */
+void console_write_user(const char *text, size_t len);
+
+/*
+ * Messages are numbered. printk_next() is the next message's number; printk_text() is the text of
+ * message @seq, or NULL if it is not there any more. For tests: nobody else may print meanwhile.
  */
 u64 printk_next(void);
 const char *printk_text(u64 seq);
 
-/* All other CPUs are stopped, perhaps one of them while it held the console: it is free now. */
+/* All other CPUs are stopped, perhaps one that held the console. The console is free now. */
 void console_take_over(void);
 
 /* Messages of a level below this go to the console; all go to the ring. Option "loglevel=". */

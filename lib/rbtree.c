@@ -44,8 +44,8 @@ static void set_child(struct rb_node *parent, int dir, struct rb_node *child)
 }
 
 /*
- * @node sinks towards @dir, its child from the other side takes its place. The order of the nodes
- * stays.
+ * @node sinks towards @dir, and its child from the other side takes its place. The order of the
+ * nodes stays.
  */
 static void rotate(struct rb_root_cached *tree, struct rb_node *node, int dir)
 {
@@ -69,8 +69,8 @@ static void fix_red_pair(struct rb_root_cached *tree, struct rb_node *node)
 
 		if (is_red(uncle)) {
 			/*
-			 * Both of grand's children turn black, grand red: rule 2 holds, the trouble
-			 * is higher up.
+			 * Both of grand's children turn black, grand red. Rule 2 holds, and the
+			 * trouble moves higher up.
 			 */
 			parent->red = false;
 			uncle->red = false;
@@ -115,7 +115,7 @@ static void fix_missing_black(struct rb_root_cached *tree, struct rb_node *node)
 			continue;
 		}
 		if (!is_red(sibling->child[!dir])) {
-			/* The red one must be the outer one. */
+			/* The red child must be the outer one. */
 			sibling->child[dir]->red = false;
 			sibling->red = true;
 			rotate(tree, sibling, !dir);

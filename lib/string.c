@@ -2,10 +2,10 @@
 /*
  * Bytes and strings.
  *
- * The large movers use the string instructions: eight bytes a step, no loop for the compiler to
- * see. It would recognise one that copies or fills, and replace it by a call of the very function
- * that it stands in. The string instructions go upwards because the direction flag is clear, in C
- * code always: each entry to the kernel sees to it.
+ * The large movers use the string instructions: eight bytes a step, and no loop for the compiler to
+ * see. The compiler would recognise a loop that copies or fills, and replace it with a call of the
+ * very function that it stands in. The string instructions go upwards because the direction flag is
+ * always clear in C code: each entry to the kernel sees to that.
  */
 #include "lib/errno.h"
 #include "lib/string.h"

@@ -47,7 +47,7 @@ typedef int pid_t;
 #define max(a, b)		__pick(a, b, >)
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
-/* The address that a function returns to: who called. */
+/* The address that a function returns to, in its caller. */
 #define _RET_IP_		((unsigned long)__builtin_return_address(0))
 
 /* Where we are, as an address inside this function. */

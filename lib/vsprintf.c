@@ -74,7 +74,7 @@ static void put_number(struct output *out, const struct spec *spec, const char *
 		text[--start] = digits[value % base];
 	len = sizeof(text) - start;
 
-	/* The precision is the least number of digits, so it makes the one of a plain 0. */
+	/* The precision is the least number of digits, so it makes the digit of a plain 0. */
 	zeros = max((spec->precision < 0 ? 1 : spec->precision) - len, 0);
 	if (spec->zero && !spec->left && spec->precision < 0)
 		zeros = max(zeros, spec->width - (int)strlen(prefix) - len);
@@ -102,9 +102,9 @@ static void put_integer(struct output *out, const struct spec *spec, char conver
 }
 
 /*
- * @back is 1 for a return address. It points behind the call; where the call is the last
- * instruction of its function (nobody comes back from panic()) that is already the next one. One
- * byte back is inside the call for certain.
+ * @back is 1 for a return address, which points behind the call. Where the call is the last
+ * instruction of its function (nobody comes back from panic()), that is already the next function.
+ * One byte back is inside the call for certain.
  */
 static void put_symbol(struct output *out, const struct spec *spec, unsigned long addr,
 		       unsigned int back)

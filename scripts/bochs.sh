@@ -11,9 +11,9 @@
 # the demonstration if APPEND does not say init=.
 #
 # Bochs has no exit code for the guest to choose. So the exit status is QEMU's (33, 35, 37: see
-# kernel/panic.h) only if Bochs says that the guest shut it down, and the kernel has printed, once,
-# its verdict with the word that only this run was given (nonce=). Else it is 1, and a line says
-# why.
+# kernel/report/panic.h) only if Bochs says that the guest shut it down, and the kernel has printed,
+# once, its verdict with the word that only this run was given (nonce=). Else it is 1, and a line
+# says why.
 set -uf
 
 APPEND=${APPEND:-}
@@ -138,7 +138,7 @@ trap finish EXIT
 trap 'exit 130' HUP INT TERM
 run=$(mktemp -d) || exit 1
 nonce=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$run/splat.iso" \
+KERNEL=$KERNEL INITRD=$INITRD "$here/build/mkiso.sh" "$run/splat.iso" \
 	"nonce=$nonce init=/bin/demo $APPEND" || exit 1
 configuration >"$run/bochsrc"
 [ "${V:-0}" != 1 ] || cat "$run/bochsrc" >&2
@@ -146,7 +146,7 @@ echo c >"$run/go"			# where Bochs starts in its debugger: continue
 : >"$run/serial"
 
 # The display wants a terminal, which script(1) makes. It dies with script.
-TERM=xterm python3 "$here/patience.py" "$TIMEOUT" script -qfc \
+TERM=xterm python3 "$here/run/patience.py" "$TIMEOUT" script -qfc \
 	"exec '$bochs' -q -f '$run/bochsrc' -rc '$run/go'" "$run/screen" \
 	</dev/null >/dev/null 2>&1 &
 pid=$!

@@ -4,7 +4,8 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book.
+# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book
+# libclang.
 # Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
 # status 0: all are here now.
 set -u
@@ -51,12 +52,19 @@ need_gdb() {
 	need gdb gdb
 }
 
+# For Python: the system's own, if this python3 is another.
+need_libclang() {
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages")
+from clang.cindex import Index; Index.create()' 2>/dev/null && return
+	missing="$missing libclang" packages="$packages python3-clang"
+}
+
 # Beside what "iso" needs: GRUB for UEFI, and the firmware for QEMU.
 need_uefi() {
 	if [ ! -d /usr/lib/grub/x86_64-efi ] && [ ! -d /usr/share/grub2/x86_64-efi ]; then
 		missing="$missing grub-x86_64-efi" packages="$packages grub-efi-amd64-bin"
 	fi
-	"${0%/*}/ovmf.sh" || missing="$missing ovmf" packages="$packages ovmf"
+	"${0%/*}/run/ovmf.sh" || missing="$missing ovmf" packages="$packages ovmf"
 }
 
 # The display needs a module, and a terminal, which script makes.
@@ -90,6 +98,7 @@ for tool; do
 	uefi) need_uefi ;;
 	book) need python3 python3; need markdown_py python3-markdown ;;
 	gdb) need_gdb ;;
+	libclang) need python3 python3; need_libclang ;;
 	cpio | python3 | trace-cmd | chromium) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac

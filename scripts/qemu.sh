@@ -8,7 +8,7 @@
 # MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
 # after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none),
 # GDBSTUB=SOCKET (where GDB can attach), GDBWAIT=1 (the machine waits for it; a line says when to),
-# RR=record|replay RRDIR=FOLDER (one CPU, without ICOUNT; for scripts/rewind.sh). V=1 prints the
+# RR=record|replay RRDIR=FOLDER (one CPU, without ICOUNT; for scripts/gdb/rewind.sh). V=1 prints the
 # command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
 set -uf
 
@@ -29,7 +29,7 @@ iso_for() {
 	if [ ! -e "$iso" ] || [ "$KERNEL" -nt "$iso" ] || [ "$INITRD" -nt "$iso" ] ||
 		[ /usr/lib/grub -nt "$iso" ]; then
 		mkdir -p $dir
-		KERNEL=$KERNEL INITRD=$INITRD "$here/mkiso.sh" "$iso" "$1" >&2 || exit 1
+		KERNEL=$KERNEL INITRD=$INITRD "$here/build/mkiso.sh" "$iso" "$1" >&2 || exit 1
 	fi
 	echo "$iso"
 }
@@ -68,7 +68,7 @@ grub | uefi)
 		set -- -cdrom "$ISO" "$@"
 	fi
 	if [ "$BOOT" = uefi ]; then
-		"$here/ovmf.sh" build/ovmf.fd || die "there is no UEFI firmware (OVMF)"
+		"$here/run/ovmf.sh" build/ovmf.fd || die "there is no UEFI firmware (OVMF)"
 		set -- -bios build/ovmf.fd "$@"
 	fi
 	;;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What things cost, in steps of the TSC: under QEMU's -icount shift=0 one step is one instruction
- * of the guest, kernel and ring 3 together, so the numbers repeat exactly. For scripts/stat.py, one
- * line a thing; with it, how often the FPU's state was saved and restored.
+ * of the guest, kernel and ring 3 together, so the numbers repeat exactly. One line a thing, for
+ * scripts/stat/stat.py, with how often the FPU's state was saved and restored.
  *
  * The vector registers are live all the time, as in a program that computes.
  */

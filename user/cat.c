@@ -7,7 +7,7 @@
 #define CTRL_D 4
 
 /*
- * The console gives bytes as they are typed: what a terminal driver would do is done here. Ctrl-D
+ * The console gives bytes as they are typed, so this does what a terminal driver would do. Ctrl-D
  * ends the input, and Enter sends a carriage return where a line feed is meant.
  */
 static ssize_t cook(char *buf, ssize_t size)

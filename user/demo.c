@@ -9,8 +9,8 @@
  * With rt=off the same six worlds show why nobody had noticed: the lock spins, so it may be taken
  * where preemption is off.
  *
- * With "buggy" or "fixed" as an argument only worlds of that order are made, of those that take the
- * lock: for a trace of each.
+ * With "buggy" or "fixed" as an argument, it makes only the worlds of that order that take the
+ * lock, for a trace of each.
  *
  * Booted with dynamic=ymm, zmm or amx, nothing is forced: this process asks for that state and uses
  * it, so fork has a permission to inherit, and the child proves that it did.
@@ -25,8 +25,8 @@ struct world {
 	const char *order, *dynamic;
 	bool contended;
 	/*
-	 * What must come out if siglock sleeps. The three kinds that this bug can cause; any other
-	 * kind must stay 0, and if it spins all of them.
+	 * What must come out if siglock sleeps: the three kinds that this bug can cause. Any other
+	 * kind must stay 0, and all kinds if siglock spins.
 	 */
 	u64 might_sleep, atomic_sched, underflow;
 	/* What came out. */
@@ -57,7 +57,7 @@ static struct world plain_worlds[] = {
 	{ .order = "fixed", .dynamic = "force", .contended = true },
 };
 
-/* What is dynamic is the machine's, by its boot option: filled in by main(). */
+/* The machine's boot option decides what is dynamic, so main() fills it in. */
 static struct world dynamic_worlds[] = {
 	{ .order = "buggy", .might_sleep = 1 },
 	{ .order = "fixed" },
@@ -105,8 +105,8 @@ static int dynamic_state_is_wrong(void)
 /*
  * Fork with all registers known; both sides compare. The child's verdict is its exit status.
  *
- * The parent does not sleep until then: it keeps its registers in use until the tick takes the CPU
- * away. So the child's lie in memory for some time first, and then the parent's.
+ * The parent keeps its registers in use, without sleeping, until the tick takes the CPU away. So
+ * the child's registers lie in memory for some time first, and then the parent's.
  */
 static void fork_and_verify(struct world *w, u64 seed)
 {
@@ -227,7 +227,7 @@ static bool siglock_as_it_must(const struct world *w)
 	return taken == (u32)took_siglock(w) + w->contended &&
 	       w->after.siglock_contended - w->before.siglock_contended == (u32)w->contended &&
 	       (!taken || w->after.siglock_preempt_count == due_count(w)) &&
-	       /* Threads share more than this lock: there may be more. */
+	       /* Threads share more than this lock, so there may be more boosts. */
 	       (w->contended ? boosts(w) >= machine.siglock_sleeps : boosts(w) == 0);
 }
 
@@ -241,7 +241,7 @@ static bool as_it_must(const struct world *w)
 	       splats(w, SPLAT_ATOMIC_SCHED) == w->atomic_sched * sleeps &&
 	       splats(w, SPLAT_UNDERFLOW) == w->underflow * sleeps &&
 	       all_splats(w) == (w->might_sleep + w->atomic_sched + w->underflow) * sleeps &&
-	       /* The holder is one, too. */
+	       /* The holder is a fork, too. */
 	       w->after.forks - w->before.forks == (w->contended ? 2 : 1) &&
 	       siglock_as_it_must(w);
 }
@@ -305,7 +305,7 @@ static bool use_dynamic_state(void)
 		printf("demo: asking for dynamic=%s: %s\n", machine.dynamic, error_name(error));
 		return false;
 	}
-	/* Then only the permission is shown: the state would be lost at any switch. */
+	/* Then only the permission is shown, because the state would be lost at any switch. */
 	keeps_state = dyn_can_be_saved();
 	if (!keeps_state)
 		printf("demo: this CPU's XSAVE and XRSTOR lose the state; "
@@ -314,7 +314,7 @@ static bool use_dynamic_state(void)
 	return dyn_holds(PARENTS_SEED);
 }
 
-/* Only the worlds of this order, in which fork takes the lock. */
+/* Choose only the worlds of this order in which fork takes the lock. */
 static void choose(const char *order)
 {
 	size_t chosen = 0;

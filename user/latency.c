@@ -2,10 +2,10 @@
 /*
  * The numbers behind the fix that was not taken: a raw siglock.
  *
- * Forks under both orders, then somebody who holds the siglock for a while, as a request for
- * permission does that looks at each thread of a large process. Printed for each: the longest
- * sections with preemption off and with interrupts off, and where they began. One line a workload,
- * for scripts/stat.py. Boot with rt=on or off, and siglock=raw or not.
+ * Forks under both orders, then holds the siglock for a while, as a request for permission does
+ * when it looks at each thread of a large process. For each, it prints the longest sections with
+ * preemption off and with interrupts off, and where they began: one line a workload, for
+ * scripts/stat/stat.py. Boot with rt=on or off, and siglock=raw or not.
  */
 #include "user/lib/libc.h"
 

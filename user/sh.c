@@ -245,7 +245,7 @@ static void set_option(int argc, char **argv)
 		printf("set: %s: %s\n", argv[1], error_name(ret));
 }
 
-/* Returns true if it was one of them. */
+/* Returns true if @argv is one of these commands. */
 static bool run_builtin(int argc, char **argv)
 {
 	if (!strcmp(argv[0], "help"))
@@ -268,8 +268,8 @@ static bool run_builtin(int argc, char **argv)
 /* ---- from a line to programs ---- */
 
 /*
- * Cuts @line into words; a '|' is a word of its own, with or without blanks. Returns their number,
- * -1: too many.
+ * Cuts @line into words; a '|' is a word of its own, with or without blanks. Returns the number of
+ * words; -1: too many.
  */
 static int split(char *line, char *words[MAX_WORDS + 1])
 {

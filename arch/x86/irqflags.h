@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The interrupt flag of this CPU. */
+/* The interrupt flag of this CPU. A change is told to those that hooks.h names. */
 #pragma once
 
-#include "kernel/debug/latency.h"
-#include "lib/types.h"
-
-#define X86_EFLAGS_FIXED	BIT(1)
-#define X86_EFLAGS_TF		BIT(8)
-#define X86_EFLAGS_IF		BIT(9)
-#define X86_EFLAGS_DF		BIT(10)
-#define X86_EFLAGS_NT		BIT(14)
-#define X86_EFLAGS_AC		BIT(18)
-
-static inline unsigned long local_save_flags(void)
-{
-	unsigned long flags;
-
-	__asm__ volatile("pushfq; popq %0" : "=rm"(flags) :: "memory");
-	return flags;
-}
+#include "arch/x86/cpu/insns.h"
+#include "kernel/report/hooks.h"
 
 static inline void local_irq_disable(void)
 {
@@ -46,9 +31,4 @@ static inline void local_irq_restore(unsigned long flags)
 {
 	if (flags & X86_EFLAGS_IF)
 		local_irq_enable();
-}
-
-static inline bool irqs_disabled(void)
-{
-	return !(local_save_flags() & X86_EFLAGS_IF);
 }

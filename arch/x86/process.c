@@ -3,8 +3,8 @@
 #include "arch/x86/process.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/clone.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/fpu/dynamic.h"
-#include "arch/x86/fpu/regs.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/segments.h"
 #include "lib/string.h"
@@ -46,7 +46,7 @@ int copy_thread(struct task_struct *child, const struct kernel_clone_args *args)
 		frame->r12 = (unsigned long)args->fn_arg;
 		return 0;
 	}
-	/* The registers, not current->thread: that is valid only while switched out. */
+	/* Save the registers, not current->thread, which is valid only while switched out. */
 	save_segments(&child->thread);
 	child->thread.pkru = read_pkru();
 	*childregs = *task_pt_regs(current);
@@ -64,8 +64,8 @@ int copy_thread(struct task_struct *child, const struct kernel_clone_args *args)
 }
 
 /*
- * A base of ring 3's own, with a null selector. One instruction each, and the switch takes what it
- * finds: preemption in between does no harm.
+ * Set a base of ring 3's own, with a null selector. Each takes one instruction, and the switch
+ * takes what it finds, so preemption in between does no harm.
  */
 static void set_fs(unsigned long base)
 {

@@ -2,15 +2,16 @@
 /* Making, switching and ending the x86 part of a task. */
 #pragma once
 
+#include "arch/x86/mm/stack.h"
 #include "kernel/fork.h"
-#include "kernel/task.h"
+#include "kernel/sched/task.h"
 
 /* switch.S, switch.c. Interrupts off, the run queue's lock held. */
 struct task_struct *__switch_to_asm(struct task_struct *prev, struct task_struct *next);
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next);
 
 /*
- * Fill in @child's kernel stack and thread_struct, FPU state last. May sleep: fpu_clone() takes
+ * Fill in @child's kernel stack and thread_struct, FPU state first. May sleep: fpu_clone() takes
  * siglock.
  */
 int copy_thread(struct task_struct *child, const struct kernel_clone_args *args);

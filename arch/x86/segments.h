@@ -8,8 +8,8 @@
  * MSR_KERNEL_GS_BASE, "inactive".
  *
  * No load here can fault: each selector was in the same register before, or is null, and the GDT
- * never changes. All segments are flat, so a load makes the base 0. Some CPUs keep it when the
- * selector is null: who loads a selector writes the base afterwards.
+ * never changes. All segments are flat, so a load makes the base 0. Some CPUs keep the base when
+ * the selector is null, so code that loads a selector writes the base afterwards.
  */
 #pragma once
 
@@ -22,8 +22,8 @@
 #define loadsegment(seg, value)	__asm__ volatile("mov %0, %%" #seg :: "r"((u32)(value)) : "memory")
 
 /*
- * Between the two SWAPGS the kernel has no GS: interrupts are off, and paranoid_entry sees it. The
- * base that the load changes is ring 3's.
+ * Between the two SWAPGS the kernel has no GS, so interrupts are off, and paranoid_entry sees it.
+ * The base that the load changes is ring 3's.
  */
 static inline void load_gs_index(u16 selector)
 {

@@ -2,9 +2,9 @@
 /*
  * struct task_struct *__switch_to_asm(struct task_struct *prev, struct task_struct *next);
  *
- * Changes stacks. What the C calling convention wants kept is on the old stack; the rest nobody
- * expects to survive a call. Returns, on next's stack, the task switched from. Interrupts off, the
- * run queue's lock held.
+ * Changes stacks. What the C calling convention wants kept is on the old stack; nobody expects the
+ * rest to survive a call. Returns, on next's stack, the task switched from. Interrupts off, the run
+ * queue's lock held.
  */
 #include "asm-offsets.h"
 
@@ -27,10 +27,7 @@ __switch_to_asm:
 	popq	%\reg
 	.endr
 	.cfi_adjust_cfa_offset -48
-	/*
-	 * 4. The rest in C; it returns prev to whoever called us on this stack, or to
-	 * ret_from_fork.
-	 */
+	/* 4. The rest in C; it returns prev to our caller on this stack, or to ret_from_fork. */
 	jmp	__switch_to
 	.cfi_endproc
 	.size	__switch_to_asm, . - __switch_to_asm

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The C half of a switch: runs on next's stack, still for prev until current changes. Never sleeps;
- * interrupts off.
+ * The C half of a switch. It runs on next's stack, still for prev until current changes. Never
+ * sleeps; interrupts off.
  */
-#include "arch/x86/fpu/regs.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/process.h"
 #include "arch/x86/segments.h"
 
@@ -15,7 +15,7 @@ static void load_selectors(const struct thread_struct *next)
 	load_gs_index(next->gsindex);
 }
 
-/* Nobody loads selectors, mostly, and a base is written only if it differs: MSRs are slow. */
+/* Selectors are rarely loaded, and a base is written only if it differs, as MSRs are slow. */
 static void switch_segments(struct thread_struct *prev, const struct thread_struct *next)
 {
 	bool loaded;

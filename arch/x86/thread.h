@@ -2,7 +2,7 @@
 /* The x86 part of a task, and what ring 3's registers look like on the kernel stack. */
 #pragma once
 
-#include "arch/x86/fpu/types.h"
+#include "arch/x86/fpu/core/fpu_types.h"
 
 /* In the order in which the entry code pushes them: Linux's struct pt_regs. */
 struct pt_regs {

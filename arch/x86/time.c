@@ -5,14 +5,13 @@
  *
  * The interrupt flag is off, so nothing of ours disturbs the measurement; but where we are a guest,
  * a busy host may take the CPU away between any two instructions. So each end is a moment at which
- * the PIT's count changes, seen between two reads of the TSC. How far these two lie apart is how
- * wrong the moment can be, and that is small against the time between the ends, or the ends are
- * chosen anew.
+ * the PIT's count changes, seen between two reads of the TSC. The distance of the two reads bounds
+ * the error of the moment. If that error is not small against the whole time, new ends are chosen.
  */
 #include "arch/x86/time.h"
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/insns.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "lib/printk.h"
 
 #define PIT_HZ		1193182
@@ -23,6 +22,7 @@
 #define PORT_B		0x61		/* bit 0: channel 2 counts */
 
 #define TRIES		8
+#define TRIES_MOST	100		/* if the count always went round before we had two ends */
 #define GOOD		1024		/* one part in so many */
 #define POLLS		100000		/* of a PIT that does not count */
 
@@ -53,14 +53,14 @@ static u32 pit_count(void)
 	return low | inb(PIT_CH2) << 8;
 }
 
-/* By the PIT itself: not every machine that has one has port B. */
+/* Ask the PIT itself, because not every machine that has one has port B. */
 static bool pit_is_through(void)
 {
 	outb(PIT_COMMAND, 0xe8);	/* read back the status of channel 2: bit 7 is its output */
 	return inb(PIT_CH2) & 0x80;
 }
 
-/* The next moment at which the count changes: after @before, which is older than the last read. */
+/* Wait for the count's next change, and return that moment. */
 static struct moment next_change(void)
 {
 	u64 before = rdtsc();
@@ -92,6 +92,7 @@ static bool measure(struct moment *best)
 {
 	struct moment start, end, span;
 
+	apic_timer_count_start();
 	pit_start();
 	start = next_change();
 	do {
@@ -110,8 +111,7 @@ void time_init(void)
 {
 	struct moment best = {};
 
-	apic_timer_count_start();
-	for (int tries = 0; tries < TRIES && !measure(&best); tries++)
+	for (int tries = 1; !measure(&best) && tries < (best.pit ? TRIES : TRIES_MOST); tries++)
 		;
 	if (best.pit) {
 		tsc_khz = best.tsc * PIT_HZ / best.pit / 1000;
@@ -122,6 +122,7 @@ void time_init(void)
 		      apic_timer_khz);
 	ns_per_tsc_q32 = (1000000UL << 32) / tsc_khz;
 	tsc_at_start = rdtsc();
+	printk_set_clock(sched_clock);
 	pr_info("time: TSC %llu.%03llu MHz, local APIC timer %u.%03u MHz", tsc_khz / 1000,
 		tsc_khz % 1000, apic_timer_khz / 1000, apic_timer_khz % 1000);
 	if (best.error * (GOOD / 16) > best.tsc)

@@ -2,17 +2,16 @@
 /*
  * The unwinder: two things walk up the stack together. The frame pointers (%rbp) lead from return
  * address to return address; beside them every word is looked at, and one that is a kernel text
- * address is printed. A word that stands where a frame says its return address is, is confirmed;
- * any other may be a leftover and gets "? ".
+ * address is printed. A word is confirmed if a frame's return address stands there. Any other may
+ * be a leftover and gets "? ".
  *
  * At an entry from below, %rbp holds the address of pt_regs plus 1 (entry.S): the chain goes on
  * with the registers saved there.
  */
 #include "arch/x86/unwind.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/mm/fault.h"
-#include "kernel/panic.h"
-#include "kernel/task.h"
+#include "kernel/report/report.h"
+#include "kernel/sched/task.h"
 #include "kernel/version.h"
 #include "lib/kallsyms.h"
 #include "lib/printk.h"
@@ -30,9 +29,16 @@ struct unwind {
 	const struct pt_regs *regs;	/* an entry frame at this place, or NULL */
 };
 
-/*
- * The stack that @sp is on: found by address, for current may be wrong in the middle of a switch.
- */
+bool is_stack_guard(unsigned long addr)
+{
+	extern char boot_stack_guard[];
+
+	if (addr >= STACK_AREA && addr < STACK_AREA_END)
+		return addr % STACK_SLOT < STACK_SLOT - THREAD_SIZE;
+	return ALIGN_DOWN(addr, PAGE_SIZE) == (unsigned long)boot_stack_guard;
+}
+
+/* The stack that @sp is on, by its address, as current may be wrong in the middle of a switch. */
 static bool find_stack(unsigned long sp, struct stack_range *range)
 {
 	static const char *const names[NR_IST] = { "#DF", "NMI", "#DB" };
@@ -135,13 +141,14 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs)
 		sp = u.bp + 8;
 	} else {
 		sp = task->thread.sp;
-		u.bp = ((unsigned long *)sp)[5];		/* as __switch_to_asm pushed it */
 	}
 	printk(KERN_ERR "Call Trace:");
 	if (!find_stack(sp, &u.stack)) {
 		printk(KERN_ERR " (stack pointer %016lx is on no known stack)", sp);
 		return;
 	}
+	if (!regs && task != current)
+		u.bp = ((unsigned long *)sp)[5];		/* as __switch_to_asm pushed it */
 	decode_bp(&u);
 	printk(KERN_ERR " <%s>", u.stack.name);
 	if (regs && !user_mode(regs))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Backtraces as Linux prints them. Any context; never sleeps, never faults: it reads only inside
- * known stacks.
+ * Backtraces as Linux prints them. Any context; never sleeps, and never faults, because it reads
+ * only inside known stacks.
  */
 #pragma once
 
@@ -19,6 +19,9 @@ void show_stack(struct task_struct *task, const struct pt_regs *regs);
 /* "CPU: n PID: n Comm: name tainted release", then the trace. */
 void dump_stack(void);
 void print_cpu_line(void);
+
+/* Is @addr in the unmapped page below a kernel stack? */
+bool is_stack_guard(unsigned long addr);
 
 /* RIP, stack pointer and flags of an entry frame: two lines. And with all other registers. */
 void print_frame(const struct pt_regs *regs);

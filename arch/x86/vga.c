@@ -2,13 +2,13 @@
 /*
  * 80 x 25 cells at 0xb8000, a character and a colour each.
  *
- * The text is kept in RAM and copied out, as reading video memory is slow everywhere. Whether there
- * is a text screen is asked of the adapter itself: after UEFI it shows pixels, and those addresses
- * are not its own.
+ * The text is kept in RAM and copied out, because reading video memory is slow everywhere. The
+ * adapter itself is asked whether there is a text screen: after UEFI it shows pixels, and those
+ * addresses are not its own.
  */
 #include "arch/x86/console.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "lib/string.h"
 
 #define TEXT_MEMORY	((void *)(DIRECT_MAP + 0xb8000))

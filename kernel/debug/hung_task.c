@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: MIT
 /*
- * khungtaskd: looks at every task now and then. One that has waited for long in a way that nothing
- * can interrupt gets a report, with the owner of the lock that it waits for, if it is a lock.
+ * khungtaskd looks at every task now and then. It reports a task that has waited for long in a way
+ * that nothing can interrupt, and, if the task waits for a lock, the lock's owner.
  */
 #include "arch/x86/unwind.h"
 #include "kernel/debug/watchdog.h"
 #include "kernel/fork.h"
-#include "kernel/panic.h"
+#include "kernel/pid.h"
+#include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
-#include "kernel/time.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
+#include "lib/init.h"
 #include "lib/printk.h"
 
 #define NS_PER_TICK	(1000000000 / HZ)
 
 /* The owner of the lock that @task waits for, with a reference, or NULL. */
-static struct task_struct *blocker_of(struct task_struct *task) __no_lock_analysis
+static struct task_struct *blocker_of(struct task_struct *task)
 {
 	struct task_struct *owner = NULL;
 	struct rt_mutex_base *lock;
 
 	raw_spin_lock_irq(&task->pi_lock);
 	lock = task->pi_blocked_on ? task->pi_blocked_on->lock : NULL;
-	if (lock && raw_spin_trylock(&lock->wait_lock)) {	/* the wrong way round: only try */
+	if (lock && raw_spin_trylock(&lock->wait_lock)) {	/* wrong lock order, so only try */
 		owner = rt_mutex_owner(lock);
 		if (owner)
 			get_task_struct(owner);
@@ -53,7 +55,7 @@ static void report(struct task_struct *task, u64 seconds)
 		put_task_struct(owner);
 }
 
-/* Has it waited for longer than @limit ticks, for the first time in this look? */
+/* Has @task waited for more than @limit ticks, for the first time in this look? */
 static bool is_hung(struct task_struct *task, u64 limit, u64 period)
 {
 	u64 waited = READ_ONCE(jiffies) - READ_ONCE(task->switched_out);
@@ -64,7 +66,7 @@ static bool is_hung(struct task_struct *task, u64 limit, u64 period)
 	       !task->on_rq && waited > limit && waited <= limit + period;
 }
 
-/* Every task, by the limits of this @unit. The last look was @period ticks ago. */
+/* Look at every task, with the limits of @unit. The last look was @period ticks ago. */
 static void look(u64 unit, u64 period)
 {
 	u64 limit = HUNG_TASK_UNITS * unit / NS_PER_TICK;
@@ -85,8 +87,9 @@ static void look(u64 unit, u64 period)
 }
 
 /*
- * The option may change while we sleep: a look goes by one unit only. Off, it is another unit, too;
- * with a new one all that have waited for too long are told, however long ago that began.
+ * The option may change while we sleep, so each look uses one unit only. Off counts as another
+ * unit. With a new unit, every task that has waited for too long is reported, however long ago its
+ * wait began.
  */
 static int khungtaskd(void *unused)
 {
@@ -106,8 +109,9 @@ static int khungtaskd(void *unused)
 	return 0;
 }
 
-void hung_task_init(void)
+static void hung_task_init(void)
 {
 	if (IS_ERR(kthread_create(khungtaskd, NULL, "khungtaskd")))
 		panic("cannot make khungtaskd");
 }
+LATE_INIT(hung_task_init);

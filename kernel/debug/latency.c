@@ -2,10 +2,11 @@
 /* The latency recorder (see latency.h). Each CPU writes its own; nothing here takes a lock. */
 #include "kernel/debug/latency.h"
 #include "arch/x86/cpu/insns.h"
-#include "kernel/options.h"
-#include "kernel/preempt.h"
-#include "kernel/uapi.h"
+#include "arch/x86/cpu/percpu.h"
+#include "kernel/report/hooks.h"
+#include "kernel/splat/uapi.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/string.h"
 
 struct section {
@@ -18,18 +19,6 @@ struct section {
 static struct {
 	struct section preempt, irqs;
 } recorded[NR_CPUS];
-
-static int set_latency(const char *value)
-{
-	if (strcmp(value, "on") && strcmp(value, "off"))
-		return -EINVAL;
-	__atomic_fetch_and(&hooks_on, ~(int)HOOK_LATENCY, __ATOMIC_SEQ_CST);
-	memset(recorded, 0, sizeof(recorded));
-	if (!strcmp(value, "on"))
-		__atomic_fetch_or(&hooks_on, HOOK_LATENCY, __ATOMIC_SEQ_CST);
-	return 0;
-}
-BOOT_OPTION(latency, set_latency, true, "off on");
 
 static void begin(struct section *s, unsigned long ip)
 {
@@ -50,31 +39,53 @@ static void end(struct section *s)
 	s->start = 0;
 }
 
-void latency_preempt_off(unsigned long ip)
+static void latency_preempt_off(unsigned long ip)
 {
 	begin(&recorded[smp_processor_id()].preempt, ip);
 }
 
-void latency_preempt_on(void)
+static void latency_preempt_on(void)
 {
 	end(&recorded[smp_processor_id()].preempt);
 }
 
-void latency_irqs_off(unsigned long ip)
+static void latency_irqs_off(unsigned long ip)
 {
 	begin(&recorded[smp_processor_id()].irqs, ip);
 }
 
-void latency_irqs_on(void)
+static void latency_irqs_on(void)
 {
 	end(&recorded[smp_processor_id()].irqs);
 }
 
-void latency_idle(void)
+/* A section that the idle task has begun does not count. */
+static void latency_idle(void)
 {
 	recorded[smp_processor_id()].preempt.start = 0;
 	recorded[smp_processor_id()].irqs.start = 0;
 }
+
+static const struct section_hooks latency_hooks = {
+	.preempt_off = latency_preempt_off,
+	.preempt_on = latency_preempt_on,
+	.irqs_off = latency_irqs_off,
+	.irqs_on = latency_irqs_on,
+	.idle = latency_idle,
+};
+
+static int set_latency(const char *value)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return -EINVAL;
+	__atomic_fetch_and(&hooks_on, ~(int)HOOK_LATENCY, __ATOMIC_SEQ_CST);
+	memset(recorded, 0, sizeof(recorded));
+	section_hooks = &latency_hooks;
+	if (!strcmp(value, "on"))
+		__atomic_fetch_or(&hooks_on, HOOK_LATENCY, __ATOMIC_SEQ_CST);
+	return 0;
+}
+BOOT_OPTION(latency, set_latency, true, "off on");
 
 void latency_get(struct splat_latency *result)
 {

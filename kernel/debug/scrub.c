@@ -2,12 +2,15 @@
 /* The scrubber (see scrub.h). Two sums of 64-bit words: those at even and those at odd places. */
 #include "kernel/debug/scrub.h"
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/fpu/kernel_fpu.h"
-#include "arch/x86/fpu/xstate.h"
-#include "kernel/locking/raw_spinlock.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
-#include "kernel/softirq.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
+#include "arch/x86/fpu/core/xstate.h"
+#include "kernel/preempt/raw_spinlock.h"
+#include "kernel/preempt/softirq.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/tick.h"
+#include "lib/errno.h"
+#include "lib/options.h"
+#include "lib/string.h"
 
 #define TEXT_PAGES_MAX	512
 
@@ -17,11 +20,10 @@ struct sums {
 
 extern const u64 _stext[], _etext[];
 
-static int scrub;
-BOOT_CHOICE(scrub, scrub, true, "off", "on");
+static bool scrub;
 
 u64 scrub_vector_pages, scrub_scalar_pages;
-static raw_spinlock_t scrub_lock;		/* the two below; not in hard interrupts */
+static raw_spinlock_t scrub_lock;		/* guards the two below; not in hard interrupts */
 static struct sums known[TEXT_PAGES_MAX];	/* 0, 0: not looked at yet */
 static size_t next_page;
 
@@ -36,7 +38,7 @@ static struct sums sum_scalar(const u64 *page)
 	return s;
 }
 
-/* xmm0-7, so that whoever's registers these were would notice. */
+/* Uses xmm0-7, so that a task whose values are still there would notice. */
 static struct sums sum_vector(const u64 *page)
 {
 	struct sums s;
@@ -65,7 +67,7 @@ static struct sums sum_vector(const u64 *page)
 	return s;
 }
 
-/* The same with twice as wide registers: each has two even and two odd words. */
+/* The same with registers twice as wide: each holds two even and two odd words. */
 static struct sums sum_avx2(const u64 *page)
 {
 	struct sums s;
@@ -112,14 +114,15 @@ static struct sums sum_page(const u64 *page)
 	return s;
 }
 
-void scrub_softirq(void) __no_lock_analysis
+void scrub_softirq(void)
 {
 	const u64 *page;
 	struct sums s, *k;
 
 	/*
-	 * Not while another CPU looks: to wait here at each tick, one after the other, could take
-	 * longer than a tick where CPUs are slow to take turns, and then nothing else would run.
+	 * Do not wait while another CPU looks. Where CPUs are slow to take turns, waiting here one
+	 * after the other at each tick could take longer than a tick, and then nothing else would
+	 * run.
 	 */
 	if (!raw_spin_trylock(&scrub_lock))
 		return;
@@ -140,8 +143,19 @@ bool scrub_is_on(void)
 	return scrub;
 }
 
-void scrub_tick(void)
+static void scrub_tick(struct pt_regs *regs)
 {
 	if (unlikely(scrub))
 		raise_softirq(SCRUB_SOFTIRQ);
 }
+ON_TICK(scrub_tick);
+
+static int set_scrub(const char *value)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return -EINVAL;
+	open_softirq(SCRUB_SOFTIRQ, scrub_softirq);
+	scrub = !strcmp(value, "on");
+	return 0;
+}
+BOOT_OPTION(scrub, set_scrub, true, "off on");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the code of a kernel built with UBSAN=1 calls where C leaves a result undefined
+ * The functions that a kernel built with UBSAN=1 calls where C leaves a result undefined
  * (-fsanitize=undefined of gcc and clang).
  *
- * Beside each of its checks the compiler puts a description of the place and of the types, and the
- * handler gets its address, then the values. Layouts and names are the compilers' own. A place
- * prints one line, once, and counts each time. Context: any; does not sleep.
+ * For each of its checks the compiler stores a description of the place and of the types. The
+ * handler gets the description's address, then the values. Layouts and names are the compilers'
+ * own. A place prints one line, once, but counts each time. Context: any; does not sleep.
  */
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -19,13 +19,13 @@ struct place {
 	u32 line, column;
 };
 
-/* An integer has kind 0, and as info: is it signed? + 2 * log2(its bits). */
+/* An integer has kind 0; its info is 1 if it is signed, plus 2 * log2(its bits). */
 struct type {
 	u16 kind, info;
 	char name[];				/* with quotes: 'int' */
 };
 
-/* Every description begins with the place; many go on with a type or two. */
+/* Every description begins with the place; many continue with one or two types. */
 struct check {
 	struct place place;
 	const struct type *type, *type2;
@@ -47,7 +47,7 @@ static void __printf(2, 3) report(struct place *place, const char *fmt, ...)
 	pr_err("UBSAN: %s at %s:%u:%u", text, place->file, place->line, column);
 }
 
-/* A value comes in a register, its upper bits open; one that does not fit comes as an address. */
+/* A value comes in a register, with undefined upper bits, or as an address if it does not fit. */
 static const char *text_of(char text[VALUE_MAX], const struct type *type, void *value)
 {
 	unsigned int log_bits = type->info >> 1, unused;
@@ -114,7 +114,7 @@ void __ubsan_handle_out_of_bounds(void *data, void *index)
 	       check->type->name);
 }
 
-/* In C, of a bool only. */
+/* In C, only for a bool. */
 void __ubsan_handle_load_invalid_value(void *data, void *value)
 {
 	struct check *check = data;
@@ -131,7 +131,7 @@ void __ubsan_handle_vla_bound_not_positive(void *data, void *bound)
 	report(&check->place, "an array of %s elements", text_of(text, check->type, bound));
 }
 
-/* A null pointer, or one behind which there is too little. */
+/* A null pointer, or one with too little space behind it. */
 void __ubsan_handle_type_mismatch_v1(void *data, void *pointer)
 {
 	struct check *check = data;
@@ -159,7 +159,7 @@ void __ubsan_handle_invalid_builtin(void *place)
 	report(place, "zero is given to a count of its zero bits");
 }
 
-/* There is no code behind it to return to. */
+/* There is no code behind the call to return to. */
 void __ubsan_handle_builtin_unreachable(void *data)
 {
 	struct place *place = data;

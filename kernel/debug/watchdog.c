@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-/* Lockups (see watchdog.h). From interrupts and from inside spinning locks: takes none itself. */
+/* Lockups (see watchdog.h). Runs in interrupts and inside spinning locks, so it takes no lock. */
 #include "kernel/debug/watchdog.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/time.h"
 #include "arch/x86/unwind.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 
 #define NS_PER_S	1000000000UL
 #define NS_PER_MS	1000000UL
-#define UNIT_MIN_NS	(5 * NS_PER_S / HZ)	/* a few ticks: what is shorter nobody sees */
+#define UNIT_MIN_NS	(5 * NS_PER_S / HZ)	/* a few ticks; anything shorter goes unseen */
 
 u64 watchdog_ns = 10 * NS_PER_S;
 static int then_panic;
@@ -47,16 +48,16 @@ void watchdog_barked(void)
 /* --- CPUs that do not get to schedule(), or take no interrupts --- */
 
 /*
- * What a CPU's tick remembers. Limits are told from @unit alone: the option may change meanwhile,
- * on another CPU. A CPU that has only one thing to do need not schedule, so it is
- * asked to after half the time.
+ * What a CPU's tick remembers. Limits come from @unit alone, because the option may change
+ * meanwhile on another CPU. A CPU that has only one thing to do need not schedule, so it is asked
+ * to after half the time.
  */
 struct seen {
-	u64 unit;			/* watchdog_ns: with another one all begins anew */
-	u64 passes, passes_at;		/* schedule() here; when that number was new */
+	u64 unit;			/* watchdog_ns; when it changes, all begins anew */
+	u64 passes, passes_at;		/* calls of schedule() here; when that last changed */
 	unsigned int ticks;		/* the neighbour's */
 	u64 ticks_at;
-	u64 shared_at;			/* nobody less urgent than current waited here, or it ran */
+	u64 shared_at;			/* no task less urgent than current waited, or one ran */
 	bool told_soft, told_hard, told_starved;
 };
 
@@ -119,11 +120,11 @@ static bool keeps_others_out(const struct rq *rq)
 }
 
 /*
- * Nothing takes the CPU from a real-time task that does not sleep. Linux throttles: after 0.95 s
- * of each second all real-time tasks stand still on that CPU. Then a FIFO task does not run though
- * it could, and this kernel's promise is that it does; so it only says who starves others. Seen by
- * samples: who has been found at every tick of two units with others waiting has most likely not
- * let them run in between.
+ * Nothing takes the CPU from a real-time task that does not sleep. Linux throttles: after 0.95 s of
+ * each second all real-time tasks on that CPU stand still. Then a FIFO task does not run although
+ * it could. This kernel promises that it runs, so the watchdog only names the task that starves
+ * others. It samples: a task found at every tick of two units, with others waiting, has most likely
+ * not let them run in between.
  */
 static void starvation(struct seen *s, u64 now, struct pt_regs *regs)
 {
@@ -134,7 +135,7 @@ static void starvation(struct seen *s, u64 now, struct pt_regs *regs)
 		s->told_starved = false;
 		return;
 	}
-	/* Who does not even get to schedule(), though asked to, is stuck: soft_lockup() says so. */
+	/* A task that does not get to schedule() when asked to is stuck: soft_lockup() says so. */
 	if (now - s->shared_at <= 2 * s->unit || now - s->passes_at > s->unit || s->told_starved)
 		return;
 	s->told_starved = true;
@@ -148,7 +149,7 @@ static void starvation(struct seen *s, u64 now, struct pt_regs *regs)
 	watchdog_barked();
 }
 
-void watchdog_tick(struct pt_regs *regs)
+static void watchdog_tick(struct pt_regs *regs)
 {
 	struct seen *s = &seen[smp_processor_id()];
 	u64 now = sched_clock(), unit = READ_ONCE(watchdog_ns);
@@ -162,12 +163,13 @@ void watchdog_tick(struct pt_regs *regs)
 	hard_lockup(s, now);
 	starvation(s, now, regs);
 }
+ON_TICK(watchdog_tick);
 
 /* --- Raw locks --- */
 
 #define TOLD	~0UL			/* instead of a time: once is enough */
 
-void watchdog_spinning(raw_spinlock_t *lock, u64 *since)
+static void watchdog_spinning(raw_spinlock_t *lock, u64 *since)
 {
 	u64 now = sched_clock(), unit = READ_ONCE(watchdog_ns);
 	unsigned int holder = READ_ONCE(lock->holder);
@@ -192,3 +194,5 @@ void watchdog_spinning(raw_spinlock_t *lock, u64 *since)
 	show_other_cpus();
 	watchdog_barked();
 }
+
+void (*raw_spin_watch)(raw_spinlock_t *lock, u64 *since) = watchdog_spinning;

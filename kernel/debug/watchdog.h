@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watchdogs: what will not end by itself gets a report instead of silence. Options:
+ * Watchdogs: what will not end by itself is reported, not passed over in silence. Options:
  *
  * watchdog_thresh=SECONDS (10; 0: off; "50ms" works, too), the unit of all limits:
  *   a CPU does not get to schedule()                      2 units   "soft lockup"
@@ -10,25 +10,16 @@
  *   a task waits, uninterruptible (hung_task.c)          12 units   "blocked for more than"
  * watchdog=report|panic: what follows the report. With panic a test fails at once.
  *
- * Each report shows the stacks of all CPUs, and who holds the lock. Each is counted.
+ * Each report is counted, and shows the stacks of all CPUs and the lock's holder.
  */
 #pragma once
 
 #include "arch/x86/thread.h"
-#include "kernel/locking/raw_spinlock.h"
+#include "kernel/preempt/raw_spinlock.h"
 
 #define HUNG_TASK_UNITS	12
 
 extern u64 watchdog_ns;			/* the unit; 0: off */
 
-/* The tick, on each CPU. @regs: what it interrupted. */
-void watchdog_tick(struct pt_regs *regs);
-
-/* Who waits for @lock calls this now and then. *@since: 0 at first, then ours. */
-void watchdog_spinning(raw_spinlock_t *lock, u64 *since);
-
 /* The report is complete: go on, or panic. */
 void watchdog_barked(void);
-
-/* Starts the thread that looks for hung tasks. Once, when tasks can be made. */
-void hung_task_init(void);

@@ -4,19 +4,19 @@
  * TASK_KILLABLE) and does not keep the state.
  */
 #include "kernel/locking/rtmutex.h"
-#include "kernel/might_sleep.h"
-#include "kernel/panic.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/trace.h"
 #include "lib/errno.h"
 
 void mutex_init(mutex_t *lock)
 {
-	rt_mutex_base_init(&lock->rtmutex);
+	*lock = (mutex_t)MUTEX_INIT;
 }
 
 static noinline int mutex_slowlock(struct rt_mutex_base *lock, unsigned int state,
-				   bool detect_deadlock) __no_lock_analysis
+				   bool detect_deadlock)
 {
 	struct rt_mutex_waiter waiter;
 	bool taken;
@@ -29,8 +29,8 @@ static noinline int mutex_slowlock(struct rt_mutex_base *lock, unsigned int stat
 	set_current_state(state);
 	ret = task_blocks_on_rt_mutex(lock, &waiter, current, detect_deadlock);
 	/*
-	 * Even after a deadlock, or killed: if another one of the ring backed off, or the owner let
-	 * go, we are the one who was woken, and to leave would keep the next one asleep.
+	 * Try even after a deadlock or a kill. If another task of the ring backed off, or the owner
+	 * unlocked, the wake-up went to us; if we left now, the next waiter would sleep on.
 	 */
 	while (!(taken = try_to_take_rt_mutex(lock, current, &waiter)) && !ret) {
 		raw_spin_unlock_irq(&lock->wait_lock);
@@ -51,14 +51,15 @@ out:
 	return ret;
 }
 
-int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
+/* Inlined, so that the trace names the caller of the function that people call. */
+static __always_inline int lock_mutex(mutex_t *lock, unsigned int state, bool detect_deadlock)
 {
 	int ret = 0;
 
 	trace(lock_asked, lock, _RET_IP_);
 	might_sleep();
 	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
-		ret = mutex_slowlock(&lock->rtmutex, TASK_UNINTERRUPTIBLE, true);
+		ret = mutex_slowlock(&lock->rtmutex, state, detect_deadlock);
 	if (!ret)
 		trace(lock_acquired, lock, _RET_IP_);
 	return ret;
@@ -66,24 +67,17 @@ int mutex_lock_checked(mutex_t *lock) __no_lock_analysis
 
 void mutex_lock(mutex_t *lock) __no_lock_analysis
 {
-	trace(lock_asked, lock, _RET_IP_);
-	might_sleep();
-	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
-		mutex_slowlock(&lock->rtmutex, TASK_UNINTERRUPTIBLE, false);
-	trace(lock_acquired, lock, _RET_IP_);
+	lock_mutex(lock, TASK_UNINTERRUPTIBLE, false);
 }
 
-int mutex_lock_killable(mutex_t *lock) __no_lock_analysis
+int mutex_lock_killable(mutex_t *lock)
 {
-	int ret = 0;
+	return lock_mutex(lock, TASK_KILLABLE, false);
+}
 
-	trace(lock_asked, lock, _RET_IP_);
-	might_sleep();
-	if (unlikely(!rt_mutex_cmpxchg(&lock->rtmutex, NULL, current)))
-		ret = mutex_slowlock(&lock->rtmutex, TASK_KILLABLE, false);
-	if (!ret)
-		trace(lock_acquired, lock, _RET_IP_);
-	return ret;
+int mutex_lock_checked(mutex_t *lock)
+{
+	return lock_mutex(lock, TASK_UNINTERRUPTIBLE, true);
 }
 
 void mutex_unlock(mutex_t *lock) __no_lock_analysis

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The core of the locks that sleep: who may take, who waits, who is boosted.
+ * The core of the locks that sleep: who may take one, who waits, who is boosted.
  *
  * A waiter stands in the lock's tree (lock->waiters). The top waiter of each lock also stands in
  * its owner's tree (owner->pi_waiters), so the owner's priority is the minimum of its own and the
@@ -8,33 +8,20 @@
  * too, and so on: the chain walk.
  *
  * Locks: lock->wait_lock, then one task's pi_lock. Both raw, interrupts off. Only
- * rt_mutex_adjust_prio_chain() goes the other way, and therefore tries.
+ * rt_mutex_adjust_prio_chain() goes the other way, and therefore only tries.
  */
 #include "kernel/locking/rtmutex.h"
 #include "arch/x86/cpu/insns.h"
-#include "kernel/panic.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/trace.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 
 #define MAX_LOCK_DEPTH	1024
 
-void rt_mutex_base_init(struct rt_mutex_base *lock)
-{
-	*lock = (struct rt_mutex_base)RT_MUTEX_BASE_INIT;
-}
-
 /* --- The owner word --- */
-
-static void rt_mutex_set_owner(struct rt_mutex_base *lock, struct task_struct *owner)
-{
-	unsigned long value = (unsigned long)owner;
-
-	if (rt_mutex_has_waiters(lock))
-		value |= RT_MUTEX_HAS_WAITERS;
-	__atomic_store_n(&lock->owner, value, __ATOMIC_RELEASE);
-}
 
 bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new)
 {
@@ -45,22 +32,24 @@ bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struc
 }
 
 /*
- * From here on a fast unlock fails: whoever holds the lock comes to the slow path and finds us.
- * wait_lock held.
+ * From here on a fast unlock fails, so the lock's holder comes to the slow path and finds us. If
+ * the lock is free, this is where the slow path acquires what the last holder released. wait_lock
+ * held.
  */
 static void mark_rt_mutex_waiters(struct rt_mutex_base *lock)
 {
-	__atomic_fetch_or(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELAXED);
+	assert_held(&lock->wait_lock);
+	__atomic_fetch_or(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_ACQUIRE);
 }
 
 /*
- * Taking the mark back when nobody waits any more, so that the fast paths work again. wait_lock
- * held.
+ * Take the mark back when nobody waits any more, so that the fast paths work again. wait_lock held.
  */
 void fixup_rt_mutex_waiters(struct rt_mutex_base *lock)
 {
+	assert_held(&lock->wait_lock);
 	if (!rt_mutex_has_waiters(lock))
-		__atomic_fetch_and(&lock->owner, ~RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
+		__atomic_fetch_and(&lock->owner, ~RT_MUTEX_HAS_WAITERS, __ATOMIC_RELAXED);
 }
 
 /* --- The two trees. All SCHED_OTHER tasks count as one priority. --- */
@@ -92,11 +81,13 @@ static bool pi_tree_less(const struct rb_node *a, const struct rb_node *b)
 
 static void enqueue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
 {
+	assert_held(&lock->wait_lock);
 	rb_add_cached(&waiter->tree_entry, &lock->waiters, tree_less);
 }
 
 static void dequeue_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
 {
+	assert_held(&lock->wait_lock);
 	if (!RB_EMPTY_NODE(&waiter->tree_entry))
 		rb_erase_cached(&waiter->tree_entry, &lock->waiters);
 }
@@ -120,7 +111,7 @@ static struct rt_mutex_waiter *top_waiter(struct rt_mutex_base *lock)
 	return first ? rb_entry(first, struct rt_mutex_waiter, tree_entry) : NULL;
 }
 
-/* @task's tree of top waiters changed: lend or take back. pi_lock held. */
+/* @task's tree of top waiters changed: lend it a priority, or take the loan back. pi_lock held. */
 static void rt_mutex_adjust_prio(struct task_struct *task)
 {
 	rt_mutex_setprio(task, rt_mutex_top_task(task));
@@ -136,18 +127,44 @@ static struct rt_mutex_base *blocked_on(struct task_struct *task)
 
 struct chain {
 	struct task_struct *task;	/* whose priority changed; we hold a reference */
-	/* What it waited for when we decided to go on with it. No lock is held since. */
+	/* The lock that @task waited for when we chose to go on with @task; unlocked since. */
 	struct rt_mutex_base *next_lock;
-	struct task_struct *top_task;	/* who began it all */
+	struct task_struct *top_task;	/* the task that began it all */
 	struct rt_mutex_base *orig_lock;
 	bool detect_deadlock;
 };
 
 /*
+ * A lock's owner inherits from the lock's new top waiter, and may give back what it had from the
+ * one before. Returns 1 if the walk goes on with the owner (in c->task), else 0. wait_lock held.
+ */
+static int chain_inherit(struct chain *c, struct task_struct *owner, struct rt_mutex_waiter *waiter,
+			 struct rt_mutex_waiter *prev_top, struct rt_mutex_waiter *new_top)
+{
+	int ret = 0;
+
+	raw_spin_lock(&owner->pi_lock);
+	if (waiter == new_top || waiter == prev_top) {
+		dequeue_pi(owner, prev_top);
+		enqueue_pi(owner, new_top);
+		rt_mutex_adjust_prio(owner);
+		ret = 1;
+	} else if (c->detect_deadlock) {
+		ret = 1;
+	}
+	c->next_lock = blocked_on(owner);
+	c->task = get_task_struct(owner);
+	raw_spin_unlock(&owner->pi_lock);
+	return c->next_lock ? ret : 0;
+}
+
+/*
  * One step: @c->task waits for a lock; move it to its new place there, and let the lock's owner
- * inherit. Returns 1 to go on with the owner (in c->task), 0 at the chain's end, -EDEADLK, -EAGAIN
- * to try this step again. If the task waits for another lock by now, the chain has changed: who
- * changed it saw to the priorities, and to follow it would find rings that never were.
+ * inherit. Returns 1 to go on with the owner, 0 at the chain's end, -EDEADLK, or -EAGAIN to try
+ * this step again. If the task waits for another lock by now, the chain has changed. Whoever
+ * changed it has adjusted the priorities, and if we followed the new chain, we would find rings
+ * that never existed.
+ * Locks go from hand to hand along the chain, so clang cannot follow.
  */
 static int chain_step(struct chain *c) __no_lock_analysis
 {
@@ -160,23 +177,19 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	waiter = task->pi_blocked_on;
 	lock = blocked_on(task);
 	if (!lock || lock != c->next_lock ||
-	    (waiter->prio == waiter_prio(task) && !c->detect_deadlock)) {
-		raw_spin_unlock_irq(&task->pi_lock);
-		return 0;
-	}
+	    (waiter->prio == waiter_prio(task) && !c->detect_deadlock))
+		goto out_task;
 	if (!raw_spin_trylock(&lock->wait_lock)) {	/* the wrong way round: only try */
-		raw_spin_unlock_irq(&task->pi_lock);
-		cpu_relax();
-		return -EAGAIN;
+		ret = -EAGAIN;
+		goto out_task;
 	}
 	if (lock == c->orig_lock || rt_mutex_owner(lock) == c->top_task) {
-		raw_spin_unlock(&lock->wait_lock);
-		raw_spin_unlock_irq(&task->pi_lock);
-		return c->detect_deadlock ? -EDEADLK : 0;
+		ret = c->detect_deadlock ? -EDEADLK : 0;
+		goto out_lock;
 	}
 
 	prev_top = top_waiter(lock);
-	/* At the same priority it keeps its place. */
+	/* At the same priority the waiter keeps its place. */
 	if (waiter->prio != waiter_prio(task)) {
 		dequeue_waiter(lock, waiter);
 		waiter->prio = waiter_prio(task);
@@ -184,41 +197,29 @@ static int chain_step(struct chain *c) __no_lock_analysis
 	}
 	new_top = top_waiter(lock);
 	owner = rt_mutex_owner(lock);
-	raw_spin_unlock(&task->pi_lock);
-
-	if (!owner) {
-		/*
-		 * Free, and its top waiter was woken. If that is another one now, it must hear of
-		 * it.
-		 */
-		if (prev_top != new_top)
-			wake_up_state(new_top->task, new_top->wake_state);
-		raw_spin_unlock_irq(&lock->wait_lock);
-		return 0;
-	}
-	raw_spin_lock(&owner->pi_lock);
-	if (waiter == new_top || waiter == prev_top) {
-		dequeue_pi(owner, prev_top);
-		enqueue_pi(owner, new_top);
-		rt_mutex_adjust_prio(owner);
-		ret = 1;
-	} else if (c->detect_deadlock) {
-		ret = 1;
-	}
-	c->next_lock = blocked_on(owner);
-	if (!c->next_lock)
-		ret = 0;
-	c->task = get_task_struct(owner);
-	raw_spin_unlock(&owner->pi_lock);
+	raw_spin_unlock(&task->pi_lock);	/* interrupts stay off, for wait_lock */
+	if (owner)
+		ret = chain_inherit(c, owner, waiter, prev_top, new_top);
+	else if (prev_top != new_top)
+		/* The lock is free, and the waiter that was woken is not on top any more. */
+		wake_up_state(new_top->task, new_top->wake_state);
 	raw_spin_unlock_irq(&lock->wait_lock);
-	put_task_struct(task);
+	if (owner)
+		put_task_struct(task);
+	return ret;
+
+out_lock:
+	raw_spin_unlock(&lock->wait_lock);
+out_task:
+	raw_spin_unlock_irq(&task->pi_lock);
 	return ret;
 }
 
 /*
  * Carry @task's priority along the locks it waits for, @next_lock first. Called with no lock held
- * and preemptible: at most a wait_lock and a pi_lock are held at a time, however long the chain,
- * and under them a run queue's for the moment of a requeue. Drops the caller's reference on @task.
+ * and preemptible. However long the chain is, at most a wait_lock and a pi_lock are held at a time,
+ * and under them, for the moment of a requeue or a move, the locks of one or two run queues. Drops
+ * the caller's reference on @task.
  */
 static int rt_mutex_adjust_prio_chain(struct task_struct *task, struct rt_mutex_base *next_lock,
 				      bool detect_deadlock, struct rt_mutex_base *orig_lock,
@@ -231,7 +232,9 @@ static int rt_mutex_adjust_prio_chain(struct task_struct *task, struct rt_mutex_
 
 	do {
 		ret = chain_step(&c);
-		if (ret != -EAGAIN && ++depth > MAX_LOCK_DEPTH) {
+		if (ret == -EAGAIN) {
+			cpu_relax();
+		} else if (ret == 1 && ++depth > MAX_LOCK_DEPTH) {
 			pr_warn("Maximum lock depth %d reached task: %s (%d)", MAX_LOCK_DEPTH,
 				top_task->comm, top_task->pid);
 			ret = detect_deadlock ? -EDEADLK : 0;
@@ -241,7 +244,7 @@ static int rt_mutex_adjust_prio_chain(struct task_struct *task, struct rt_mutex_
 	return ret;
 }
 
-void rt_mutex_adjust_pi(struct task_struct *task) __no_lock_analysis
+void rt_mutex_adjust_pi(struct task_struct *task)
 {
 	struct rt_mutex_base *next_lock;
 
@@ -252,11 +255,14 @@ void rt_mutex_adjust_pi(struct task_struct *task) __no_lock_analysis
 		rt_mutex_adjust_prio_chain(get_task_struct(task), next_lock, false, NULL, task);
 }
 
-/* --- Taking, waiting, handing on. wait_lock held, interrupts off. --- */
+/*
+ * --- Taking, waiting, handing on. wait_lock held and interrupts off; only rt_mutex_slowunlock()
+ * takes wait_lock itself. ---
+ */
 
 /*
- * May @waiter have the lock although another one is first? Only if it is more urgent; RT tasks
- * never jump equals.
+ * May @waiter take the lock although @top is first? Yes, if @waiter is more urgent. A spinlock_t
+ * also goes to an equal, unless they are real-time tasks.
  */
 static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task,
 			   struct rt_mutex_waiter *waiter)
@@ -271,6 +277,7 @@ static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task
 bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 			  struct rt_mutex_waiter *waiter)
 {
+	assert_held(&lock->wait_lock);
 	mark_rt_mutex_waiters(lock);
 	if (rt_mutex_owner(lock))
 		return false;
@@ -289,18 +296,20 @@ bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 	if (!rb_empty_cached(&task->pi_waiters))
 		rt_mutex_adjust_prio(task);
 	raw_spin_unlock(&task->pi_lock);
-	rt_mutex_set_owner(lock, task);
+	/* fixup_rt_mutex_waiters() takes the mark back if nobody waits. */
+	WRITE_ONCE(lock->owner, (unsigned long)task | RT_MUTEX_HAS_WAITERS);
 	return true;
 }
 
 int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter,
-			    struct task_struct *task, bool detect_deadlock) __no_lock_analysis
+			    struct task_struct *task, bool detect_deadlock)
 {
 	struct task_struct *owner = rt_mutex_owner(lock);
 	struct rt_mutex_base *next_lock;
 	struct rt_mutex_waiter *old_top;
 	int ret;
 
+	assert_held(&lock->wait_lock);
 	if (owner == task && detect_deadlock)
 		return -EDEADLK;
 
@@ -330,13 +339,14 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	if (!next_lock)
 		return 0;
 
-	/* As with Linux's DEBUG_RT_MUTEXES: to the end, even if nobody there inherits. */
+	/* As with Linux's DEBUG_RT_MUTEXES, walk to the end even if nobody there inherits. */
 	raw_spin_unlock_irq(&lock->wait_lock);
 	ret = rt_mutex_adjust_prio_chain(owner, next_lock, true, lock, task);
 	if (unlikely(ret) && !detect_deadlock) {
 		/*
-		 * The caller cannot take an error. It goes on waiting, most likely for ever, where
-		 * the watchdog finds it; unless somebody in the ring did ask, and backs off.
+		 * The caller cannot take an error. It goes on waiting, most likely for ever, and
+		 * the watchdog finds it there, unless a task in the ring did ask for errors and
+		 * backs off.
 		 */
 		WARN(true, "rtmutex deadlock detected");
 		ret = 0;
@@ -345,13 +355,14 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	return ret;
 }
 
-/* Give up waiting: out of both trees, and take back what we lent. */
-void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter) __no_lock_analysis
+/* Give up waiting: leave both trees, and take back what we lent. */
+void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
 {
 	bool is_top = waiter == top_waiter(lock);
 	struct task_struct *owner = rt_mutex_owner(lock);
 	struct rt_mutex_base *next_lock;
 
+	assert_held(&lock->wait_lock);
 	raw_spin_lock(&current->pi_lock);
 	dequeue_waiter(lock, waiter);
 	current->pi_blocked_on = NULL;
@@ -375,19 +386,24 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter) _
 	raw_spin_lock_irq(&lock->wait_lock);
 }
 
-void rt_mutex_slowunlock(struct rt_mutex_base *lock) __no_lock_analysis
+void rt_mutex_slowunlock(struct rt_mutex_base *lock)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	struct rt_mutex_waiter *waiter;
 	struct task_struct *task;
 	unsigned int wake_state;
 
-	WARN_ON(rt_mutex_owner(lock) != current);
-	waiter = top_waiter(lock);
-	if (!waiter) {
-		__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+	if (WARN_ON(rt_mutex_owner(lock) != current)) {
 		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
 		return;
+	}
+	while (!(waiter = top_waiter(lock))) {
+		/* The next owner may free the lock's memory, so wait_lock is released first. */
+		fixup_rt_mutex_waiters(lock);
+		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+		if (rt_mutex_cmpxchg(lock, current, NULL))
+			return;
+		flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	}
 	/*
 	 * Deboost first, then wake. Between the two we are back at our own priority with the lock

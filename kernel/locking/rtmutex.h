@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rt_mutex: a lock whose owner runs at the priority of its most urgent waiter. Under it stand
- * Splat's two locks that sleep: mutex (this file's rt_mutex_lock) and spinlock_t (spinlock.h).
+ * Splat's two locks that sleep: mutex (below; mutex.c) and spinlock_t (spinlock.h).
  *
  * owner holds the owning task's address; bit 0 says that waiters stand in the tree, so that the
  * fast paths (one compare-and-swap) fail and everyone meets under wait_lock. NULL with bit 0 set:
- * free, the top waiter is about to take it. Lock order: wait_lock, then a task's pi_lock.
+ * the lock is free, and the top waiter is about to take it. Lock order: wait_lock, then a task's
+ * pi_lock.
  */
 #pragma once
 
-#include "kernel/locking/raw_spinlock.h"
+#include "kernel/preempt/raw_spinlock.h"
 #include "lib/rbtree.h"
 
 struct task_struct;
@@ -18,7 +19,7 @@ struct task_struct;
 
 struct rt_mutex_base {
 	raw_spinlock_t		wait_lock;
-	struct rb_root_cached	waiters;	/* by priority, then first come */
+	struct rb_root_cached	waiters;	/* by priority, then by arrival */
 	unsigned long		owner;
 };
 
@@ -33,7 +34,7 @@ struct rt_mutex_waiter {
 	struct rt_mutex_base	*lock;
 	/* The state that the unlocker's wake-up must match. */
 	unsigned int		wake_state;
-	int			prio;		/* in the lock's tree; wait_lock */
+	int			prio;		/* in the lock's tree; wait_lock, task's pi_lock */
 	int			pi_prio;	/* in the owner's; the owner's pi_lock */
 };
 
@@ -43,11 +44,6 @@ struct rt_mutex_waiter {
 static inline struct task_struct *rt_mutex_owner(const struct rt_mutex_base *lock)
 {
 	return (struct task_struct *)(READ_ONCE(lock->owner) & ~RT_MUTEX_HAS_WAITERS);
-}
-
-static inline bool rt_mutex_base_is_locked(const struct rt_mutex_base *lock)
-{
-	return READ_ONCE(lock->owner) != 0;
 }
 
 static inline bool rt_mutex_has_waiters(const struct rt_mutex_base *lock)
@@ -72,10 +68,11 @@ int mutex_lock_killable(mutex_t *lock) __acquires_if_0(*lock) __must_not_hold(pr
 /* As mutex_lock(), but returns -EDEADLK instead of waiting in a circle. */
 int mutex_lock_checked(mutex_t *lock) __must_not_hold(preempt_off);
 
-/* --- What spinlock_rt.c and the scheduler need (kernel/locking/rtmutex.c) --- */
+/* --- What mutex.c, spinlock_rt.c and kernel/policy.c need (rtmutex.c) --- */
 
-void rt_mutex_base_init(struct rt_mutex_base *lock);
-/* The fast paths: from free (NULL) to current, and back. Fails if anybody waits. */
+void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock,
+			  unsigned int wake_state);
+/* The fast paths: from free (NULL) to current, and back. They fail if anybody waits. */
 bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struct task_struct *new);
 
 /*
@@ -83,13 +80,14 @@ bool rt_mutex_cmpxchg(struct rt_mutex_base *lock, struct task_struct *old, struc
  * whether it stands in the tree yet or not.
  */
 bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
-			  struct rt_mutex_waiter *waiter);
+			  struct rt_mutex_waiter *waiter)
+	__must_hold(lock->wait_lock);
 int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter,
-			    struct task_struct *task, bool detect_deadlock);
-void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter);
-void fixup_rt_mutex_waiters(struct rt_mutex_base *lock);
-void rt_mutex_init_waiter(struct rt_mutex_waiter *waiter, struct rt_mutex_base *lock,
-			  unsigned int wake_state);
+			    struct task_struct *task, bool detect_deadlock)
+	__must_hold(lock->wait_lock);
+void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
+	__must_hold(lock->wait_lock);
+void fixup_rt_mutex_waiters(struct rt_mutex_base *lock) __must_hold(lock->wait_lock);
 
 /*
  * Hand the lock on: deboost, then wake the top waiter. Does not sleep, may be preempted at its end.

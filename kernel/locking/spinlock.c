@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* spinlock_t without PREEMPT_RT, and what both worlds share (see spinlock.h). */
 #include "kernel/locking/spinlock.h"
-#include "arch/x86/irqflags.h"
-#include "kernel/options.h"
-#include "kernel/preempt.h"
-#include "kernel/trace.h"
-
-int rt_off;
-BOOT_CHOICE(rt, rt_off, false, "on", "off");
+#include "kernel/preempt/preempt.h"
+#include "kernel/report/trace.h"
 
 void spin_lock_init(spinlock_t *lock)
 {

@@ -5,7 +5,7 @@
  * rt=on (PREEMPT_RT): its name says spin, but it sleeps. It is an rt_mutex with priority
  * inheritance. A holder can be preempted, cannot be migrated, and counts as an RCU reader. The _irq
  * forms do not touch the interrupt flag. So it must not be taken with preemption or interrupts off,
- * not even when it is free: that is checked on every call (kernel/might_sleep.h). Blocking keeps
+ * not even when it is free; every call checks that (kernel/preempt/might_sleep.h). Blocking keeps
  * task->__state (saved_state), because code written for a spinning lock does not expect to lose it.
  *
  * rt=off: it spins with preemption off, and _irq disables interrupts. It may be taken in any
@@ -16,13 +16,14 @@
 #pragma once
 
 #include "arch/x86/irqflags.h"
-#include "kernel/locking/raw_spinlock.h"
 #include "kernel/locking/rtmutex.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/preempt/raw_spinlock.h"
 
 /* How the lock was taken, for those who ask afterwards. Written by its holder. */
 struct spin_record {
-	u32			acquired, contended;	/* how often; it was taken when we came */
-	int			preempt_count;		/* when last taken, less its own */
+	u32			acquired, contended;	/* how often; how often after a wait */
+	int			preempt_count;		/* when last taken, without its own */
 };
 
 typedef struct __capability("spinlock") spinlock {
@@ -33,13 +34,6 @@ typedef struct __capability("spinlock") spinlock {
 } spinlock_t;
 
 #define SPINLOCK_INIT	{ .lock = RT_MUTEX_BASE_INIT }
-
-extern int rt_off;			/* option rt=: fixed once spinlocks are in use */
-
-static inline bool preempt_rt(void)
-{
-	return !rt_off;
-}
 
 static inline bool spinlock_sleeps(const spinlock_t *lock)
 {
@@ -53,12 +47,12 @@ void classic_spin_lock(spinlock_t *lock) __acquires(*lock);
 void classic_spin_unlock(spinlock_t *lock) __releases(*lock);
 void classic_spin_unlock_irq(spinlock_t *lock) __releases(*lock);
 
-/* Has somebody come to wait for it? To be asked by its holder. */
+/* Has another task or CPU begun to wait for it? Its holder may ask. */
 bool spin_is_contended(spinlock_t *lock);
 
 /* May sleep with rt=on. */
 static __always_inline void spin_lock(spinlock_t *lock) __acquires(*lock)
-	__must_not_hold(preempt_off) __no_lock_analysis
+	__must_not_hold(preempt_off)
 {
 	if (likely(spinlock_sleeps(lock)))
 		rt_spin_lock(lock);
@@ -66,7 +60,7 @@ static __always_inline void spin_lock(spinlock_t *lock) __acquires(*lock)
 		classic_spin_lock(lock);
 }
 
-static __always_inline void spin_unlock(spinlock_t *lock) __releases(*lock) __no_lock_analysis
+static __always_inline void spin_unlock(spinlock_t *lock) __releases(*lock)
 {
 	if (likely(spinlock_sleeps(lock)))
 		rt_spin_unlock(lock);
@@ -83,7 +77,7 @@ static __always_inline void spin_lock_irq(spinlock_t *lock) __acquires(*lock)
 	spin_lock(lock);
 }
 
-static __always_inline void spin_unlock_irq(spinlock_t *lock) __releases(*lock) __no_lock_analysis
+static __always_inline void spin_unlock_irq(spinlock_t *lock) __releases(*lock)
 {
 	if (likely(spinlock_sleeps(lock)))
 		rt_spin_unlock(lock);

@@ -3,27 +3,27 @@
  * spinlock_t under PREEMPT_RT (see spinlock.h).
  *
  * The order on the way in: check the context, take the rt_mutex, enter an RCU read section, pin to
- * the CPU. On the way out the reverse, with RCU last: the lock's memory may be freed by RCU as soon
- * as it is released.
+ * the CPU. On the way out it is the reverse, but with RCU last: in Linux others may free the lock's
+ * memory after a grace period, and only this read section makes them wait for the release.
  */
 #include "kernel/locking/spinlock.h"
-#include "kernel/might_sleep.h"
-#include "kernel/panic.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/trace.h"
 
 /*
- * Any depth of RCU readers is fine, any preempt_count but 0 is not. Checked before it is known
- * whether the lock is free: the report must not depend on luck.
+ * Any depth of RCU readers is fine, any preempt_count but 0 is not. This is checked before it is
+ * known whether the lock is free, so that the report does not depend on luck.
  */
 #define RTLOCK_RESCHED_OFFSETS \
 	((unsigned int)current->rcu_read_lock_nesting << MIGHT_RESCHED_RCU_SHIFT)
 
 /*
- * The caller's state is put aside: code that says set_current_state(); spin_lock(); ...; schedule()
- * must neither lose the state nor a wake-up that comes while it waits here. A normal wake-up finds
- * saved_state and sets it to RUNNING (wake_up_state()); only the unlocker's, with exactly
- * TASK_RTLOCK_WAIT, wakes us.
+ * The caller's state is put aside, because code that says set_current_state(); spin_lock(); ...;
+ * schedule() must lose neither the state nor a wake-up that comes while it waits here. A normal
+ * wake-up finds saved_state and sets it to RUNNING (wake_up_state()); only the unlocker's wake-up,
+ * with exactly TASK_RTLOCK_WAIT, wakes us.
  */
 static void save_state(void)
 {
@@ -42,7 +42,7 @@ static void restore_saved_state(void)
 }
 
 /* Returns whether it had to wait. */
-static noinline bool rtlock_slowlock(struct rt_mutex_base *lock) __no_lock_analysis
+static noinline bool rtlock_slowlock(struct rt_mutex_base *lock)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	struct rt_mutex_waiter waiter;

@@ -3,8 +3,8 @@
  * Slabs of one page: free objects are linked through their first word; the rest of them is poison.
  */
 #include "kernel/mm/kmalloc.h"
-#include "kernel/locking/raw_spinlock.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/raw_spinlock.h"
 #include "lib/string.h"
 
 struct bucket {
@@ -46,7 +46,7 @@ static void check_poison(void *object, size_t size)
 		      object, size, (long)(bad - (u8 *)object), *bad);
 }
 
-/* --- The redzone: from the size asked for on; the last word of the room says that size. --- */
+/* --- The redzone follows the size asked for; the last word of the room says that size. --- */
 
 /* Where in its @room the size of @object is kept. */
 static u32 *kept_size(void *object, size_t room)
@@ -79,7 +79,7 @@ u8 *kmalloc_overrun(void *object, size_t *size)
 
 	if (!POISON_MEMORY)
 		return NULL;
-	/* Who wrote as far as to the kept size has written into the bytes before it, too. */
+	/* A write that reached the kept size has also hit the bytes before it. */
 	*size = min((size_t)*kept, room - KMALLOC_REDZONE);
 	bad = memchr_inv(object + *size, POISON_REDZONE, room - *size - sizeof(u32));
 	return bad || *kept == *size ? bad : (u8 *)kept;
@@ -99,7 +99,7 @@ static void check_redzone(void *object)
 
 static struct page *new_slab(size_t size)
 {
-	/* kmalloc() has asked whether this may sleep. */
+	/* kmalloc() has checked whether this may sleep. */
 	struct page *page = alloc_pages(GFP_ATOMIC, 0);
 	void *base;
 
@@ -182,7 +182,7 @@ void *kzalloc(size_t size, gfp_t gfp)
 	return kmalloc(size, gfp | __GFP_ZERO);
 }
 
-/* The slab's lock held: an object that is already on the free list is being freed twice. */
+/* The slab's lock held. An object that is already on the free list is being freed twice. */
 static void check_double_free(struct page *page, void *object)
 {
 	for (void **p = POISON_MEMORY ? page->freelist : NULL; p; p = *p)

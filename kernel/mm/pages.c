@@ -4,14 +4,15 @@
  * block whose "buddy" (the address with one bit flipped) is free too is joined with it; a block too
  * large is halved.
  *
- * zone_lock is raw: pages are freed and taken with preemption off.
+ * zone_lock is raw because pages are freed and taken with preemption off.
  */
 #include "kernel/mm/pages.h"
 #include "boot/bootinfo.h"
-#include "kernel/locking/raw_spinlock.h"
-#include "kernel/might_sleep.h"
-#include "kernel/options.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/raw_spinlock.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -83,9 +84,10 @@ u64 page_to_phys(const struct page *page)
 }
 
 /*
- * Pages that were given back hold PAGE_POISON until they are given out again. Those that nobody had
- * yet are filled when they are first given out: all at once would be the longest part of the boot.
- * (It also makes QEMU forget what the firmware ran there; until then each store into it is slow.)
+ * Pages that were given back hold PAGE_POISON until they are given out again. Pages that nobody has
+ * had yet are filled when they are first given out, because filling all at once would be the
+ * longest part of the boot. (Filling also makes QEMU forget what the firmware ran there; until then
+ * each store into the page is slow.)
  */
 static void poison_pages(struct page *page, unsigned int order)
 {
@@ -113,6 +115,7 @@ static void check_poison(struct page *page, unsigned int order)
 /* zone_lock held. */
 static void free_block(u64 pfn, unsigned int order)
 {
+	assert_held(&zone_lock);
 	free_count += 1UL << order;
 	for (; order < MAX_ORDER; order++) {
 		u64 buddy = pfn ^ (1UL << order);
@@ -134,6 +137,7 @@ static struct page *take_block(unsigned int order)
 	struct page *page;
 	unsigned int have = order;
 
+	assert_held(&zone_lock);
 	while (have <= MAX_ORDER && list_empty(&free_area[have]))
 		have++;
 	if (have > MAX_ORDER)
@@ -176,7 +180,11 @@ bool should_fail_alloc(void)
 {
 	int left = READ_ONCE(fail_countdown);
 
-	return left && !(fail_countdown = left - 1);
+	/* Whoever counts from 1 to 0 is the one that fails. */
+	while (left && !__atomic_compare_exchange_n(&fail_countdown, &left, left - 1, false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		cpu_relax();
+	return left == 1;
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
@@ -252,12 +260,15 @@ u64 nr_total_pages(void)
 
 void pages_init(void)
 {
+	unsigned long flags;
+
 	nr_frames = early_max_ram() >> PAGE_SHIFT;
 	mem_map = early_alloc(nr_frames * sizeof(struct page));
 	for (int order = 0; order <= MAX_ORDER; order++)
 		INIT_LIST_HEAD(&free_area[order]);
 
 	/* Page by page: the buddies find each other. */
+	flags = raw_spin_lock_irqsave(&zone_lock);
 	for (unsigned int i = 0; i < boot_info.nr_ram; i++) {
 		struct boot_mem *ram = &boot_info.ram[i];
 
@@ -265,6 +276,7 @@ void pages_init(void)
 			if (skip_reserved(phys, PAGE_SIZE) == phys)
 				free_block(phys >> PAGE_SHIFT, 0);
 	}
+	raw_spin_unlock_irqrestore(&zone_lock, flags);
 	total_pages = free_count;
 	pr_info("mm: %llu MiB free of %llu MiB", free_count >> 8, nr_frames >> 8);
 }

@@ -3,13 +3,13 @@
  * Pages of physical memory: a buddy allocator, and a struct page for each page of RAM.
  *
  * Freeing never sleeps. Allocating does not sleep either (nothing is ever written out), but with
- * GFP_KERNEL the caller says that it could, and that is checked: code that works only because
- * memory is plentiful is still wrong. A page that is written to after it was freed panics when it
- * is given out again.
+ * GFP_KERNEL the caller says that it may sleep, and that is checked, because code that works only
+ * while memory is plentiful is still wrong. A write to a freed page panics when the page is given
+ * out again.
  */
 #pragma once
 
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "lib/list.h"
 
 typedef unsigned int gfp_t;
@@ -19,7 +19,7 @@ typedef unsigned int gfp_t;
 
 #define MAX_ORDER	10		/* 4 MiB */
 
-/* Free memory holds poison, and double frees are searched for: not with make RELEASE=1. */
+/* Fill free memory with poison and look for double frees, except with make RELEASE=1. */
 #ifdef RELEASE
 #define POISON_MEMORY	false
 #else
@@ -28,14 +28,14 @@ typedef unsigned int gfp_t;
 
 struct page {
 	int			refcount;	/* atomic; address spaces that map it, or 1 */
-	/* Of the free or allocated block that starts here. */
+	/* About the free or allocated block that starts here. */
 	u8			order;
 	u8			free;		/* in the buddy's lists */
 	u16			object_size;	/* kmalloc: 0 if the block is not a slab */
 	unsigned int		inuse;		/* kmalloc: objects out; a top level: tables */
 	bool			poisoned;	/* this page: filled with PAGE_POISON */
 	void			*freelist;	/* kmalloc: first free object */
-	/* Of the buddy's lists; or of the page tables of one address space. */
+	/* In the buddy's lists, or in the list of one address space's page tables. */
 	struct list_head	node;
 };
 
@@ -66,7 +66,7 @@ static inline void *phys_to_virt(u64 phys)
 	return (void *)(phys + DIRECT_MAP);
 }
 
-/* Of direct-map addresses and of the kernel image. */
+/* For direct-map addresses and the kernel image. */
 static inline u64 virt_to_phys(const void *addr)
 {
 	u64 v = (u64)addr;
@@ -83,8 +83,8 @@ u64 nr_free_pages(void);
 u64 nr_total_pages(void);
 
 /*
- * Tests: the next @nr-th allocation (of pages or kmalloc) fails; 0 switches this off. Programs say
- * it with the option "fail_alloc=".
+ * For tests: the @nr-th allocation from now (of pages or kmalloc) fails; 0 switches this off.
+ * Programs use the option "fail_alloc=".
  */
 void fail_nth_alloc(int nr);
 bool should_fail_alloc(void);

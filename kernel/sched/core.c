@@ -7,19 +7,16 @@
  * schedule() reports "scheduling while atomic" and sets the count right, so that the machine goes
  * on.
  */
-#include "kernel/sched/sched.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/cpu/smp.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/process.h"
-#include "kernel/might_sleep.h"
-#include "kernel/mm/mm.h"
-#include "kernel/panic.h"
-#include "kernel/time.h"
-#include "kernel/trace.h"
-#include "lib/errno.h"
-#include "lib/printk.h"
-#include "lib/string.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time/tick.h"
+#include "kernel/vm/mm.h"
 
 enum sched_mode {
 	SM_NONE,		/* voluntary: go by current's state */
@@ -28,17 +25,6 @@ enum sched_mode {
 };
 
 /* --- Asking for a reschedule --- */
-
-void resched_curr(struct rq *rq)
-{
-	if (test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED))
-		return;
-	set_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED);
-	if (rq->cpu == smp_processor_id())
-		set_preempt_need_resched();
-	else
-		smp_send_reschedule(rq->cpu);	/* it folds the flag into its preempt_count */
-}
 
 /* Current itself wants to go through schedule() soon. */
 static void resched_current(void)
@@ -53,28 +39,11 @@ static void clear_need_resched(struct task_struct *task)
 	clear_preempt_need_resched();
 }
 
-/* @task became runnable or more urgent. The run queue's lock held. */
-static void check_preempt_curr(struct rq *rq, struct task_struct *task)
-{
-	if (rq->curr == rq->idle || task->prio < rq->curr->prio)
-		resched_curr(rq);
-}
-
-void activate_task(struct rq *rq, struct task_struct *task)
-{
-	rq->nr_migrations += task->cpu != rq->cpu;
-	if (task->cpu != rq->cpu)
-		trace(sched_migrate, task->pid, rq->cpu);
-	WRITE_ONCE(task->cpu, rq->cpu);
-	rq_enqueue(rq, task, false);
-	check_preempt_curr(rq, task);
-}
-
 /* --- The switch --- */
 
 /*
- * The task switched from is off its stack now: undo what the switch holds, on behalf of the new
- * task.
+ * @prev is off its stack now. Undo what the switch holds, on behalf of the new task. @prev took the
+ * run queue's lock, in __schedule(), so clang cannot follow.
  */
 static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 {
@@ -90,7 +59,8 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 	}
 	rq->prev_mm = NULL;
 	/*
-	 * From here on another CPU may run prev. Before interrupts are on: one of ours may wake it.
+	 * From here on another CPU may run prev. The store comes before interrupts are on, because
+	 * one of this CPU's interrupts may wake prev.
 	 */
 	__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
 	raw_spin_unlock_irq(&rq->lock);
@@ -105,6 +75,7 @@ static void finish_task_switch(struct task_struct *prev) __no_lock_analysis
 		put_task_struct(prev);
 }
 
+/* Stands in for the return of __schedule(): releases its lock and undoes its preempt_disable(). */
 void schedule_tail(struct task_struct *prev) __no_lock_analysis
 {
 	finish_task_switch(prev);
@@ -117,8 +88,8 @@ void schedule_tail(struct task_struct *prev) __no_lock_analysis
 static void context_switch(struct rq *rq, struct task_struct *prev, struct task_struct *next)
 {
 	/*
-	 * A kernel thread has no address space of its own and borrows the last one: no need to load
-	 * another.
+	 * A kernel thread has no address space of its own and borrows the last one, so there is no
+	 * need to load another.
 	 */
 	if (next->mm) {
 		switch_mm(next->mm);
@@ -139,7 +110,7 @@ static void context_switch(struct rq *rq, struct task_struct *prev, struct task_
 
 static void schedule_debug(struct task_struct *prev, enum sched_mode mode)
 {
-	/* A spinlock_t is a reader, too, and may wait for another one: SM_RTLOCK_WAIT. */
+	/* A spinlock_t's holder is a reader, too, and may wait for another one (SM_RTLOCK_WAIT). */
 	if (unlikely(prev->rcu_read_lock_nesting) && mode == SM_NONE && prev->__state)
 		WARN_KIND_ONCE(SPLAT_WARN, "Voluntary context switch within RCU read-side critical "
 			       "section!");
@@ -152,7 +123,7 @@ static void schedule_debug(struct task_struct *prev, enum sched_mode mode)
 	}
 }
 
-/* The run queue's curr runs instead of @prev. */
+/* Tell other CPUs that rq->curr runs in @prev's place. */
 static void tell_others(struct rq *rq, struct task_struct *prev)
 {
 	rq->make_room = false;
@@ -162,6 +133,7 @@ static void tell_others(struct rq *rq, struct task_struct *prev)
 	rq_publish_curr(rq);
 }
 
+/* The lock taken here is released by the task that runs next, in finish_task_switch(). */
 static void __schedule(enum sched_mode mode) __no_lock_analysis
 {
 	struct task_struct *prev = current, *next;
@@ -178,7 +150,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 			rq_dequeue(rq, prev);
 	}
 	next = rq_pick(rq);
-	/* Runnable, but not here any more: the next task sees it off, once its stack is free. */
+	/* prev is runnable, but no longer here. The next task moves it, once its stack is free. */
 	if (prev->on_rq && unlikely(should_leave(rq, prev))) {
 		rq_dequeue(rq, prev);
 		prev->on_rq = MIGRATING;
@@ -201,7 +173,7 @@ static void __schedule(enum sched_mode mode) __no_lock_analysis
 	context_switch(rq, prev, next);
 }
 
-static __always_inline void __schedule_loop(enum sched_mode mode) __no_lock_analysis
+static __always_inline void __schedule_loop(enum sched_mode mode)
 {
 	do {
 		preempt_disable();
@@ -217,17 +189,24 @@ void schedule(void)
 	__schedule_loop(SM_NONE);
 }
 
+void cond_resched(void)
+{
+	might_sleep();
+	if (need_resched())
+		schedule();
+}
+
 /*
- * The last switch of a task. State and switch must not come apart: preempted between the two, the
- * task would still be queued, and finish_task_switch() would free it all the same.
+ * The last switch of a task. Nothing may come between the state and the switch, because a task
+ * preempted there would still be queued, and finish_task_switch() would free it all the same.
  *
- * Who woke or moved the task queued it with its pi_lock held, and may still hold it: the memory
- * must not go before that CPU lets go. From here on nobody moves it again.
+ * The CPU that woke or moved the task queued it with its pi_lock held, and may still hold the lock.
+ * The task's memory must not go before that CPU releases it. From here on nobody moves the task.
  */
-void do_task_dead(void) __no_lock_analysis
+void do_task_dead(void)
 {
 	preempt_disable();
-	/* A waker that saw an older state, and will write RUNNING, holds pi_lock: let it end. */
+	/* A waker that saw an older state, and will write RUNNING, holds pi_lock. Let it finish. */
 	raw_spin_lock_irq(&current->pi_lock);
 	__set_current_state(TASK_DEAD);
 	raw_spin_unlock_irq(&current->pi_lock);
@@ -241,9 +220,9 @@ void schedule_rtlock(void)
 }
 
 /*
- * Kernel code let preemption back on and a reschedule is wanted. The count is raised before
- * __schedule(), and so while the next task is chosen: a second interrupt there must not come back
- * here.
+ * Kernel code has enabled preemption, and a reschedule is wanted. The count is raised before
+ * __schedule() and stays so while the next task is chosen, so that an interrupt there does not come
+ * back here.
  */
 void preempt_schedule(void)
 {
@@ -252,8 +231,9 @@ void preempt_schedule(void)
 	__schedule_loop(SM_PREEMPT);
 }
 
-void preempt_schedule_irq(void) __no_lock_analysis
+void preempt_schedule_irq(void)
 {
+	assert_irqs_off();
 	do {
 		preempt_disable();
 		local_irq_enable();
@@ -265,7 +245,7 @@ void preempt_schedule_irq(void) __no_lock_analysis
 	} while (need_resched());
 }
 
-void do_sched_yield(void) __no_lock_analysis
+void do_sched_yield(void)
 {
 	struct rq *rq;
 
@@ -283,8 +263,9 @@ void do_sched_yield(void) __no_lock_analysis
 /* --- Waking --- */
 
 /*
- * Does a wake-up for @state concern @task? If it waits for an RT spinlock, a normal wake-up is for
- * the state it put aside: note it there and let it sleep on for its lock. pi_lock held.
+ * Does a wake-up for @state concern @task? If @task waits for an RT spinlock, a normal wake-up is
+ * for the state that @task put aside. Note the wake-up there, and let @task go on sleeping for its
+ * lock. pi_lock held.
  */
 static bool ttwu_state_match(struct task_struct *task, unsigned int state, bool *success)
 {
@@ -299,29 +280,34 @@ static bool ttwu_state_match(struct task_struct *task, unsigned int state, bool 
 	return false;
 }
 
-/* Still in a queue: it was about to sleep, or was preempted. Then it just stays. pi_lock held. */
+/*
+ * If @task is still in a queue, because it was about to sleep or was preempted, it just stays
+ * there. pi_lock held. No analysis: see task_rq_lock().
+ */
 static bool ttwu_runnable(struct task_struct *task) __no_lock_analysis
 {
 	struct rq *rq = task_rq_lock(task);
 	bool runnable = task->on_rq;
 
+	assert_held(&task->pi_lock);
 	if (runnable)
 		task->__state = TASK_RUNNING;
 	raw_spin_unlock(&rq->lock);
 	return runnable;
 }
 
-/* In no queue, and now nobody but us can put it into one. pi_lock held, interrupts off. */
+/* @task is in no queue, and now only we can put it into one. pi_lock held, interrupts off. */
 static void ttwu_queue(struct task_struct *task)
 {
-	/* It may still be on its way out of its CPU. Nothing there waits for us. */
+	assert_held(&task->pi_lock);
+	/* @task may still be on its way off its CPU. Nothing there waits for us. */
 	while (__atomic_load_n(&task->on_cpu, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	task->__state = TASK_RUNNING;
 	place_task(task);
 }
 
-bool wake_up_state(struct task_struct *task, unsigned int state) __no_lock_analysis
+bool wake_up_state(struct task_struct *task, unsigned int state)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&task->pi_lock);
 	bool success = false;
@@ -346,11 +332,12 @@ void wake_up_new_task(struct task_struct *task)
 
 /* --- Time slices. Interrupt context. --- */
 
-void scheduler_tick(void) __no_lock_analysis
+void scheduler_tick(void)
 {
 	struct rq *rq = this_cpu()->rq;
 	struct task_struct *curr;
 
+	assert_irqs_off();
 	raw_spin_lock(&rq->lock);
 	curr = rq->curr;
 	if (curr != rq->idle && curr->policy == SCHED_OTHER && --curr->time_slice <= 0) {
@@ -366,19 +353,16 @@ void scheduler_tick(void) __no_lock_analysis
 
 /* --- Priorities --- */
 
-/* Move @task to the list of its new priority. pi_lock held. */
+/* Move @task to the list of its new priority. pi_lock held. No analysis: see task_rq_lock(). */
 static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 {
+	struct rq *rq = task_rq_lock(task);
 	int old = task->prio;
-	struct rq *rq;
 
-	if (prio == old)
-		return;
-	rq = task_rq_lock(task);
 	if (task->on_rq == QUEUED) {
 		rq_dequeue(rq, task);
 		task->prio = prio;
-		/* Losing a loan is no reason to go to the back. */
+		/* A task that loses a loan need not go to the back. */
 		rq_enqueue(rq, task, prio > old);
 		if (prio < old)
 			check_preempt_curr(rq, task);
@@ -395,29 +379,25 @@ static void set_prio(struct task_struct *task, int prio) __no_lock_analysis
 
 void rt_mutex_setprio(struct task_struct *task, struct task_struct *pi_task)
 {
-	int prio = task->normal_prio;
+	int own = task->normal_prio, prio = pi_task ? min(own, READ_ONCE(pi_task->prio)) : own;
 
-	if (pi_task && pi_task->prio < prio)
-		prio = pi_task->prio;
-	if (prio < task->prio && prio < task->normal_prio)
-		this_cpu()->rq->nr_boosts++;
-	if (prio != task->prio && prio < task->normal_prio)
+	if (prio == task->prio)
+		return;
+	this_cpu()->rq->nr_boosts += prio < task->prio && prio < own;
+	if (prio < own)
 		trace(sched_pi_boost, task->pid, prio);
-	else if (prio != task->prio)
+	else
 		trace(sched_pi_setprio, task->pid, prio);
 	set_prio(task, prio);
 }
 
-void migrate_disable(void) __no_lock_analysis
+void migrate_disable(void)
 {
-	if (current->migration_disabled++)
-		return;
-	preempt_disable();
-	this_cpu()->rq->nr_pinned++;
-	preempt_enable();
+	current->migration_disabled++;
+	barrier();
 }
 
-void migrate_enable(void) __no_lock_analysis
+void migrate_enable(void)
 {
 	if (WARN_ON(current->migration_disabled <= 0))
 		return;
@@ -425,12 +405,11 @@ void migrate_enable(void) __no_lock_analysis
 		current->migration_disabled--;
 		return;
 	}
-	/* First: between the last enable and the count we must not move. */
+	/* Preemption goes off, or we could move between the two steps and ask the wrong CPU. */
 	preempt_disable();
-	this_cpu()->rq->nr_pinned--;
-	/* A full barrier: who changes the mask, or asks for room, does so and then looks here. */
+	/* A full barrier: a CPU changes the mask, or asks for room, and only then looks here. */
 	__atomic_store_n(&current->migration_disabled, 0, __ATOMIC_SEQ_CST);
-	/* It was to move, or to make room, and had to wait for us. */
+	/* A request to move current, or to make room, had to wait for this enable. */
 	if (unlikely(!cpu_allowed(current, smp_processor_id()) || this_cpu()->rq->make_room))
 		resched_current();
 	preempt_enable();
@@ -438,7 +417,7 @@ void migrate_enable(void) __no_lock_analysis
 
 /* --- Setting up --- */
 
-void sched_fork(struct task_struct *child) __no_lock_analysis
+void sched_fork(struct task_struct *child)
 {
 	unsigned long flags;
 

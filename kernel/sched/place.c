@@ -2,10 +2,10 @@
 /*
  * Which CPU a task runs on.
  *
- * The rule: no task waits while another CPU, where it may run, does something less urgent. It can
- * be broken by a task that starts to wait, and by a CPU that turns to something less urgent. So
- * both look: who makes a task wait looks for a CPU (push_waiting()), and each CPU that has chosen
- * looks at what waits elsewhere (balance()):
+ * The rule: no task waits while another CPU, where it may run, does something less urgent. A task
+ * that starts to wait can break the rule, and so can a CPU that turns to something less urgent. So
+ * both sides look. The CPU that makes a task wait looks for another CPU (push_waiting()), and each
+ * CPU that has chosen looks at what waits elsewhere (balance()):
  *
  *   CPU 0, queues a task                   CPU 1, its task goes to sleep
  *     task into waiting[1]                   its task out of the queue
@@ -13,16 +13,18 @@
  *     looks at what CPU 1 has: busy          looks at waiting[1] of CPU 0: empty
  *
  * With the barriers at least one of the two sees the other. A task that waits can be moved under
- * both queues' locks, and one that is preempted waits. A task that is on a CPU cannot be moved: it
- * becomes MIGRATING in schedule(), and whoever runs next there queues it elsewhere (place_task()).
- * That happens to a task whose new mask forbids the CPU, and to one that is in the way: it could go
- * on elsewhere, and a task that waits behind it could not (ask_to_leave()). Rings of several such
- * moves are not looked for: that would cost more than it brings.
+ * both queues' locks, and a preempted task waits. A task that is on a CPU cannot be moved. It
+ * becomes MIGRATING in schedule(), and the task that runs next there queues it elsewhere
+ * (place_task()). That happens to a task whose new mask forbids the CPU, and to a task that is in
+ * the way, because it could go on elsewhere and a task that waits behind it could not
+ * (ask_to_leave()). Nothing looks for rings of several such moves, because that would cost more
+ * than it brings.
  *
- * What is read of other CPUs without their locks may be old: it is looked at again under them, and
- * who changes it looks himself.
+ * What a CPU reads of other CPUs without their locks may be old. So a CPU looks again under the
+ * locks before it moves a task, and whoever changes such a value looks as well.
  */
-#include "arch/x86/percpu.h"
+#include "arch/x86/cpu/percpu.h"
+#include "kernel/preempt/assert.h"
 #include "kernel/sched/sched.h"
 
 bool cpu_allowed(const struct task_struct *task, unsigned int cpu)
@@ -39,7 +41,8 @@ static bool cpu_is_idle(unsigned int cpu)
 
 /*
  * The CPU with the least urgent tasks among those where @task may run, or NR_CPUS if all have tasks
- * as urgent as @prio. What waits there counts: what still runs will soon have made room for it.
+ * as urgent as @prio. A task that waits there counts, because the one that still runs will soon
+ * have made room for it.
  */
 static unsigned int least_urgent_cpu(const struct task_struct *task, int prio)
 {
@@ -56,7 +59,7 @@ static unsigned int least_urgent_cpu(const struct task_struct *task, int prio)
 	return best;
 }
 
-/* The best CPU for @task, which is in no queue: of equals the last one, for its caches' sake. */
+/* The best CPU for @task, which is in no queue; among equals its last CPU, for its caches' sake. */
 static unsigned int select_task_rq(struct task_struct *task)
 {
 	unsigned int cpu = task->cpu, other;
@@ -70,16 +73,18 @@ static unsigned int select_task_rq(struct task_struct *task)
 
 bool should_leave(const struct rq *rq, const struct task_struct *curr)
 {
+	assert_held(&rq->lock);
 	if (!cpu_allowed(curr, rq->cpu))
 		return true;
 	return rq->make_room &&
 	       least_urgent_cpu(curr, rq_waiting_prio(rq, rq->cpu)) < NR_CPUS;
 }
 
-void place_task(struct task_struct *task) __no_lock_analysis
+void place_task(struct task_struct *task)
 {
 	struct rq *rq = cpu_rq(select_task_rq(task));
 
+	assert_held(&task->pi_lock);
 	raw_spin_lock(&rq->lock);
 	activate_task(rq, task);
 	raw_spin_unlock(&rq->lock);
@@ -89,15 +94,18 @@ void place_task(struct task_struct *task) __no_lock_analysis
 
 /* --- What waits --- */
 
-/* Will somebody go on waiting? If curr is about to give way, its CPU looks itself when it has. */
+/*
+ * Does a task wait for which curr will not give way? If curr is about to give way, its CPU looks
+ * again after the switch.
+ */
 static inline bool some_wait_on(const struct rq *rq)
 {
 	return READ_ONCE(rq->nr_running) > 1 &&
 	       rq_waiting_prio(rq, rq->cpu) >= READ_ONCE(rq->curr_prio);
 }
 
-/* Let the most urgent task that waits on @from, and may, run on @to. False: it would wait there. */
-static bool move_waiting(struct rq *from, struct rq *to) __no_lock_analysis
+/* Move to @to the most urgent waiter of @from that may run there. False: it would wait there. */
+static bool move_waiting(struct rq *from, struct rq *to)
 {
 	struct rq *first = from < to ? from : to, *second = from < to ? to : from;
 	unsigned long flags = raw_spin_lock_irqsave(&first->lock);
@@ -116,15 +124,15 @@ static bool move_waiting(struct rq *from, struct rq *to) __no_lock_analysis
 	return moves;
 }
 
-/* Could what runs on @from go to a CPU that has @prio, and is that less than what then ran here? */
+/* Could what runs on @from go to @to, with less urgent tasks than what waits on @from? */
 static bool is_in_the_way(const struct rq *from, const struct rq *to)
 {
 	return some_wait_on(from) && (READ_ONCE(from->curr_cpus) & BIT(to->cpu)) &&
 	       rq_waiting_prio(from, from->cpu) < rq_top_prio(to);
 }
 
-/* schedule() sees the wish; or, if curr must stay for now, migrate_enable() does. */
-static void ask_to_leave(struct rq *rq) __no_lock_analysis
+/* schedule() sees the request; if curr must stay a while, migrate_enable() does. */
+static void ask_to_leave(struct rq *rq)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&rq->lock);
 
@@ -156,6 +164,7 @@ void push_waiting(struct rq *rq)
 {
 	struct rq *to;
 
+	assert_not_held(&rq->lock);
 	if (READ_ONCE(rq->nr_running) < 2)
 		return;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -183,7 +192,7 @@ static struct rq *most_urgent_for(const struct rq *to)
 	return best;
 }
 
-/* Mostly, and then a switch need not look any further. */
+/* This is the usual case, and then a switch need not look any further. */
 static bool each_has_its_cpu(void)
 {
 	for (const struct rq *rq = runqueues; rq < runqueues + nr_cpus; rq++)
@@ -196,6 +205,7 @@ void balance(void)
 {
 	struct rq *here = this_cpu()->rq, *from;
 
+	assert_preempt_off();
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (each_has_its_cpu())
 		return;

@@ -4,11 +4,14 @@
  * removing and picking cost the same however many tasks there are. The running task stays in its
  * list.
  *
- * Another CPU that looks for work must not search those lists for a task that waits and may go
- * there. So each task that waits stands, besides, in such an array for each CPU where it may run.
+ * Another CPU that looks for work must not have to search those lists for a waiting task that may
+ * go there. So each waiting task also stands in one more such array for each CPU where it may run.
  */
 #include "kernel/sched/sched.h"
-#include "kernel/panic.h"
+#include "arch/x86/cpu/smp.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 
 struct rq runqueues[NR_CPUS];
 
@@ -74,6 +77,7 @@ void rq_start_waiting(struct rq *rq, struct task_struct *task)
 {
 	u64 cpus = BIT(rq->cpu);
 
+	assert_held(&rq->lock);
 	if (!task->migration_disabled)
 		cpus |= task->cpus_mask & (BIT(nr_cpus) - 1);
 	task->waits_for = cpus;
@@ -88,6 +92,7 @@ void rq_stop_waiting(struct rq *rq, struct task_struct *task)
 {
 	u64 cpus = task->waits_for;
 
+	assert_held(&rq->lock);
 	for (; cpus; cpus &= cpus - 1) {
 		int cpu = __builtin_ctzl(cpus);
 
@@ -98,6 +103,7 @@ void rq_stop_waiting(struct rq *rq, struct task_struct *task)
 
 void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head)
 {
+	assert_held(&rq->lock);
 	BUG_ON(task->on_rq == QUEUED);
 	array_add(&rq->tasks, level_of(task), &task->run_node, at_head);
 	rq->nr_running++;
@@ -106,9 +112,10 @@ void rq_enqueue(struct rq *rq, struct task_struct *task, bool at_head)
 		rq_start_waiting(rq, task);
 }
 
-/* Before task->prio changes: it says which list the task is in. */
+/* Call this before task->prio changes, because prio says which list the task is in. */
 void rq_dequeue(struct rq *rq, struct task_struct *task)
 {
+	assert_held(&rq->lock);
 	BUG_ON(task->on_rq != QUEUED);
 	if (task->waits_for)
 		rq_stop_waiting(rq, task);
@@ -121,6 +128,7 @@ struct task_struct *rq_pick(struct rq *rq)
 {
 	unsigned int level = array_first(&rq->tasks);
 
+	assert_held(&rq->lock);
 	if (level == PRIO_LEVELS)
 		return rq->idle;
 	return list_first_entry(&rq->tasks.queue[level], struct task_struct, run_node);
@@ -132,6 +140,7 @@ struct task_struct *rq_first_waiting(struct rq *rq, unsigned int cpu)
 	unsigned int level = array_first(waiting);
 	struct list_head *first;
 
+	assert_held(&rq->lock);
 	if (level == PRIO_LEVELS)
 		return NULL;
 	first = waiting->queue[level].next;
@@ -150,6 +159,7 @@ int rq_waiting_prio(const struct rq *rq, unsigned int cpu)
 
 void rq_publish_curr(struct rq *rq)
 {
+	assert_held(&rq->lock);
 	WRITE_ONCE(rq->curr_prio, rq->curr == rq->idle ? IDLE_PRIO : rq->curr->prio);
 	WRITE_ONCE(rq->curr_cpus, rq->curr->cpus_mask);
 }
@@ -164,4 +174,35 @@ struct rq *task_rq_lock(struct task_struct *task) __no_lock_analysis
 			return rq;
 		raw_spin_unlock(&rq->lock);
 	}
+}
+
+/* --- Asking for a reschedule --- */
+
+void resched_curr(struct rq *rq)
+{
+	assert_held(&rq->lock);
+	if (test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED))
+		return;
+	set_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED);
+	if (rq->cpu == smp_processor_id())
+		set_preempt_need_resched();
+	else
+		smp_send_reschedule(rq->cpu);	/* that CPU folds the flag into its count */
+}
+
+void check_preempt_curr(struct rq *rq, struct task_struct *task)
+{
+	assert_held(&rq->lock);
+	if (rq->curr == rq->idle || task->prio < rq->curr->prio)
+		resched_curr(rq);
+}
+
+void activate_task(struct rq *rq, struct task_struct *task)
+{
+	rq->nr_migrations += task->cpu != rq->cpu;
+	if (task->cpu != rq->cpu)
+		trace(sched_migrate, task->pid, rq->cpu);
+	WRITE_ONCE(task->cpu, rq->cpu);
+	rq_enqueue(rq, task, false);
+	check_preempt_curr(rq, task);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
 The trace, from the rings in the kernel's memory (trace=on). What an event is and how it is printed
-is scripts/trace.py's: a line is the same here and in the text of a finished run.
+is scripts/trace/trace.py's: a line is the same here and in the text of a finished run.
 """
 import importlib.util
 import os
@@ -14,8 +14,8 @@ COUNT, SIZE_MAX = 20, 1 << 20           # events that are shown; that a ring may
 
 
 def load_reader():
-    """scripts/trace.py: not by its name, which Python's own trace module has, too."""
-    path = os.path.join(ROOT, "scripts", "trace.py")
+    """scripts/trace/trace.py: not by its name, which Python's own trace module has, too."""
+    path = os.path.join(ROOT, "scripts", "trace", "trace.py")
     spec = importlib.util.spec_from_file_location("splat_trace", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -61,7 +61,7 @@ class Last(reader.Trace):
 
     def __init__(self, count, wanted):
         self.symbols = Names
-        self.types = reader.event_types(os.path.join(ROOT, "kernel/trace.h"))
+        self.types = reader.event_types(os.path.join(ROOT, "kernel/report/trace.h"))
         self.last, first, self.bad = [], [], []
         rings = gdb.parse_and_eval("trace_rings")
         rings.fetch_lazy()              # or an error, before the kernel is mapped

@@ -29,7 +29,7 @@ def last_cpu(fpu):
     return int(fpu["last_cpu"].cast(gdb.lookup_type("int")))        # -1: none
 
 
-# --- Where the truth is: the table in arch/x86/fpu/regs.h ---
+# --- Where the truth is: the table in arch/x86/fpu/core/regs.h ---
 
 def valid_on(fpu):
     """The CPU whose registers are a true copy of @fpu, or None."""

@@ -72,8 +72,9 @@ def each(things, show):
 
 def constants():
     found = {}
-    for path in ("arch/x86/layout.h", "arch/x86/mm/pgtable.h", "kernel/preempt.h",
-                 "kernel/task.h", "kernel/sched/sched.h"):
+    for path in ("arch/x86/mm/address_space.h", "arch/x86/mm/pgtable.h", "kernel/preempt/preempt.h",
+                 "kernel/preempt/thread_flags.h", "kernel/sched/task.h", "kernel/sched/sched.h",
+                 "kernel/pid.h"):
         with open(os.path.join(ROOT, path), encoding="utf-8") as file:
             for name, bit, ul, number in DEFINE.findall(file.read()):
                 found[name] = 1 << int(bit) if bit else int(ul or number, 0)

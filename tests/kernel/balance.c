@@ -7,6 +7,7 @@
 #include "kernel/fork.h"
 #include "kernel/locking/rtmutex.h"
 #include "kernel/locking/spinlock.h"
+#include "kernel/policy.h"
 #include "lib/errno.h"
 #include "tests/kernel/many_cpus.h"
 
@@ -106,7 +107,7 @@ static void end(void)
 		thread_join(&fillers[cpu]);
 }
 
-/* @t, for now on CPU 0 only, waits there behind the hog of FIFO 80; then it may go. */
+/* @t, at first on CPU 0 only, waits there behind the hog of FIFO 80; then it may go. */
 static void wait_behind_hog(struct ktest_run *kt, struct thread *t,
 			    void (*fn)(struct thread *self), int fifo)
 {
@@ -218,7 +219,8 @@ KTEST(a_cpu_takes_the_most_urgent_of_all_that_wait)
 	sleep_ns(1);
 	AWAIT(READ_ONCE(own.result) == 1);
 	KEXPECT(!READ_ONCE(other.result));
-	if (other.task)
+	/* Else CPU 1 may have sent it to CPU 0, where it waits as well, at the same moment. */
+	if (other.task && !cpus_race())
 		KEXPECT_EQ(READ_ONCE(other.task->cpu), 1);
 	end();
 }

@@ -2,10 +2,10 @@
 /* Splat's own calls, as far as only the kernel can see them. The rest: tests/user/calls.c. */
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
-#include "kernel/options.h"
 #include "kernel/syscalls.h"
-#include "kernel/time.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/string.h"
 #include "tests/kernel/threads.h"
 

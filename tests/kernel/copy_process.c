@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What a task starts with that begins in a kernel function, and when none may be made any more. */
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/mm/fault.h"
+#include "arch/x86/mm/stack.h"
 #include "arch/x86/process.h"
 #include "arch/x86/segments.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
-#include "kernel/sched/wait.h"
+#include "kernel/locking/wait.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_regs.h"
 #include "tests/kernel/threads.h"

@@ -3,9 +3,9 @@
  * Archives: a good one is read right, and no bad one leads the reader out of it. The test builds
  * its archive itself, so that it knows each byte.
  */
+#include "kernel/splat/ktest.h"
 #include "lib/cpio.h"
 #include "lib/errno.h"
-#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 
 KTEST_SUITE(cpio);

@@ -6,7 +6,7 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/process.h"
 #include "arch/x86/segments.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/fpu_regs.h"
 
 KTEST_SUITE(entry);

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What ends the machine, and must. A boot that is made for it says which ("fatal="), and its
- * console is looked at from outside: tests/host_reports.py. In all others there is nothing to do.
+ * console is looked at from outside: tests/host/reports.py. In all others there is nothing to do.
  */
 #include "arch/x86/cpu/insns.h"
-#include "kernel/might_sleep.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "arch/x86/time.h"
+#include "kernel/policy.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/panic.h"
+#include "lib/options.h"
+#include "lib/printk.h"
 #include "tests/kernel/threads.h"
 #include "tests/kernel/watch.h"
 
 KTEST_SUITE(fatal);
 
-enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES, REPORT_HELD };
+enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES, OOPS_MEANWHILE,
+       REPORT_HELD };
 static int wanted;
 BOOT_CHOICE(fatal, wanted, false, "none", "raw-lock-twice", "might-sleep", "atomic", "warning",
-	    "stack-end", "oopses", "report-held");
+	    "stack-end", "oopses", "oops-meanwhile", "report-held");
 
 static void take_twice(void) __no_lock_analysis
 {
@@ -44,6 +48,34 @@ static void oops_on_all(struct ktest_run *kt)
 	for (unsigned long cpu = 1; cpu < nr_cpus; cpu++)
 		thread_run(kt, &threads[cpu], oops_with_the_others, (void *)cpu, "dies", 0);
 	oops_with_the_others(&threads[0]);
+}
+
+#define REPORT_NS	5000000UL
+
+static void report_slowly(struct thread *self)
+{
+	unsigned long flags;
+
+	set_cpus_allowed(current, BIT(1));
+	flags = report_begin();
+	pr_info("fatal: a report begins");
+	WRITE_ONCE(ready, 1);
+	for (u64 start = sched_clock(); sched_clock() - start < REPORT_NS; )
+		cpu_relax();
+	pr_info("fatal: the report ends");
+	report_end(flags);
+}
+
+/* CPU 1 is in the middle of a report when CPU 0 oopses: an oops is one more report, and waits. */
+static void oops_meanwhile(struct ktest_run *kt)
+{
+	static struct thread reporter;
+
+	set_cpus_allowed(current, BIT(0));
+	thread_run(kt, &reporter, report_slowly, NULL, "reporter", 0);
+	while (!READ_ONCE(ready))
+		do_sched_yield();
+	__builtin_trap();
 }
 
 static void report_for_ever(struct thread *self)
@@ -101,6 +133,9 @@ KTEST(as_the_boot_asked)
 	case STACK_END:
 		*(unsigned long *)current->stack = 0;
 		schedule();
+		break;
+	case OOPS_MEANWHILE:
+		oops_meanwhile(kt);
 		break;
 	case REPORT_HELD:
 		panic_amid_a_report(kt);

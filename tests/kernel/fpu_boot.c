@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the boot has left behind on each CPU, and its trials, once more, on this machine. */
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/fpu/quirks.h"
+#include "arch/x86/fpu/core/quirks.h"
 #include "arch/x86/mm/pgtable.h"
+#include "kernel/policy.h"
 #include "kernel/sched/sched.h"
 #include "tests/kernel/fpu_regs.h"
 
@@ -55,5 +56,5 @@ KTEST(x87_pointers_can_be_overwritten)
 	KEXPECT(image.rip != 0x1234567);
 	KEXPECT_EQ(image.twd, 0x80);			/* a load; QEMU forgets pointers */
 	KEXPECT_EQ(image.swd & 0x80ff, 0);
-	fninit();
+	__asm__ volatile("fninit");
 }

@@ -3,12 +3,12 @@
  * fork's half of the FPU: the child gets the parent's registers, whatever way it is made, wherever
  * the parent's registers are, in both orders of fpu_clone().
  */
-#include "arch/x86/mm/fault.h"
+#include "arch/x86/mm/stack.h"
 #include "arch/x86/process.h"
-#include "kernel/debug/museum.h"
 #include "kernel/exit.h"
-#include "kernel/sched/wait.h"
+#include "kernel/locking/wait.h"
 #include "tests/kernel/fpu_worlds.h"
+#include "tests/kernel/threads.h"
 
 KTEST_SUITE(fpu_clone);
 
@@ -158,27 +158,6 @@ KTEST(the_child_can_load_its_image)
 		kfree(child);
 	}
 	KEXPECT_EQ(splat_counts[SPLAT_WARN], warnings);
-}
-
-/*
- * "bug=skip-save" is here to show that the tests above can fail.
- * fails with: museum_bug() returning false
- */
-KTEST(skipping_the_save_shows)
-{
-	KEEP_WORLD;
-	KEEP_USER_FPU;
-	struct task_struct *child;
-
-	if (museum_bug(BUG_SKIP_SAVE))
-		KSKIP("bug=skip-save from the command line");
-	set_world("fixed", "off");
-	own_in_registers();
-	option_set_runtime("bug=skip-save");
-	child = clone_child(KIND_FORK);
-	option_set_runtime("bug=none");
-	KEXPECT(image_differs(&child->thread.fpu.fpstate->regs, OWN));
-	kfree(child);
 }
 
 /* --- The child's side of the ownership table --- */
@@ -421,5 +400,25 @@ KTEST(pkru_comes_from_the_register)
 	KEXPECT_EQ(copy_thread(child, &args), 0);
 	KEXPECT_EQ(child->thread.pkru, 0x55555550);
 	free_kernel_stack(stack);
+	kfree(child);
+}
+
+/*
+ * Nobody takes a lock here if nothing is dynamic; the caller must be one that may sleep all the
+ * same. fails with: fault/clones-registers-anywhere
+ */
+KTEST(where_nothing_may_sleep_it_is_reported)
+{
+	KEEP_WORLD;
+	KMAY_WARN;
+	struct task_struct *child = new_child();
+	struct splats before = splats_now();
+
+	set_world("fixed", "off");
+	might_sleep_ratelimit_reset();
+	preempt_disable();
+	fpu_clone(child, 0, false);
+	preempt_enable();
+	EXPECT_SPLATS(before, SPLAT_MIGHT_SLEEP, 1);
 	kfree(child);
 }

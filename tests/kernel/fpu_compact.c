@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * XSAVES and XRSTORS in software (arch/x86/fpu/compact.h) on random states: against the rules of
- * SDM vol. 1, 13.10 to 13.12, against the hardware where that has them, and on headers that no CPU
- * takes. Where the kernel does not use them, the CPU gets a scratch buffer for the time of a test.
+ * XSAVES and XRSTORS in software (arch/x86/fpu/core/compact.h) on random states: against the rules
+ * of SDM vol. 1, 13.10 to 13.12, against the hardware where that has them, and on headers that no
+ * CPU takes. Where the kernel does not use them, the CPU gets a scratch buffer for the time of a
+ * test.
  */
-#include "arch/x86/fpu/insns.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "arch/x86/fpu/core/xsave_insns.h"
+#include "kernel/report/panic.h"
+#include "lib/options.h"
 #include "tests/kernel/fpu_states.h"
 
 KTEST_SUITE(fpu_compact);

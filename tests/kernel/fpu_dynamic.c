@@ -5,7 +5,7 @@
  * with IA32_XFD's, whose MSRs are a model on a CPU without them. What programs see is in
  * tests/user/dynamic.c.
  */
-#include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"

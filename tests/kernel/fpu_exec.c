@@ -3,7 +3,7 @@
  * exec and exit of the FPU state, watched: a few instructions in the wrong order, or outside the
  * lock, are a window in which a switch does harm.
  */
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/watch.h"
 

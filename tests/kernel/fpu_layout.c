@@ -5,16 +5,18 @@
  */
 #include "arch/x86/cpu/insns.h"
 #include "kernel/fork.h"
-#include "kernel/panic.h"
-#include "kernel/sched/wait.h"
+#include "kernel/locking/wait.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_regs.h"
 
 KTEST_SUITE(fpu_layout);
 
+#define SUPERVISOR	(XFEATURE_MASK(PASID) | XFEATURE_MASK(CET_USER))
+
 #define EXTENDED	(fpu_kernel_cfg.default_features & ~XFEATURE_MASK_FPSSE)
 
-/* fails with: read_component() taking the offset from EAX and the size from EBX */
+/* fails with: read_cpuid() taking the offset from EAX and the size from EBX */
 KTEST(components_lie_apart_and_inside_the_image)
 {
 	unsigned int a, b;
@@ -31,7 +33,7 @@ KTEST(components_lie_apart_and_inside_the_image)
 
 /*
  * Two ways to the same number: the largest sub-leaf, and sub-leaf 0 for what XCR0 holds now.
- * fails with: read_layout() starting with size = PAGE_SIZE
+ * fails with: xstate_image_size() starting with size = PAGE_SIZE
  */
 KTEST(the_size_is_what_the_cpu_says)
 {
@@ -63,10 +65,9 @@ KTEST(feature_sets_are_nested)
 	KEXPECT_EQ(fpu_user_cfg.max_features & ~max, 0);
 	KEXPECT_EQ(fpu_user_cfg.default_features & ~fpu_user_cfg.max_features, 0);
 	KEXPECT_EQ(fpu_kernel_cfg.default_features, max & ~init_fpstate.xfd);
-	KEXPECT_EQ(fpu_user_cfg.max_features & XFEATURE_MASK_SUPERVISOR, 0);
+	KEXPECT_EQ(fpu_user_cfg.max_features & SUPERVISOR, 0);
 	KEXPECT_EQ(max & XFEATURE_MASK_FPSSE, XFEATURE_MASK_FPSSE);
-	KEXPECT_EQ(fpu_kernel_cfg.legacy_features, XFEATURE_MASK_FPSSE);
-	KEXPECT_EQ(max & ~(XFEATURE_MASK_USER_SUPPORTED | XFEATURE_MASK_SUPERVISOR), 0);
+	KEXPECT_EQ(max & ~(XFEATURE_MASK_USER_SUPPORTED | SUPERVISOR), 0);
 	KEXPECT_EQ(XFEATURE_MASK_FPSTATE, max & ~XFEATURE_MASK(PKRU));
 	/* XCR0 takes the three of AVX-512 together or not at all, and only with AVX. */
 	KEXPECT(!avx512 || avx512 == XFEATURE_MASK_AVX512);
@@ -85,7 +86,7 @@ KTEST(xcr0_is_what_ring_3_may_use)
 	KEXPECT_EQ(xgetbv(0), fpu_user_cfg.max_features & ~off);
 	if (fpu_form == FORM_XSAVES)
 		KEXPECT_EQ(rdmsr(MSR_IA32_XSS),
-			   fpu_kernel_cfg.max_features & XFEATURE_MASK_SUPERVISOR);
+			   fpu_kernel_cfg.max_features & SUPERVISOR);
 	fpregs_unlock();
 }
 

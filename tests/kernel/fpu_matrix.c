@@ -7,10 +7,11 @@
  * Each event runs once with all components in use, and once for each with only that one: then
  * nothing may appear in the others. Where state is dynamic, all that again with the gate open.
  */
-#include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
 #include "kernel/debug/scrub.h"
-#include "kernel/sched/wait.h"
-#include "kernel/time.h"
+#include "kernel/locking/wait.h"
+#include "kernel/policy.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "tests/kernel/fpu_gates.h"
@@ -376,7 +377,8 @@ static void in_each_world(struct ktest_run *kt, const char *what,
  */
 KTEST(supervisor_state_is_where_the_cpu_looks)
 {
-	u64 mask = fpu_kernel_cfg.default_features & XFEATURE_MASK_SUPERVISOR;
+	u64 mask = fpu_kernel_cfg.default_features &
+		   (XFEATURE_MASK(PASID) | XFEATURE_MASK(CET_USER));
 	static union fpregs_state image, got;
 	u64 pasid, *cet;
 	KEEP_USER_FPU;

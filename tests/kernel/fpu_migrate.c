@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rows of the ownership table (arch/x86/fpu/regs.h) under migration: current leaves its
+ * The rows of the ownership table (arch/x86/fpu/core/regs.h) under migration: current leaves its
  * registers on CPU "here", something happens on CPU "there", and it comes back. The owner pointer
  * here still names it then, rightly or not: only last_cpu can tell.
  *
  * No step depends on time: each move is over when move_to() returns.
  */
-#include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
 #include "kernel/debug/scrub.h"
-#include "kernel/panic.h"
-#include "kernel/sched/wait.h"
-#include "kernel/time.h"
+#include "kernel/locking/wait.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/many_cpus.h"
@@ -174,16 +174,25 @@ static unsigned int sum_of_saves(void)
 		EXPECT_REGS(who);								\
 	} while (0)
 
-/* --- Away and back --- */
-
 /*
- * Nobody else loaded here, and nothing was loaded there: what was left is still true.
- * fails with: __switch_to() clearing fpu_fpregs_owner_ctx
+ * --- Away and back: what happens meanwhile, by whom and where, and what current needs for ring 3
+ * when it is here again ---
  */
-KTEST(registers_left_behind_are_found_again)
+
+struct trip {
+	void (*thread_there)(struct task_struct *intruder);	/* a kernel thread's, or NULL */
+	void (*thread_here)(struct task_struct *intruder);
+	void (*own_there)(struct ktest_run *kt);		/* current's own, or NULL */
+	enum { SELF, INTRUDERS, NOBODYS } owner;		/* whose the registers here are then */
+	unsigned int loads[NR_ROWS];				/* for ring 3, by the row at the start */
+	bool execs;						/* the old values are not wanted */
+};
+
+static void take_trip(struct ktest_run *kt, const struct trip *trip)
 {
 	TWO_CPUS;
 	struct task_struct *intruder = fake_task();
+	struct fpu *owners[] = { own_fpu(), &intruder->thread.fpu, NULL };
 
 	FOR_EACH_ROW(row, intruder) {
 		unsigned int before = kt->complaints, saves = sum_of_saves();
@@ -192,55 +201,80 @@ KTEST(registers_left_behind_are_found_again)
 		KEXPECT(test_thread_flag(TIF_NEED_FPU_LOAD));
 		KEXPECT(!fpu_valid());
 		EXPECT_IMAGE(own_fpu()->fpstate, OWN);
-		move_to(cpu.here);
 		KEXPECT_EQ(sum_of_saves() - saves, row == LIVE);
-		EXPECT_USER(row == MEMORY, OWN);
+		if (trip->thread_there)
+			run_on(kt, cpu.there, trip->thread_there, intruder);
+		if (trip->thread_here)
+			run_on(kt, cpu.here, trip->thread_here, intruder);
+		if (trip->own_there)
+			trip->own_there(kt);
+		move_to(cpu.here);
+		if (row != MEMORY || trip->owner != SELF)
+			KEXPECT_EQ(fpu_owner(), owners[trip->owner]);
+		EXPECT_USER(trip->loads[row], trip->execs ? INIT : OWN);
 		NAME_ROW(row, before);
 	}
 	kfree(intruder);
 }
+
+#define TRIP(name, ...)										\
+	KTEST(name) { take_trip(kt, &(const struct trip){ __VA_ARGS__ }); }
+
+/*
+ * Nobody else loaded here, and nothing was loaded there: what was left is still true.
+ * fails with: __switch_to() clearing fpu_fpregs_owner_ctx
+ */
+TRIP(registers_left_behind_are_found_again, .loads = { [MEMORY] = 1 })
 
 /*
  * A switch there, with a kernel thread in between: it loads nothing, here or there.
  * fails with: switch_fpu_prepare() setting last_cpu whatever the flag says
  */
-KTEST(kthreads_on_both_cpus_change_nothing)
-{
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		run_on(kt, cpu.there, do_nothing, NULL);
-		run_on(kt, cpu.here, do_nothing, NULL);
-		KEXPECT(!fpu_valid());
-		move_to(cpu.here);
-		EXPECT_USER(row == MEMORY, OWN);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
-}
+TRIP(kthreads_on_both_cpus_change_nothing, .thread_there = do_nothing, .thread_here = do_nothing,
+     .loads = { [MEMORY] = 1 })
 
 /* fails with: fpregs_state_valid() looking at last_cpu only */
-KTEST(another_task_here_makes_us_load)
+TRIP(another_task_here_makes_us_load, .thread_here = load_intruder, .owner = INTRUDERS,
+     .loads = { 1, 1, 1 })
+
+static void exec(struct ktest_run *kt)
 {
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		run_on(kt, cpu.here, load_intruder, intruder);
-		move_to(cpu.here);
-		KEXPECT_EQ(fpu_owner(), &intruder->thread.fpu);
-		EXPECT_USER(1, OWN);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
+	fpu_flush_thread();
+	KEXPECT_EQ(own_fpu()->last_cpu, -1U);
 }
+
+/*
+ * Linux 6.1's exec bug (1f69383b203e): exec reset memory and the CPU that it ran on, but the old
+ * registers were live on another one, and the new program got them there.
+ * fails with: fpu_flush_thread() with __cpu_invalidate_fpregs_state() in place of the task's
+ */
+TRIP(exec_there_starts_clean_here, .own_there = exec, .loads = { 1, 1, 1 }, .execs = true)
+
+static void exec_and_go_to_ring_3(struct ktest_run *kt)
+{
+	exec(kt);
+	EXPECT_USER(1, INIT);
+}
+
+/* The new program has been in ring 3 there before it comes here. */
+TRIP(exec_and_ring_3_there_stay_clean_here, .own_there = exec_and_go_to_ring_3,
+     .loads = { 1, 1, 1 }, .execs = true)
+
+static void compute_in_the_kernel(struct ktest_run *kt)
+{
+	use_the_fpu(NULL);
+	KEXPECT_EQ(fpu_owner(), NULL);
+}
+
+/* fails with: kernel_fpu_begin() invalidating the task */
+TRIP(kernel_fpu_there_leaves_here_alone, .own_there = compute_in_the_kernel,
+     .loads = { [MEMORY] = 1 })
+
+/* fails with: kernel_fpu_begin() without __cpu_invalidate_fpregs_state() */
+TRIP(kernel_fpu_here_makes_us_load, .thread_here = use_the_fpu, .owner = NOBODYS,
+     .loads = { 1, 1, 1 })
+
+/* --- Newer values elsewhere --- */
 
 /*
  * The Go bug's kind: the task was in ring 3 there and has newer values; the owner here still names
@@ -271,53 +305,7 @@ KTEST(a_stale_owner_is_not_believed)
 	EXPECT_USER(1, INTRUDER);
 }
 
-/* --- exec, fork, exit --- */
-
-/*
- * Linux 6.1's exec bug (1f69383b203e): exec reset memory and the CPU that it ran on, but the old
- * registers were live on another one, and the new program got them there.
- * fails with: fpu_flush_thread() with __cpu_invalidate_fpregs_state() in place of the task's
- */
-KTEST(exec_there_starts_clean_here)
-{
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		fpu_flush_thread();
-		KEXPECT_EQ(own_fpu()->last_cpu, -1U);
-		move_to(cpu.here);
-		if (row == MEMORY)
-			EXPECT_REGS(INTRUDER);
-		else
-			EXPECT_REGS(OWN);		/* the old program's, ours by owner */
-		EXPECT_USER(1, INIT);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
-}
-
-/* The new program has been in ring 3 there before it comes here. */
-KTEST(exec_and_ring_3_there_stay_clean_here)
-{
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		fpu_flush_thread();
-		EXPECT_USER(1, INIT);
-		move_to(cpu.here);
-		EXPECT_USER(1, INIT);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
-}
+/* --- fork, exit --- */
 
 /*
  * The parent's registers are on another CPU than fork: they come from memory, for both.
@@ -392,44 +380,6 @@ KTEST(exit_there_takes_nothing_from_others)
 }
 
 /* --- The kernel's own use --- */
-
-/* fails with: kernel_fpu_begin() invalidating the task */
-KTEST(kernel_fpu_there_leaves_here_alone)
-{
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		use_the_fpu(NULL);
-		KEXPECT_EQ(fpu_owner(), NULL);
-		move_to(cpu.here);
-		EXPECT_USER(row == MEMORY, OWN);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
-}
-
-/* fails with: kernel_fpu_begin() without __cpu_invalidate_fpregs_state() */
-KTEST(kernel_fpu_here_makes_us_load)
-{
-	TWO_CPUS;
-	struct task_struct *intruder = fake_task();
-
-	FOR_EACH_ROW(row, intruder) {
-		unsigned int before = kt->complaints;
-
-		move_to(cpu.there);
-		run_on(kt, cpu.here, use_the_fpu, NULL);
-		move_to(cpu.here);
-		KEXPECT_EQ(fpu_owner(), NULL);
-		EXPECT_USER(1, OWN);
-		NAME_ROW(row, before);
-	}
-	kfree(intruder);
-}
 
 /* Ring 3 there, then the kernel there: saved once, and loaded from memory here. */
 KTEST(kernel_fpu_saves_live_registers_there)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who owns the registers: the table in arch/x86/fpu/regs.h row by row, and what takes the ownership
- * away. The task is current, a real user task; the others are made up.
+ * Who owns the registers: the table in arch/x86/fpu/core/regs.h row by row, and what takes the
+ * ownership away. The task is current, a real user task; the others are made up.
  */
 #include "arch/x86/irqflags.h"
 #include "tests/kernel/fpu_regs.h"

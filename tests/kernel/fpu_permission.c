@@ -3,7 +3,7 @@
  * Permission to use dynamic state: noted and looked at under siglock, for the whole process, and
  * nothing else happens. What programs see of it is in tests/user/dynamic_perm.c.
  */
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/fpu_gates.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/threads.h"

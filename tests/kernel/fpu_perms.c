@@ -3,7 +3,7 @@
  * fork and the permissions to use dynamic features: who gets whose, and when the lock that guards
  * them, a sleeping one, is reported because the FPU's is held around it.
  */
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/fpu_worlds.h"
 #include "tests/kernel/threads.h"
 #include "tests/kernel/watch.h"

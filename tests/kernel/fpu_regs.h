@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Known values in all vector registers, and the FPU state of current in any row of the ownership
- * table (arch/x86/fpu/regs.h), for tests that move it about.
+ * table (arch/x86/fpu/core/regs.h), for tests that move it about.
  *
  * The instructions here do not count themselves in fpu_saves and fpu_restores: those are the
  * kernel's, and the tests read them.
@@ -9,15 +9,18 @@
 #pragma once
 
 #include "arch/x86/cpu/features.h"
+#include "arch/x86/cpu/insns.h"
 #include "arch/x86/fpu/clone.h"
-#include "arch/x86/fpu/compact.h"
-#include "arch/x86/fpu/gate.h"
-#include "arch/x86/fpu/regs.h"
-#include "arch/x86/fpu/xstate.h"
-#include "kernel/might_sleep.h"
+#include "arch/x86/fpu/core/compact.h"
+#include "arch/x86/fpu/core/gate.h"
+#include "arch/x86/fpu/core/regs.h"
+#include "arch/x86/fpu/core/xstate.h"
+#include "kernel/fork.h"
 #include "kernel/mm/kmalloc.h"
+#include "kernel/policy.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
 #include "lib/string.h"
 #include "tests/kernel/random.h"
 
@@ -28,6 +31,20 @@
  * them all. INIT: the initial state.
  */
 enum whose { INIT, OWN, INTRUDER, STALE };
+
+/* This CPU's IA32_PASID: the MSR, or the model of it. */
+static inline u64 read_pasid(void)
+{
+	return fpu_form == FORM_SOFT ? this_cpu_read(soft_pasid) : rdmsr(MSR_IA32_PASID);
+}
+
+static inline void write_pasid(u64 pasid)
+{
+	if (fpu_form == FORM_SOFT)
+		this_cpu_write(soft_pasid, pasid);
+	else
+		wrmsr(MSR_IA32_PASID, pasid);
+}
 
 struct fpu_values {
 	u8 ymm[16][32];			/* upper halves: 0 without AVX */

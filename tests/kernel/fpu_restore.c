@@ -3,8 +3,8 @@
  * What a restore loads: every component the system has, whether the image holds it or not, and the
  * initial state if the CPU refuses the image. PKRU is not its business.
  */
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "lib/options.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/fpu_regs.h"
 
 KTEST_SUITE(fpu_restore);

@@ -5,10 +5,10 @@
  */
 #include "kernel/exit.h"
 #include "kernel/fork.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
-#include "kernel/sched/wait.h"
+#include "kernel/locking/wait.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "tests/kernel/fpu_regs.h"
 
 KTEST_SUITE(fpu_switch);

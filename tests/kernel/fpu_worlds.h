@@ -10,7 +10,7 @@
 
 #include "arch/x86/irqflags.h"
 #include "kernel/fork.h"
-#include "kernel/options.h"
+#include "lib/options.h"
 #include "tests/kernel/fpu_regs.h"
 
 /* --- Worlds --- */

@@ -3,7 +3,7 @@
  * The idle task halts only if nobody wants the CPU, and nothing comes between the look and the
  * halt. Its reads of its own flags are watched (watch.h).
  */
-#include "kernel/time.h"
+#include "kernel/time/tick.h"
 #include "lib/kallsyms.h"
 #include "tests/kernel/many_threads.h"
 #include "tests/kernel/watch.h"

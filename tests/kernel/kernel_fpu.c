@@ -4,15 +4,16 @@
  * and where it may be called.
  */
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/fpu/kernel_fpu.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/fork.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
-#include "kernel/sched/wait.h"
-#include "kernel/time.h"
+#include "kernel/locking/wait.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "tests/kernel/fpu_regs.h"
+#include "tests/kernel/threads.h"
 
 KTEST_SUITE(kernel_fpu);
 
@@ -188,6 +189,26 @@ KTEST(an_interrupt_of_a_section_must_not_begin_one)
 	KEXPECT(!usable_with(HARDIRQ_OFFSET));
 	kernel_fpu_end();
 	KEXPECT(usable_with(HARDIRQ_OFFSET));
+}
+
+/*
+ * Who holds fpregs_lock() relies on the registers, also against a call of its own.
+ * fails with: fault/kernel-fpu-inside-our-own-lock
+ */
+KTEST(not_inside_fpregs_lock)
+{
+	struct splats before = splats_now();
+	KMAY_WARN;
+
+	NEEDS_RT("else softirqs are off, and no count tells of the lock");
+	fpregs_lock();
+	KEXPECT(!irq_fpu_usable());
+	KEXPECT(!usable_with(HARDIRQ_OFFSET));
+	kernel_fpu_begin();
+	kernel_fpu_end();
+	fpregs_unlock();
+	EXPECT_SPLATS(before, SPLAT_WARN, 1);
+	KEXPECT(irq_fpu_usable());
 }
 
 /* fails with: kernel_fpu_begin() saving in task context only */

@@ -6,11 +6,12 @@
 #include "arch/x86/mm/uaccess.h"
 #include "kernel/exec.h"
 #include "kernel/exit.h"
-#include "kernel/files.h"
+#include "kernel/files/files.h"
 #include "kernel/fork.h"
-#include "kernel/might_sleep.h"
-#include "kernel/mm/mm.h"
+#include "kernel/pid.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"
+#include "kernel/vm/mm.h"
 #include "tests/kernel/many_threads.h"
 
 KTEST_SUITE(killable);
@@ -90,7 +91,7 @@ KTEST(a_killed_waiter_leaves_the_mutex)
 	mutex_unlock(&mutex);
 	EXPECT_LOG("ab");
 	KEXPECT_EQ(threads[1].result, 0);
-	KEXPECT(!rt_mutex_base_is_locked(&mutex.rtmutex));
+	KEXPECT(!rt_mutex_owner(&mutex.rtmutex));
 	end_many(2);
 	return;
 out:

@@ -5,8 +5,8 @@
  * kmalloc_overrun(), before kfree() does.
  */
 #include "kernel/mm/kmalloc.h"
-#include "kernel/locking/raw_spinlock.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/raw_spinlock.h"
 #include "lib/string.h"
 #include "tests/kernel/threads.h"
 

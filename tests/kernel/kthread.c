@@ -5,6 +5,8 @@
  */
 #include "kernel/fork.h"
 #include "kernel/mm/pages.h"
+#include "kernel/pid.h"
+#include "kernel/policy.h"
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "tests/kernel/many_threads.h"

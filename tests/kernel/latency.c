@@ -3,9 +3,10 @@
 #include "kernel/debug/latency.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
-#include "kernel/options.h"
-#include "kernel/preempt.h"
-#include "kernel/uapi.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/splat/uapi.h"
+#include "kernel/time/tick.h"
+#include "lib/options.h"
 #include "lib/string.h"
 #include "tests/kernel/threads.h"
 
@@ -68,11 +69,28 @@ KTEST(interrupts_off_is_another_matter)
 	KEXPECT(got.preempt_off < LONG_TSC);
 }
 
-/* fails with: preempt_count_add_ip() that does not look whether it is on */
+/* fails with: preempt_count_add_ip() and preempt_went_off() that do not look whether it is on */
 KTEST(off_records_nothing)
 {
 	struct splat_latency got = measure(keep_preemption_off, "latency=off");
 
 	KEXPECT_EQ(got.preempt_off, 0);
 	KEXPECT_EQ(got.irqs_off, 0);
+}
+
+static void sleep_for_long(void)
+{
+	sleep_ns(100000000);
+}
+
+/*
+ * It halts with preemption off, for as long as no task wants to run. fails with:
+ * fault/idle-counts-as-a-section
+ */
+KTEST(the_idle_task_does_not_count)
+{
+	struct splat_latency got = measure(sleep_for_long, "latency=on");
+
+	KEXPECT(got.preempt_off < LONG_TSC);
+	KEXPECT(got.irqs_off < LONG_TSC);
 }

@@ -7,14 +7,14 @@
  * Whatever the kernel does with the count, a test puts it right before anything else runs: else the
  * kernel that such a test is meant to catch would not live to be told so.
  */
-#include "kernel/preempt.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/process.h"
 #include "kernel/debug/scrub.h"
-#include "kernel/panic.h"
-#include "kernel/softirq.h"
-#include "kernel/timer.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/preempt/softirq.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/timer.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/kernel/many_cpus.h"

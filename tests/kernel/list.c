@@ -3,7 +3,7 @@
  * Lists: after each operation the list is read forwards and backwards. Most faults leave one of the
  * two intact.
  */
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
 #include "lib/list.h"
 
 KTEST_SUITE(list);

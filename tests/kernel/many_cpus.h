@@ -9,7 +9,8 @@
 #pragma once
 
 #include "arch/x86/cpu/insns.h"
-#include "kernel/time.h"
+#include "kernel/policy.h"
+#include "kernel/time/tick.h"
 #include "tests/kernel/threads.h"
 
 #define NEEDS_CPUS(n) do { if (nr_cpus < (n)) KSKIP("needs " #n " CPUs"); } while (0)

@@ -6,12 +6,12 @@
  * and some look at what was printed. Whole reports, word by word, are compared with golden files:
  * those of violation_mutex and violation_kmalloc.
  */
-#include "kernel/might_sleep.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/panic.h"
-#include "kernel/softirq.h"
-#include "kernel/time.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/softirq.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -264,7 +264,7 @@ KTEST(an_rcu_reader_may_take_a_spinlock)
 	KEXPECT_EQ(current->rcu_read_lock_nesting, 0);
 }
 
-/* fails with: resched_offsets_ok() leaving the RCU depth out */
+/* fails with: __might_resched() leaving the RCU depth out */
 KTEST(an_rcu_reader_may_not_take_a_mutex_or_memory)
 {
 	void *kept = keep_a_64_byte_slab(), *object;

@@ -3,13 +3,13 @@
  * Out of memory in fork, exec and the memory calls: each allocation on the way fails once, and each
  * time the caller gets -ENOMEM, nothing is left behind and nothing of the parent's is lost.
  */
-#include "kernel/debug/ktap.h"
 #include "kernel/exec.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
-#include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
 #include "kernel/sched/sched.h"
+#include "kernel/splat/ktest.h"
+#include "kernel/vm/mm.h"
 #include "lib/errno.h"
 
 KTEST_SUITE(oom);

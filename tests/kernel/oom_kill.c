@@ -8,9 +8,10 @@
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
-#include "kernel/might_sleep.h"
-#include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
+#include "kernel/pid.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/vm/mm.h"
 #include "lib/errno.h"
 #include "tests/kernel/threads.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Options: a value is taken whole or not at all, and what is refused is said. */
-#include "kernel/options.h"
-#include "kernel/debug/ktap.h"
+#include "lib/options.h"
+#include "kernel/splat/ktest.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"

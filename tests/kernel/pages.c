@@ -122,7 +122,7 @@ KTEST(zeroed_means_the_whole_block)
 }
 
 /*
- * That a write after free panics is tests/host.py's freed-page; here, what the check relies on.
+ * That a write after free panics is host/freed-page's business; here, what the check relies on.
  *
  * fails with: poison_pages() filling one page of a block only, or not saying which pages it filled
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding \_S5 in a DSDT: the forms that AML compilers write, and bytes that only look like it.
- * Switching off itself is tested from outside (tests/host_boot.py).
+ * Switching off itself is tested from outside (tests/host/boot.py).
  */
 #include "arch/x86/cpu/power.h"
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
 
 KTEST_SUITE(power);
 

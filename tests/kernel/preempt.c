@@ -3,10 +3,10 @@
  * preempt_count. The tests that break its rules do so on purpose, watch that it is counted, and
  * check that the count is right again afterwards: the WARNINGs they print belong to them.
  */
-#include "kernel/preempt.h"
 #include "arch/x86/irqflags.h"
-#include "kernel/locking/raw_spinlock.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/preempt/raw_spinlock.h"
 #include "lib/kallsyms.h"
 #include "lib/string.h"
 #include "tests/kernel/threads.h"

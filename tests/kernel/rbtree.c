@@ -3,7 +3,7 @@
  * Red-black trees: whatever is added and erased, the two rules hold, and the order is by key and
  * then by age. The sequence is random but the same in each run, so that a failure can be had again.
  */
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
 #include "lib/rbtree.h"
 #include "tests/kernel/random.h"
 

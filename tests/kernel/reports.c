@@ -6,7 +6,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/time.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/kernel/many_cpus.h"

@@ -5,7 +5,7 @@
  *
  * Those who wait would do so for ever. The test lets them go: it unlocks for them.
  */
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/kernel/any_lock.h"

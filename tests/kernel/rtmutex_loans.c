@@ -3,7 +3,7 @@
  * What must be true while a loan is given and taken back, and cannot be seen from outside: which
  * lock is held, and what comes first. Looked at by the CPU itself, see watch.h.
  */
-#include "kernel/time.h"
+#include "kernel/time/tick.h"
 #include "tests/kernel/any_lock.h"
 #include "tests/kernel/watch.h"
 
@@ -144,6 +144,32 @@ static bool nobody_comes_by_the_fast_path(const struct pt_regs *regs)
 	}
 	return !slow || READ_ONCE(base(0)->owner) || fast_path_unseen;
 }
+
+static bool free_means_out_of_reach(const struct pt_regs *regs)
+{
+	return base(0)->owner || !raw_spin_is_held(&base(0)->wait_lock);
+}
+
+/*
+ * Whoever has the lock next may free the memory that it stands in. So the slow path of an unlock,
+ * too, is done with all of the lock when the owner's word says that it is free.
+ * fails with: fault/freed-under-its-own-lock
+ */
+static void a_free_lock_is_not_touched(struct ktest_run *kt, enum kind kind)
+{
+	RUN_AS_FIFO(fifo(10));
+	struct watch watch = { .name = "owner", .rule = free_means_out_of_reach };
+
+	locks_init(kind);
+	watch.at = &base(0)->owner;
+	take(0);
+	base(0)->owner |= RT_MUTEX_HAS_WAITERS;		/* of one that has just given up */
+	watch_start(&watch, 1);
+	release(0);
+	watch_end(kt);
+	expect_all_free(kt);
+}
+FOR_BOTH_KINDS(a_free_lock_is_not_touched)
 
 /* fails with: fault/marked-after-the-look */
 static void the_slow_path_shuts_the_fast_one(struct ktest_run *kt, enum kind kind)

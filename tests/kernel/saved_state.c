@@ -5,7 +5,7 @@
  * and only the lock's release may let it go on.
  */
 #include "kernel/locking/spinlock.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
 #include "tests/kernel/threads.h"
 #include "tests/kernel/watch.h"
 

@@ -5,9 +5,10 @@
  */
 #include "arch/x86/cpu/insns.h"
 #include "kernel/locking/rtmutex.h"
-#include "kernel/might_sleep.h"
+#include "kernel/policy.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"
-#include "kernel/time.h"
+#include "kernel/time/tick.h"
 #include "lib/errno.h"
 #include "tests/kernel/many_threads.h"
 
@@ -45,6 +46,28 @@ KTEST(equals_run_in_the_order_of_arrival)
 	set_own_fifo(10);
 	EXPECT_LOG("edcba");
 	end_many(5);
+}
+
+/*
+ * A loan that changes nothing, because another one is as large, costs no place among equals.
+ * fails with: fault/same-priority-goes-to-the-back
+ */
+KTEST(the_same_priority_again_keeps_its_place)
+{
+	RUN_AS_FIFO(10);
+
+	make_many(kt, 2, mark);
+	set_own_fifo(30);
+	thread_start(&threads[0], 20);
+	thread_start(&threads[1], 20);
+	if (threads[0].task) {
+		raw_spin_lock_irq(&threads[0].task->pi_lock);
+		rt_mutex_setprio(threads[0].task, NULL);
+		raw_spin_unlock_irq(&threads[0].task->pi_lock);
+	}
+	set_own_fifo(10);
+	EXPECT_LOG("ab");
+	end_many(2);
 }
 
 /* fails with: activate_task() without check_preempt_curr() */
@@ -247,6 +270,8 @@ KTEST(a_slice_is_five_ticks)
 {
 	unsigned int start;
 
+	if (cpus_race())
+		KSKIP("a tick may come before we have set our slice, or before the thread looks");
 	make_many(kt, 1, note_tick);
 	do_sched_yield();				/* it waits for the word */
 	start = this_cpu_read(ticks);
@@ -299,44 +324,34 @@ KTEST(a_boosted_owner_keeps_the_cpu)
 
 /* --- Migration --- */
 
-/* fails with: migrate_disable() counting each level in nr_pinned */
-KTEST(migrate_disable_nests_and_is_counted)
+/* fails with: migrate_enable() letting go at the first of two */
+KTEST(migrate_disable_nests)
 {
 	RUN_AS_FIFO(10);
-	struct rq *rq = this_cpu()->rq;
-	unsigned int before = rq->nr_pinned;
 	spinlock_t lock = SPINLOCK_INIT;
 
 	KEXPECT_EQ(current->migration_disabled, 0);
 	migrate_disable();
-	KEXPECT_EQ(rq->nr_pinned, before + 1);
+	KEXPECT_EQ(current->migration_disabled, 1);
 	KEXPECT_EQ(preempt_count(), 0);
 	migrate_disable();
 	spin_lock(&lock);
-	KEXPECT_EQ(rq->nr_pinned, before + 1);
 	KEXPECT_EQ(current->migration_disabled, 2 + preempt_rt());	/* who spins needs none */
 	spin_unlock(&lock);
 	migrate_enable();
-	KEXPECT_EQ(rq->nr_pinned, before + 1);
+	KEXPECT_EQ(current->migration_disabled, 1);
 	migrate_enable();
-	KEXPECT_EQ(rq->nr_pinned, before);
 	KEXPECT_EQ(current->migration_disabled, 0);
-	spin_lock(&lock);
-	KEXPECT_EQ(rq->nr_pinned, before + preempt_rt());
-	spin_unlock(&lock);
-	KEXPECT_EQ(rq->nr_pinned, before);
 }
 
 /* fails with: fault/unpinned-too-often */
 KTEST(one_enable_too_many_is_reported_and_not_done)
 {
 	struct splats before = splats_now();
-	unsigned int pinned = this_cpu()->rq->nr_pinned;
 	KMAY_WARN;
 
 	migrate_enable();
 	EXPECT_SPLATS(before, SPLAT_WARN, 1);
 	KEXPECT_EQ(current->migration_disabled, 0);
-	KEXPECT_EQ(this_cpu()->rq->nr_pinned, pinned);
 	current->migration_disabled = 0;
 }

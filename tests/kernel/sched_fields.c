@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fields of tasks and run queues, and the locks that guard them (kernel/task.h): each time that one
- * of them is written while a thread lives its life, from wake-up to death. Looked at by the CPU
- * itself, see watch.h.
+ * Fields of tasks and run queues, and the locks that guard them (kernel/sched/task.h): each time
+ * that one of them is written while a thread lives its life, from wake-up to death. Looked at by
+ * the CPU itself, see watch.h.
  */
+#include "kernel/policy.h"
 #include "lib/string.h"
 #include "tests/kernel/many_threads.h"
 #include "tests/kernel/watch.h"
@@ -71,11 +72,6 @@ static bool its_own_or_not_yet_queued(const struct pt_regs *regs)
 				   (!task->on_rq || raw_spin_is_held(&this_cpu()->rq->lock)));
 }
 
-static bool preemption_is_off(const struct pt_regs *regs)
-{
-	return in_atomic();
-}
-
 /* 4 bytes that hold the byte at @flag. */
 static const void *word_of(const bool *flag)
 {
@@ -118,18 +114,6 @@ KTEST(what_it_is_and_where_it_may_be)
 	};
 
 	watch_life(kt, watches, ARRAY_SIZE(watches));
-}
-
-/* fails with: fault/unpinned-while-preemptible */
-KTEST(who_is_pinned_where)
-{
-	RUN_AS_FIFO(10);
-	MAKE_TASK;
-	struct watch watch = { .at = &this_cpu()->rq->nr_pinned, .name = "nr_pinned", .half = true,
-			       .rule = preemption_is_off };
-
-	watch_life(kt, &watch, 1);
-	KEXPECT_GE(watch.hits, 2);
 }
 
 /* --- What a child begins with, whatever its parent is in the middle of --- */

@@ -4,9 +4,9 @@
  * RUNNING: who is reported, and that a spinlock_t, which keeps the state, is not. And that an RCU
  * reader, as who holds a spinlock_t is with rt=on, must not sleep by its own will at all.
  */
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(sleep_state);

@@ -5,19 +5,19 @@
  *
  * The tests lend SCRUB_SOFTIRQ another function, and look at their own CPU only.
  */
-#include "kernel/softirq.h"
-#include "arch/x86/fpu/kernel_fpu.h"
+#include "kernel/preempt/softirq.h"
+#include "arch/x86/fpu/core/kernel_fpu.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/debug/scrub.h"
-#include "kernel/options.h"
-#include "kernel/timer.h"
+#include "kernel/time/timer.h"
+#include "lib/options.h"
 #include "tests/kernel/fpu_regs.h"
 #include "tests/kernel/many_cpus.h"
 #include "tests/kernel/watch.h"
 
 KTEST_SUITE(softirq);
 
-#define IRQ_EXIT_ROUNDS	10		/* MAX_ROUNDS of kernel/softirq.c */
+#define IRQ_EXIT_ROUNDS	10		/* MAX_ROUNDS of kernel/preempt/softirq.c */
 
 /* --- Another function for SCRUB_SOFTIRQ --- */
 
@@ -227,7 +227,7 @@ static void wake_urgent(void)
 	complete(&urgent.go);
 }
 
-/* fails with: run_pending() with preemption off */
+/* fails with: softirq_run_pending() with preemption off */
 KTEST(only_a_thread_can_be_preempted_in_a_softirq)
 {
 	RUN_AS_FIFO(50);

@@ -5,7 +5,7 @@
  */
 #include "arch/x86/irqflags.h"
 #include "kernel/locking/spinlock.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
 #include "tests/kernel/many_threads.h"
 #include "tests/kernel/watch.h"
 

@@ -3,9 +3,9 @@
  * Bytes, strings and formats: each function at its edges (nothing, one too few, one too many,
  * across a word), with guard bytes on both sides of what it may write.
  */
+#include "kernel/splat/ktest.h"
 #include "lib/errno.h"
 #include "lib/kallsyms.h"
-#include "kernel/debug/ktap.h"
 #include "lib/string.h"
 
 KTEST_SUITE(string);

@@ -3,7 +3,8 @@
 #include "tests/kernel/threads.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/fork.h"
-#include "kernel/might_sleep.h"
+#include "kernel/policy.h"
+#include "kernel/preempt/might_sleep.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

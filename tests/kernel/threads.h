@@ -11,10 +11,11 @@
  */
 #pragma once
 
+#include "kernel/debug/watchdog.h"
 #include "kernel/locking/spinlock.h"
 #include "kernel/sched/sched.h"
-#include "kernel/uapi.h"
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
+#include "kernel/splat/uapi.h"
 
 /* task->prio of a FIFO task: 99 is the most urgent. */
 #define PRIO_OF(fifo)	(MAX_RT_PRIO - 1 - (fifo))
@@ -50,6 +51,15 @@ void test_policy_restore(struct test_policy *old);
 #define RUN_AS_FIFO(fifo)								\
 	struct test_policy __old_policy __unused					\
 		__attribute__((cleanup(test_policy_restore))) = test_policy_raise(fifo)
+
+/*
+ * Do the CPUs run at the same time, whenever the host lets each of them? Such boots have long
+ * limits for the watchdog. There a tick, or another CPU, may come between any two instructions.
+ */
+static inline bool cpus_race(void)
+{
+	return watchdog_ns > 10000000000UL;
+}
 
 /* Change the test's own priority. 0: SCHED_OTHER. */
 void set_own_fifo(int fifo);

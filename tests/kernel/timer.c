@@ -3,17 +3,17 @@
  * Timers and sleeping: not before the time, in order, in the right context, on the CPU that set
  * them; and gone when they are deleted, whatever they were doing.
  */
-#include "kernel/timer.h"
+#include "kernel/time/timer.h"
 #include "arch/x86/irqflags.h"
-#include "kernel/might_sleep.h"
-#include "kernel/softirq.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/softirq.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "tests/kernel/many_cpus.h"
 
 KTEST_SUITE(timer);
 
-#define WHEEL_TURN	256		/* WHEEL_SLOTS of kernel/timer.c */
+#define WHEEL_TURN	256		/* WHEEL_SLOTS of kernel/time/timer.c */
 #define MANY		200
 
 struct alarm {

@@ -4,14 +4,14 @@
  * thread only borrows the tables, the one where a kernel thread asks for it. The tests change
  * entries and read through them before and after.
  */
-#include "arch/x86/mm/tlb.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
+#include "arch/x86/mm/tlb.h"
 #include "arch/x86/mm/uaccess.h"
-#include "kernel/might_sleep.h"
-#include "kernel/mm/mm.h"
 #include "kernel/mm/pages.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/vm/mm.h"
 #include "tests/kernel/many_cpus.h"
 #include "tests/kernel/watch.h"
 

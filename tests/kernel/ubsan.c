@@ -4,8 +4,8 @@
  * handlers are tried everywhere; tests/golden/ubsan.txt has the lines. The counter is put back, for
  * at the end of a run it must be zero (tests/user/testrun.c).
  */
-#include "kernel/might_sleep.h"
-#include "kernel/panic.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/report/panic.h"
 #include "tests/kernel/threads.h"
 
 KTEST_SUITE(ubsan);

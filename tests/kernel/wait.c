@@ -3,8 +3,8 @@
  * Completions and wait queues: a sleeper goes on when what it waits for is there, not before, and
  * no wake-up is lost. Orders are read from the log of marks (threads.h).
  */
-#include "kernel/sched/wait.h"
-#include "kernel/might_sleep.h"
+#include "kernel/locking/wait.h"
+#include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"
 #include "lib/errno.h"
 #include "tests/kernel/many_threads.h"
@@ -57,7 +57,7 @@ KTEST(each_complete_lets_one_go)
 	end_many(3);
 }
 
-/* fails with: wait_for_common() taking a wake-up for the event */
+/* fails with: wait_for_completion() taking a wake-up for the event */
 KTEST(a_stray_wake_up_does_not_complete)
 {
 	RUN_AS_FIFO(10);
@@ -82,7 +82,10 @@ static void await_event_interruptibly(struct thread *self)
 	clear_thread_flag(TIF_SIGPENDING);
 }
 
-/* fails with: wait_for_common() not looking for a signal, or leaving the entry in the queue */
+/*
+ * fails with: prepare_to_wait() not looking for a signal, or finish_wait() leaving the entry in the
+ * queue
+ */
 KTEST(an_exit_of_the_group_interrupts)
 {
 	RUN_AS_FIFO(10);
@@ -139,23 +142,6 @@ KTEST(wake_up_all_wakes_all)
 	wake_up_all(&queue);
 	EXPECT_LOG("abc");
 	KEXPECT(list_empty(&queue.waiters));
-	end_many(3);
-}
-
-/* fails with: wake_up_one() waking all, or leaving the woken entry in the queue */
-KTEST(wake_up_one_wakes_the_first)
-{
-	RUN_AS_FIFO(10);
-
-	queue_up(kt, 3);
-	condition = true;
-	wake_up_one(&queue);
-	EXPECT_LOG("a");
-	wake_up_one(&queue);
-	EXPECT_LOG("ab");
-	wake_up_one(&queue);
-	wake_up_one(&queue);			/* nobody is left */
-	EXPECT_LOG("abc");
 	end_many(3);
 }
 
@@ -246,8 +232,9 @@ KTEST(a_killed_waiter_leaves_the_queue)
 	}
 	EXPECT_LOG("a");
 	KEXPECT_EQ(threads[0].result, -EINTR);
+	KEXPECT(queue.waiters.next->next == &queue.waiters);	/* one is left */
 	condition = true;
-	wake_up_one(&queue);			/* goes to the one who is there */
+	wake_up_all(&queue);
 	EXPECT_LOG("ab");
 	KEXPECT_EQ(threads[1].result, 0);
 	end_many(2);

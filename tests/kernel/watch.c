@@ -3,7 +3,7 @@
 #include "tests/kernel/watch.h"
 #include "arch/x86/entry/entry.h"
 #include "kernel/locking/spinlock.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
 
 #define DR7_ENABLE(nr)		BIT(2 * (nr))

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "arch/x86/thread.h"
-#include "kernel/debug/ktap.h"
+#include "kernel/splat/ktest.h"
 
 struct watch {
 	const void *at;			/* 8 bytes, aligned; 4 if @half */

@@ -2,15 +2,16 @@
 /*
  * The watchdogs, on purpose provoked with a unit of a few milliseconds and told to go on. Reports
  * that stand in the log belong to these tests. Hung tasks, and watchdog=panic:
- * tests/host_reports.py.
+ * tests/host/reports.py.
  */
-#include "kernel/debug/watchdog.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/time.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
-#include "kernel/time.h"
+#include "kernel/debug/watchdog.h"
+#include "kernel/policy.h"
+#include "kernel/report/panic.h"
+#include "kernel/time/tick.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/kernel/threads.h"
@@ -25,8 +26,32 @@ KTEST_SUITE(watchdog);
 static struct thread other;
 static raw_spinlock_t lock;
 
+static void spin_for(u64 ns)
+{
+	for (u64 start = sched_clock(); sched_clock() - start < ns; )
+		cpu_relax();
+}
+
+/*
+ * A report takes as long to print as the limits here are, so another CPU may be late by it, and
+ * then at a report of its own. Whoever gets a turn on each CPU finds all of them at an end, and in
+ * two ticks they have forgotten what they saw: nothing of this test's is told in the next.
+ */
+static void let_all_end(void)
+{
+	u64 allowed = current->cpus_mask;
+
+	watchdog_ns = 0;
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		set_cpus_allowed(current, BIT(cpu));
+		spin_for(2 * NS_PER_TICK);
+	}
+	set_cpus_allowed(current, allowed);
+}
+
 static void restore(u64 *old)
 {
+	let_all_end();
 	watchdog_ns = *old;
 	option_set_runtime("watchdog=panic");	/* as the runner's boots have it */
 }
@@ -123,8 +148,10 @@ static void start_other(struct ktest_run *kt, void (*fn)(struct thread *self))
 		wait_for_completion(&busy);
 }
 
-/* It runs elsewhere, and may need a moment to come to its end. */
-/* Its own CPU drops the last reference for its running when it has switched away from it. */
+/*
+ * It may need a moment to come to its end: its CPU drops the reference for its running only when it
+ * has switched away from it.
+ */
 static void end_other(void)
 {
 	for (u64 start = sched_clock(); sched_clock() - start < LIMIT_NS; cpu_relax())
@@ -133,10 +160,20 @@ static void end_other(void)
 	thread_end(&other);
 }
 
-/* fails with: await_turn() that does not call watchdog_spinning(); one that tells again */
+/* Has a message since number @from begun with @text? */
+static bool said(u64 from, const char *text)
+{
+	for (; from < printk_next(); from++)
+		if (printk_text(from) && !strncmp(printk_text(from), text, strlen(text)))
+			return true;
+	return false;
+}
+
+/* As such, not as a stuck CPU. fails with: fault/spins-unwatched; a watcher that tells again */
 KTEST(waiting_for_a_raw_lock_is_reported_once)
 {
 	SHORT_LIMITS;
+	u64 from = printk_next();
 
 	if (nr_cpus == 1)
 		KSKIP("one CPU: nobody else can hold the lock");
@@ -145,6 +182,7 @@ KTEST(waiting_for_a_raw_lock_is_reported_once)
 	raw_spin_lock(&lock);
 	raw_spin_unlock(&lock);
 	expect_reported(kt, &before);
+	KEXPECT(said(from, "BUG: spinlock lockup suspected"));
 	end_other();
 }
 
@@ -163,12 +201,6 @@ KTEST(a_cpu_without_interrupts_is_reported_by_its_neighbour)
 }
 
 static bool let_go, polite;
-
-static void spin_for(u64 ns)
-{
-	for (u64 start = sched_clock(); sched_clock() - start < ns; )
-		cpu_relax();
-}
 
 static void hog(struct thread *self)
 {
@@ -238,6 +270,16 @@ static void wait_for_a_turn(struct thread *self)
 {
 }
 
+/* A thread that waits for this CPU until it may be asked for its end. */
+static void keep_other_waiting(struct ktest_run *kt)
+{
+	thread_make(kt, &other, wait_for_a_turn, NULL, "waits");
+	if (other.task)
+		KEXPECT_EQ(set_cpus_allowed(other.task, BIT(smp_processor_id())), 0);
+	preempt_disable();
+	thread_start(&other, 0);
+}
+
 /* With preemption off it cannot even be asked to go. fails with: fault/who-is-stuck-is-a-hog */
 KTEST(a_stuck_real_time_task_is_no_hog)
 {
@@ -246,18 +288,71 @@ KTEST(a_stuck_real_time_task_is_no_hog)
 	u64 from = printk_next();
 	RUN_AS_FIFO(98);
 
-	thread_make(kt, &other, wait_for_a_turn, NULL, "waits");
-	if (other.task)
-		KEXPECT_EQ(set_cpus_allowed(other.task, BIT(smp_processor_id())), 0);
-	preempt_disable();
-	thread_start(&other, 0);
+	keep_other_waiting(kt);
 	spin_for(4 * UNIT_NS);
 	preempt_enable();
 	expect_reported(kt, &before);
-	for (; from < printk_next(); from++)
-		KEXPECT(!printk_text(from) ||
-			strncmp(printk_text(from), hogged, strlen(hogged)));
+	KEXPECT(!said(from, hogged));
+	set_own_fifo(0);		/* it waits for this CPU */
 	end_other();
+}
+
+/*
+ * Stuck and a hog while nobody looked; then the limit counts from now. fails with:
+ * fault/switched-on-finds-hogs, fault/switched-on-finds-the-stuck
+ */
+KTEST(switching_the_watchdog_on_finds_nobody_stuck)
+{
+	SHORT_LIMITS;
+	RUN_AS_FIFO(98);
+
+	keep_other_waiting(kt);
+	spin_for(UNIT_NS / 2);				/* it has been looked at as it is */
+	watchdog_ns = 0;
+	spin_for(3 * UNIT_NS);
+	watchdog_ns = UNIT_NS;
+	spin_for(UNIT_NS);
+	preempt_enable();
+	KEXPECT_EQ(splat_counts[SPLAT_LOCKUP], before.count[SPLAT_LOCKUP]);
+	set_own_fifo(0);
+	end_other();
+}
+
+static void stuck_here(struct ktest_run *kt, const struct splats *before)
+{
+	preempt_disable();
+	wait_for_report(before);
+	preempt_enable();
+}
+
+static void stuck_elsewhere(struct ktest_run *kt, const struct splats *before)
+{
+	if (nr_cpus == 1)
+		return stuck_here(kt, before);
+	since = before;
+	start_other(kt, take_no_interrupts);
+	wait_for_report(before);
+	end_other();
+}
+
+/*
+ * Once for each time, not once for ever. fails with: fault/hogs-told-for-ever,
+ * fault/stuck-told-for-ever, fault/deaf-told-for-ever
+ */
+KTEST(what_comes_again_is_reported_again)
+{
+	SHORT_LIMITS;
+	static void (*const troubles[])(struct ktest_run *kt, const struct splats *before) = {
+		stuck_here, stuck_elsewhere, beside_a_hog,
+	};
+
+	polite = false;
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(troubles); i++) {
+		before = splats_now();
+		troubles[i / 2](kt, &before);
+		expect_reported(kt, &before);
+		spin_for(UNIT_NS);			/* all CPUs look, and find all well */
+	}
 }
 
 #define LOOK_NS		1200000000UL

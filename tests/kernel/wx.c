@@ -5,13 +5,15 @@
  */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/layout.h"
-#include "arch/x86/mm/fault.h"
+#include "arch/x86/entry/fault.h"
+#include "arch/x86/mm/address_space.h"
 #include "arch/x86/mm/pgtable.h"
-#include "kernel/mm/mm.h"
+#include "arch/x86/mm/stack.h"
+#include "arch/x86/unwind.h"
 #include "kernel/mm/pages.h"
-#include "kernel/task.h"
-#include "kernel/debug/ktap.h"
+#include "kernel/sched/task.h"
+#include "kernel/splat/ktest.h"
+#include "kernel/vm/mm.h"
 #include "lib/string.h"
 
 KTEST_SUITE(wx);
@@ -169,7 +171,7 @@ static pte_t pte_at(unsigned long addr)
 	return pte ? *pte : 0;
 }
 
-/* fails with: map_new_stack() starting one page lower */
+/* fails with: map_next_slot() starting one page lower */
 KTEST(below_a_kernel_stack_is_nothing)
 {
 	unsigned long stack = (unsigned long)current->stack;

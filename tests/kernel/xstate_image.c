@@ -3,8 +3,8 @@
  * The two formats, one rule a test: on layouts that are put together here, from sizes and places
  * that "seed=" chooses, so that neither xstate_layout_init() nor another rule is needed.
  */
-#include "arch/x86/fpu/layout.h"
-#include "kernel/debug/ktap.h"
+#include "arch/x86/fpu/core/layout.h"
+#include "kernel/splat/ktest.h"
 #include "lib/string.h"
 #include "tests/kernel/random.h"
 

@@ -3,8 +3,8 @@
  * Where components lie, from made-up answers of CPUID: numbers that real machines gave, every set
  * of components up to APX, and answers that make no sense.
  */
-#include "arch/x86/fpu/layout.h"
-#include "kernel/debug/ktap.h"
+#include "arch/x86/fpu/core/layout.h"
+#include "kernel/splat/ktest.h"
 #include "lib/string.h"
 #include "tests/kernel/random.h"
 

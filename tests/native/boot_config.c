@@ -8,12 +8,13 @@
  * groups.
  */
 #include "arch/x86/cpu/features.h"
-#include "arch/x86/fpu/compact.h"
-#include "arch/x86/fpu/quirks.h"
-#include "arch/x86/fpu/regs.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "arch/x86/fpu/core/compact.h"
+#include "arch/x86/fpu/core/quirks.h"
+#include "arch/x86/fpu/core/regs.h"
+#include "arch/x86/fpu/core/xstate.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "tests/native/made_up_cpu.h"
@@ -234,12 +235,10 @@ static void look_at_configuration(void)
 	EQUAL(fpu_gate, row->gate);
 	EQUAL(fpu_kernel_cfg.max_features, row->features);
 	EQUAL(fpu_kernel_cfg.default_features, first);
-	EQUAL(fpu_kernel_cfg.legacy_features, SSE);
 	EQUAL(fpu_kernel_cfg.default_size, row->size);
 	EQUAL(fpu_kernel_cfg.max_size, max);
 	EQUAL(fpu_user_cfg.max_features, user);
 	EQUAL(fpu_user_cfg.default_features, user & ~row->dynamic);
-	EQUAL(fpu_user_cfg.legacy_features, SSE);
 	EQUAL(fpu_user_cfg.default_size, user_size);
 	EQUAL(fpu_user_cfg.max_size, row->user_max ? row->user_max : user_size);
 	EQUAL(init_fpstate.xfd, row->dynamic);

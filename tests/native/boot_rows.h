@@ -12,6 +12,7 @@ static void few_leaves(void) { cpu.max_leaf = 6; }
 static void no_leaf_d(void) { cpu.max_leaf = 0xc; }
 static void no_extended(void) { cpu.max_extended = 1; }
 static void empty_hi16(void) { cpu.d.sub[XFEATURE_Hi16_ZMM].size = 0; }
+static void empty_ymm(void) { cpu.d.sub[XFEATURE_YMM].size = 0; }
 static void empty_pkru(void) { cpu.d.sub[XFEATURE_PKRU].size = 0; }
 static void overlapping(void) { cpu.d.sub[XFEATURE_PKRU].offset = 600; }
 static void no_sse(void) { cpu.d.user &= ~XFEATURE_MASK(SSE); }
@@ -89,6 +90,11 @@ static const struct row rows[] = {
 	{ "features", .edit = no_extended, XSAVES_ALL },
 	{ "features", .edit = empty_hi16, .off = HAS_AVX512F, .form = FORM_XSAVES,
 	  .features = AVX | PKRU | CET | PASID, .size = 864, .user_size = 2696 },
+	{ "features", "dynamic=amx", XSAVES_ALL,
+	  .says = "x86/fpu: dynamic=amx: this CPU has no such state; nothing is dynamic" },
+	{ "features", .edit = empty_ymm, .off = HAS_AVX512F, .form = FORM_XSAVES,
+	  .features = SSE | PKRU | CET | PASID, .size = 608, .user_size = 2696,
+	  .says = "x86/fpu: component 2: no usable sub-leaf; left out" },
 	{ "features", .edit = empty_pkru, .form = FORM_XSAVES, .features = AVX512 | CET | PASID,
 	  .size = 2456, .user_size = 2688,
 	  .says = "x86/fpu: component 9: no usable sub-leaf; left out" },
@@ -233,5 +239,5 @@ static const struct row rows[] = {
 	{ "cpu", .off = HAS_AVX2, XSAVES_ALL },
 	{ "cpu", .edit = no_memory, .panics = "x86/fpu: no memory" },
 	{ "cpu", "xsave=soft", .edit = memory_for_one,
-	  .panics = "x86/fpu: no memory for xsave=soft" },
+	  .panics = "x86/fpu: no memory for a CPU's registers" },
 };

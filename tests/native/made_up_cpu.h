@@ -6,8 +6,8 @@
 #pragma once
 
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/fpu/insns.h"
-#include "arch/x86/fpu/layout.h"
+#include "arch/x86/fpu/core/layout.h"
+#include "arch/x86/fpu/core/xsave_insns.h"
 
 enum {
 	HAS_PGE = BIT(0), HAS_FXSR = BIT(1), HAS_SSE = BIT(2), HAS_XSAVE = BIT(3),

@@ -8,9 +8,10 @@
  * Exit status 0: equal; 1: not, and a line says where; 77: this CPU has no XSAVEC.
  */
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/fpu/compact.h"
-#include "arch/x86/fpu/insns.h"
-#include "arch/x86/fpu/xstate.h"
+#include "arch/x86/fpu/core/compact.h"
+#include "arch/x86/fpu/core/xsave_insns.h"
+#include "arch/x86/fpu/core/xstate.h"
+#include "kernel/mm/kmalloc.h"
 #include "lib/string.h"
 #include "tests/kernel/random.h"
 
@@ -240,7 +241,7 @@ int main(int argc, char **argv)
 		seed = seed * 31 + *argv[1];
 	digest = seed;
 	read_layout();
-	soft_init_cpu();
+	this_cpu_write(xsave_scratch, kzalloc(fpu_user_cfg.max_size, GFP_ATOMIC));
 	try_mxcsr();
 	for (unsigned int n = 0; n < STATES; n++)
 		try_state(n);

@@ -22,7 +22,7 @@ static void fill(u64 in_use, u8 value)
 	for (unsigned int nr = 0; nr < XFEATURE_MAX; nr++)
 		cpu.value[nr] = in_use & BIT_ULL(nr) ? value : 0;
 	cpu.mxcsr = in_use & XFEATURE_MASK(SSE) ? 0x1f81 : MXCSR_DEFAULT;
-	write_pasid(in_use & PASID ? 0x80001234 : 0);
+	this_cpu_write(soft_pasid, in_use & PASID ? 0x80001234 : 0);
 }
 
 /* Each set of components that are in use: saved as in use, and back as they were. */
@@ -46,7 +46,7 @@ static void look_at_soft_saves(u64 in_use, u64 mask)
 			equal("a register", cpu.value[nr], !(mask & BIT_ULL(nr)) ? 0x99 :
 			      in_use & BIT_ULL(nr) ? 0x31 : 0);
 	EQUAL(cpu.mxcsr, (in_use | ~mask) & XFEATURE_MASK(SSE) ? 0x1f81 : MXCSR_DEFAULT);
-	EQUAL(read_pasid(), (in_use | ~mask) & PASID ? 0x80001234 : 0);
+	EQUAL(this_cpu_read(soft_pasid), (in_use | ~mask) & PASID ? 0x80001234 : 0);
 }
 
 static void look_at_bad_headers(void)

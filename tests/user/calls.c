@@ -2,7 +2,7 @@
 /* Splat's own calls, by several processes and by those who mean no good. */
 #include "user/lib/ktap.h"
 
-#define STEPS_MAX	10000000	/* HOLD_STEPS_MAX of kernel/debug/splat_calls.c */
+#define STEPS_MAX	10000000	/* HOLD_STEPS_MAX of kernel/splat/splat_calls.c */
 
 static struct splat_info info;
 

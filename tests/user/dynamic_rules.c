@@ -333,7 +333,7 @@ static void yields(void *arg __unused)
 		sched_yield();
 }
 
-/* fails with: fpu_exec() initialising the large buffer */
+/* fails with: fpu_flush_thread() initialising the large buffer */
 TEST(exec_after_a_first_use_is_clean)
 {
 	pid_t other;

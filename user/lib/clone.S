@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two system calls that C cannot make: the child comes back on a stack that is not its own
- * (vfork), or on one that holds no frame yet (clone with a new stack).
+ * The two system calls that C cannot make, because the child comes back on a stack that is not its
+ * own (vfork), or on one that holds no frame yet (clone with a new stack).
  */
 	.text
 
@@ -26,8 +26,8 @@ vfork:
  * long clone_call(unsigned long flags (%rdi), void *stack_top (%rsi), int *ptid (%rdx),
  *		   int *ctid (%rcx), void (*fn)(void *) (%r8), void *arg (%r9))
  *
- * The kernel takes ctid in %r10 (SYSCALL overwrites %rcx) and would take a TLS address in %r8;
- * without CLONE_SETTLS it does not look, and fn waits there.
+ * The kernel takes ctid in %r10 (SYSCALL overwrites %rcx) and would take a TLS address in %r8.
+ * Without CLONE_SETTLS it does not look at %r8, so fn waits there.
  */
 	.globl	clone_call
 	.type	clone_call, @function

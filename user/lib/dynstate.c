@@ -17,7 +17,7 @@ static int tile_rows = TILE_ROWS, tile_columns = TILE_COLUMNS;
 /* All the state there may be, as one image. */
 struct dyn_image {
 	u8 ymmh[16][16];
-	/* Not the upper halves of zmm0-15: any AVX instruction clears them, those of vec.h too. */
+	/* Not zmm0-15's upper halves: any AVX instruction clears them, those of vec.h too. */
 	u8 hi16[16 + 16][64];			/* from 16 on */
 	u16 k[8];
 	u8 tiles[8][TILE_ROWS * TILE_COLUMNS];
@@ -121,7 +121,7 @@ static void put_tiles(const struct dyn_image *image)
 #undef PUT
 }
 
-/* What a tile does not write stays 0: a shape that was lost shows, too. */
+/* What a tile does not write stays 0, so that a lost shape shows, too. */
 static void get_tiles(struct dyn_image *image)
 {
 	memset(image->tiles, 0, sizeof(image->tiles));
@@ -161,8 +161,8 @@ static void clear_beyond_shape(struct dyn_image *image)
 }
 
 /*
- * By XINUSE (SDM vol. 1, 13.6): tiles without a palette cannot be stored, and Bochs 3.0 takes even
- * STTILECFG for an undefined instruction then.
+ * Ask XINUSE (SDM vol. 1, 13.6), because tiles without a palette cannot be stored, and Bochs 3.0
+ * then takes even STTILECFG for an undefined instruction.
  */
 static bool tiles_are_initial(void)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State that a process must ask for: asking, and known values in it. Which state that is depends on
- * the machine and on Splat's option "dynamic="; the tests are the same for all.
+ * State that a process must ask for: how to ask, and known values in it. Which state that is
+ * depends on the machine and on Splat's option "dynamic="; the tests are the same for all.
  *
- * The compiler uses none of these registers, so that values stay over C code: not the low 128 bits
- * of the vector registers, but what lies above them.
+ * The compiler uses none of these registers, so values stay over C code. They are not the low 128
+ * bits of the vector registers, but what lies above them.
  */
 #ifndef USER_LIB_DYNSTATE_H
 #define USER_LIB_DYNSTATE_H
@@ -30,16 +30,16 @@ long dyn_supported(u64 *mask);
 long dyn_permitted(u64 *mask);
 long dyn_request(unsigned long number);
 
-/* Values made from @seed to all of the dynamic state; seed 0: the initial state. A first use. */
+/* Put values made from @seed into all the dynamic state; seed 0: the initial state. A first use. */
 void dyn_put(u64 seed);
-/* Does it hold these values? A first use, too, but for tiles. */
+/* Does the dynamic state hold these values? A first use, too, except for tiles. */
 bool dyn_holds(u64 seed);
 
-/* Do XSAVE and XRSTOR, used by ring 3 itself, bring it back? A first use, with permission. */
+/* Do XSAVE and XRSTOR, used by ring 3, bring the state back? A first use, with permission. */
 bool dyn_can_be_saved(void);
 /*
- * From here on tiles have 8 rows of 8 bytes: so much survives on Bochs 3, which saves no more than
- * 8 rows, and the number of rows in the place of that of columns.
+ * From here on tiles have 8 rows of 8 bytes. That much survives on Bochs 3, which saves no more
+ * than 8 rows, and the number of rows in place of that of columns.
  */
 void dyn_use_small_tiles(void);
 

@@ -77,8 +77,8 @@ static void take_seed(void)
 }
 
 /*
- * Each CPU has to switch to us: whatever it had to clean up after it switched away from a task is
- * done then. Twice, for a task that was on its way from one to another.
+ * Each CPU has to switch to us, and so finishes what it had to clean up after it switched away from
+ * a task. Twice, for a task that was on its way from one CPU to another.
  */
 static void visit_all_cpus(void)
 {
@@ -94,7 +94,7 @@ static void visit_all_cpus(void)
 
 #define SETTLE_TRIES	20
 
-/* Up to @wanted there is time for more to come back. */
+/* While there are fewer than @wanted, more pages get time to come back. */
 static u64 settled_pages_until(u64 wanted)
 {
 	struct splat_info info = { 0 };
@@ -151,7 +151,7 @@ static void find_cpus(void)
 __attribute__((weak)) const bool ktap_one_cpu = false;
 __attribute__((weak)) const bool ktap_kernel_reports = false;
 
-/* The last CPU: what was set up in a hurry there must do, too. */
+/* The last CPU, because what was set up in a hurry there must work, too. */
 static void pin(void)
 {
 	u64 all = sched_getaffinity(0);
@@ -166,8 +166,8 @@ __attribute__((weak)) int test_reexec(int argc __unused, char **argv __unused)
 }
 
 /*
- * The test after line @line; NULL: that was the last. Compilers may turn the order in the section
- * round.
+ * The test after line @line; NULL: that was the last. Compilers may reverse the order in the
+ * section.
  */
 static const struct ktap_test *next_test(int line)
 {
@@ -180,7 +180,7 @@ static const struct ktap_test *next_test(int line)
 	return best;
 }
 
-/* On Splat the kernel signs the result, if somebody asked for it (kernel/debug/verdict.h). */
+/* On Splat the kernel signs the result, if somebody asked for it (kernel/splat/verdict.h). */
 static void sign(const char *test)
 {
 	struct splat_ktest verdict = { .run = 1, .failed = ktap_failures,

@@ -25,21 +25,21 @@ struct ktap_test {
 	static void id(void)
 
 /*
- * A program that execs itself with arguments defines this: called first; a result >= 0 is the exit
- * status.
+ * A program that execs itself with arguments defines this. It is called first; a result >= 0 is the
+ * exit status.
  */
 int test_reexec(int argc, char **argv);
 
-/* A program whose tests are about who runs next defines this as true: all runs on one CPU then. */
+/* A program that tests which task runs next defines this as true; all then runs on one CPU. */
 extern const bool ktap_one_cpu;
 
-/* A program that makes the kernel report something defines this as true: else that is a failure. */
+/* Defined as true by a program that makes the kernel report; otherwise a report is a failure. */
 extern const bool ktap_kernel_reports;
 
 /* "LONG=1" in the environment: as many rounds as `make test-all` has time for. */
 extern bool ktap_long;
 
-/* The path of this program, for such an exec. */
+/* The path of this program, for a program that execs itself. */
 extern const char *ktap_self;
 
 /* Failures in this test so far, in this process. */
@@ -91,18 +91,18 @@ int run_child(void (*fn)(void *), void *arg);
 bool on_splat(struct splat_info *info);
 
 /*
- * Free pages once what has ended is gone: the last task's stack goes after the task, and an idle
- * CPU keeps the page tables that it used last. 0: not under Splat.
+ * Free pages, counted once what has ended is gone: the last task's stack goes after the task, and
+ * an idle CPU keeps the page tables that it used last. 0: not under Splat.
  */
 u64 settled_pages(void);
 
 /*
- * Calls @fn until it leaves as many free pages as it found, at most eight times: a kernel may keep
- * what it had at the highest tide, but a leak costs each time.
+ * Calls @fn until it leaves as many free pages as it found, at most eight times, because a kernel
+ * may keep what it had at its peak, but a leak costs each time.
  */
 bool costs_no_page(void (*fn)(void));
 
-/* How many CPUs this program may use, when it starts, and which: round and round with @i. */
+/* How many CPUs this program may use when it starts; nth_cpu() goes round them with @i. */
 extern int ktap_cpus;
 int nth_cpu(int i);
 

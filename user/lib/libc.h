@@ -9,9 +9,9 @@
 #ifndef USER_LIB_LIBC_H
 #define USER_LIB_LIBC_H
 
-#include "kernel/uapi.h"
+#include "kernel/splat/uapi.h"
 #include "lib/errno.h"
-#include "lib/types.h"
+#include "lib/string.h"
 
 /* ---- system calls ---- */
 
@@ -152,7 +152,7 @@ int getcpu(void);
 int nanosleep(const struct timespec *wanted, struct timespec *left);
 int sleep_ms(unsigned int ms);
 void *brk(void *end);				/* the new end; the old one if that failed */
-/* Zeroed private memory, or an IS_ERR() pointer. @flags: more than that, as MAP_FIXED. */
+/* Zeroed private memory, or an IS_ERR() pointer. @flags: additional ones, such as MAP_FIXED. */
 void *mmap(void *start, size_t size, int prot, int flags);
 void *mmap_anon(size_t size);			/* anywhere, to read and write */
 int munmap(void *start, size_t size);
@@ -185,14 +185,8 @@ long clone_call(unsigned long flags, void *stack_top, volatile int *ptid, volati
 
 /* ---- strings ---- */
 
-void *memcpy(void *to, const void *from, size_t n);
+/* The rest: lib/string.h. */
 void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t n);
-char *strchr(const char *s, int c);
 unsigned long strtoul(const char *s, char **end, int base);
 /* The names that wait(2) and errno(3) use. */
 const char *signal_name(int signal);
@@ -207,8 +201,6 @@ const char *error_name(long error);
  */
 int printf(const char *fmt, ...) __printf(1, 2);
 int dprintf(int fd, const char *fmt, ...) __printf(2, 3);
-int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
-int vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 int vprintf(const char *fmt, va_list args);
 void flush(void);
 

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strings and memory. The compiler calls memcpy, memmove, memset and memcmp by itself, so they must
- * exist, and must not be written as loops that it would turn into calls of themselves: hence the
- * string instructions.
+ * What lib/string.c, the kernel's and ours, does not have: overlapping copies, numbers, and names
+ * of numbers.
  */
 #include "user/lib/libc.h"
-
-void *memcpy(void *to, const void *from, size_t n)
-{
-	void *ret = to;
-
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	return ret;
-}
 
 void *memmove(void *to, const void *from, size_t n)
 {
@@ -22,64 +13,11 @@ void *memmove(void *to, const void *from, size_t n)
 	if ((uintptr_t)to - (uintptr_t)from >= n)
 		return memcpy(to, from, n);
 	/*
-	 * The target starts inside the source: from the end downwards, and leave the direction flag
-	 * clear.
+	 * The target starts inside the source, so copy from the end downwards, and leave the
+	 * direction flag clear.
 	 */
 	__asm__ volatile("std; rep movsb; cld" : "+D"(t), "+S"(f), "+c"(n) : : "memory");
 	return to;
-}
-
-void *memset(void *to, int byte, size_t n)
-{
-	void *ret = to;
-
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
-	return ret;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-	const unsigned char *x = a, *y = b;
-
-	for (; n; n--, x++, y++) {
-		if (*x != *y)
-			return *x - *y;
-	}
-	return 0;
-}
-
-size_t strlen(const char *s)
-{
-	size_t n = 0;
-
-	while (s[n]) {
-		n++;
-		barrier();	/* or gcc sees a strlen() and calls it: this function */
-	}
-	return n;
-}
-
-int strcmp(const char *a, const char *b)
-{
-	return strncmp(a, b, SIZE_MAX);
-}
-
-int strncmp(const char *a, const char *b, size_t n)
-{
-	for (; n; n--, a++, b++) {
-		if (*a != *b || !*a)
-			return (unsigned char)*a - (unsigned char)*b;
-	}
-	return 0;
-}
-
-char *strchr(const char *s, int c)
-{
-	for (; *s != (char)c; s++) {
-		if (!*s)
-			return NULL;
-	}
-	return (char *)s;
 }
 
 static unsigned int digit_value(char c)

@@ -23,10 +23,10 @@ int thread_create(struct thread *t, void (*fn)(void *), void *arg, size_t stack_
 }
 
 /*
- * The kernel clears the word after the thread's last instruction in ring 3: from then on nobody
- * uses its stack. To sleep until then would take a futex, which Splat does not have yet, so this
- * yields. One limit follows: a caller with a SCHED_FIFO priority above the thread's would yield to
- * nobody, and must not call this.
+ * The kernel clears the word after the thread's last instruction in ring 3, so from then on nobody
+ * uses the thread's stack. Sleeping until then would take a futex, which Splat does not have yet,
+ * so this yields. One limit follows: a caller with a SCHED_FIFO priority above the thread's would
+ * yield to nobody, and must not call this.
  */
 void thread_join(struct thread *t)
 {

@@ -54,7 +54,7 @@ void vec_fill(struct vec_image *image, u64 seed)
 		word[i] = next(&state);
 	for (i = 0; i < ARRAY_SIZE(image->k); i++)
 		image->k[i] = next(&state);
-	image->pkru = next(&state) & ~3U;	/* key 0 guards all our pages: it stays open */
+	image->pkru = next(&state) & ~3U;	/* key 0 guards all our pages, so it stays open */
 
 	memset(image->fx, 0, sizeof(image->fx));
 	for (i = 0; i < 8; i++) {

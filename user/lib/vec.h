@@ -35,18 +35,18 @@ struct vec_image {
 	u32 pkru;
 } __aligned(64);
 
-/* One system call. CLONE_SETTLS can't be used: its argument's register is taken. */
+/* One system call. CLONE_SETTLS can't be used, because its argument's register is taken. */
 struct sysargs {
 	long nr, arg[4];
 	/*
-	 * Where a call that returns 0 stores its registers; NULL: in @out, as everybody. For the
-	 * child of clone() with shared memory, which would otherwise store over its parent's.
+	 * Where a call that returns 0 stores its registers; NULL: in @out, like any other call. For
+	 * the child of clone() with shared memory, which would otherwise overwrite its parent's.
 	 */
 	struct vec_image *child_out;
 	long ret;			/* vec_syscall()'s own */
 };
 
-/* Seeds that differ give images in which every register differs; so does another vec_salt. */
+/* Different seeds give images in which every register differs; so does another vec_salt. */
 void vec_fill(struct vec_image *image, u64 seed);
 extern u64 vec_salt;
 /* What every program must find in its registers when it starts. */

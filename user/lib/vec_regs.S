@@ -81,8 +81,8 @@
 	.endm
 
 /*
- * The ABI has these carry over a call, so C code must not see the pattern: an odd rounding mode, a
- * full x87 stack. The upper halves are cleared because SSE code after them is slow.
+ * The ABI keeps these over a call, so C code must not see the pattern: an odd rounding mode, a full
+ * x87 stack. The upper halves are cleared because SSE code is slow while they are in use.
  */
 	.macro	RESET_CONTROL
 	fninit
@@ -191,8 +191,8 @@ vec_detect:
 	push	%r9
 
 	/*
-	 * 1. CPUID.1:ECX.OSXSAVE[27]: then the kernel's choice is in XCR0; else there is FXSAVE
-	 * only.
+	 * 1. If CPUID.1:ECX.OSXSAVE[27] is set, the kernel's choice is in XCR0; else there is
+	 * FXSAVE only.
 	 */
 	mov	$3, %r8d
 	mov	$1, %eax

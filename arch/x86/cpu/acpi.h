@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "lib/types.h"
 
 struct sdt {			/* how each table begins */

@@ -3,13 +3,13 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "arch/x86/mm/pgtable.h"
-#include "arch/x86/percpu.h"
 #include "arch/x86/time.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
 
 #define APIC_ID			0x20
@@ -35,7 +35,6 @@
 #define APIC_TDCR		0x3e0
 #define APIC_TDCR_DIV1		0xb
 
-#define TICK_SLOT_NS		100000
 
 u32 apic_timer_khz;
 static u64 lapic_phys;
@@ -75,7 +74,7 @@ void apic_init_cpu(void)
 
 /* --- Messages to other CPUs (SDM vol. 3, 11.6.1) --- */
 
-/* Two registers, and an interrupt between the two writes might send a message of its own. */
+/* A message takes two writes, and an interrupt between them might send one of its own. */
 static void send(u32 apic_id, u32 what)
 {
 	unsigned long flags = local_irq_save();
@@ -112,14 +111,8 @@ void apic_eoi(void)
 	apic_write(APIC_EOI, 0);
 }
 
-/* Each CPU's ticks come at another time, so that they do not all want the same locks at once. */
 void apic_timer_start(void)
 {
-	u64 slots = 1000000000 / HZ / TICK_SLOT_NS;
-	u64 mine = slots / acpi_info.nr_cpus * smp_processor_id();
-
-	while (acpi_info.nr_cpus > 1 && sched_clock() / TICK_SLOT_NS % slots != mine)
-		cpu_relax();
 	apic_write(APIC_LVT_TIMER, LOCAL_TIMER_VECTOR | APIC_LVT_PERIODIC);
 	apic_write(APIC_TMICT, apic_timer_khz * (1000 / HZ));
 }

@@ -2,8 +2,8 @@
 /* CPUID to cpu_has, and cpu_has to control registers (SDM vol. 2, CPUID; vol. 3, 2.5). */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -36,7 +36,7 @@ static void read_cpu_name(void)
 	strscpy(cpu_has.name, *p ? p : "x86-64", sizeof(cpu_has.name));
 }
 
-/* What cannot be tried: the CPU would not come back. */
+/* The name tells what cannot be tried, because the CPU would not come back. */
 static bool is_qemu_tcg(struct cpuid_regs leaf1)
 {
 	struct cpuid_regs r = cpuid(0x40000000, 0);
@@ -49,7 +49,7 @@ static bool is_amd(void)
 	return cpuid(0, 0).ecx == 0x444d4163;		/* Authenti"cAMD" */
 }
 
-/* The forms of XSAVE, or that there is none which may be used. */
+/* Which forms of XSAVE there are, or that there is none which may be used. */
 static void read_forms(struct cpuid_regs leaf1)
 {
 	u32 forms = cpuid(0xd, 1).eax;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID. None
- * sleeps.
+ * The privileged instructions, one wrapper each: ports, MSRs, control registers, CPUID, the
+ * interrupt flag. None sleeps.
  */
 #pragma once
 
@@ -21,6 +21,44 @@ static inline type in##suffix(u16 port)						\
 }
 DEFINE_PORT_IO(b, u8)
 DEFINE_PORT_IO(w, u16)
+
+#define X86_EFLAGS_FIXED	BIT(1)
+#define X86_EFLAGS_TF		BIT(8)
+#define X86_EFLAGS_IF		BIT(9)
+#define X86_EFLAGS_DF		BIT(10)
+#define X86_EFLAGS_NT		BIT(14)
+#define X86_EFLAGS_AC		BIT(18)
+
+static inline unsigned long local_save_flags(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=rm"(flags) :: "memory");
+	return flags;
+}
+
+static inline bool irqs_disabled(void)
+{
+	return !(local_save_flags() & X86_EFLAGS_IF);
+}
+
+/*
+ * Switch interrupts off for a moment without telling anybody (arch/x86/irqflags.h tells). For what
+ * the telling stands on: printk() and the reports.
+ */
+static inline unsigned long raw_local_irq_save(void)
+{
+	unsigned long flags = local_save_flags();
+
+	__asm__ volatile("cli" ::: "memory");
+	return flags;
+}
+
+static inline void raw_local_irq_restore(unsigned long flags)
+{
+	if (flags & X86_EFLAGS_IF)
+		__asm__ volatile("sti" ::: "memory");
+}
 
 #define MSR_APIC_BASE		0x1b
 #define MSR_IA32_XFD		0x1c4

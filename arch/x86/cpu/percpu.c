@@ -6,7 +6,7 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
-#include "kernel/preempt.h"
+#include "kernel/preempt/preempt.h"
 
 struct cpu cpus[NR_CPUS] __aligned(64);
 struct ist_stack ist_stacks[NR_CPUS][NR_IST];

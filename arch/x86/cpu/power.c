@@ -11,10 +11,11 @@
 #include "arch/x86/cpu/acpi.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/irqflags.h"
-#include "kernel/options.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
+#include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -118,7 +119,7 @@ static void acpi_power_off(void)
 void machine_exit(u8 byte)
 {
 	stop_machine();
-	/* For who has no debug-exit device: only this run of the machine can have printed it. */
+	/* For machines without a debug-exit device: only this run can have printed the nonce. */
 	console_loglevel = max(console_loglevel, 1);
 	if (*nonce)
 		pr_emerg("verdict %#x, nonce %s", byte, nonce);
@@ -131,6 +132,12 @@ void machine_exit(u8 byte)
 		acpi_power_off();
 	machine_halt();
 }
+
+const struct machine_ops machine_ops = {
+	.stop_other_cpus = stop_other_cpus,
+	.save_registers = fpu_save_for_dump,
+	.exit = machine_exit,
+};
 
 void machine_halt(void)
 {
@@ -145,7 +152,7 @@ void machine_restart(void)
 	static const struct desc_ptr no_idt;
 
 	stop_machine();
-	/* From the way that the machine's maker names to the one that every CPU has. */
+	/* First the firmware's own reset, last the triple fault, which every CPU has. */
 	if ((fadt.flags & FADT_RESET_SUP) && fadt.reset_space == 1)
 		outb(fadt.reset_port, fadt.reset_value);
 	wait_a_moment();

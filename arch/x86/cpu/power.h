@@ -7,7 +7,7 @@
 /* Note what ACPI says about power. After acpi_init(), before pgtable_init(). */
 void power_init(void);
 
-/* Leave the machine: an exit code under QEMU (kernel/panic.h), power off elsewhere, or a halt. */
+/* Leave the machine: an exit code under QEMU (see panic.h), power off elsewhere, or a halt. */
 void machine_exit(u8 byte) __noreturn;
 void machine_restart(void) __noreturn;
 void machine_halt(void) __noreturn;

@@ -3,19 +3,19 @@
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/fpu/regs.h"
-#include "arch/x86/percpu.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/time.h"
 #include "arch/x86/unwind.h"
-#include "kernel/panic.h"
-#include "kernel/task.h"
+#include "kernel/report/panic.h"
+#include "kernel/sched/task.h"
 #include "lib/printk.h"
 
 #define ANSWER_NS	100000000UL	/* an NMI handler may first have to print */
 #define SHOW_NS		10000000000UL	/* and what it prints may be long */
 
-static unsigned int stopper = NR_CPUS;		/* who stops all others */
+static unsigned int stopper = NR_CPUS;		/* the CPU that stops all others */
 static unsigned int stopped;			/* atomic */
 
 /* For show_other_cpus(), all atomic. */
@@ -46,8 +46,8 @@ void stop_other_cpus(void)
 }
 
 /*
- * Did it? A CPU that has begun is waited for: if the next one began meanwhile, or this one's end
- * were taken for the next one's, nobody could tell whose stack is whose.
+ * Did @cpu show its stack? A CPU that has begun must finish before the next is asked. Otherwise
+ * nobody could tell whose stack is whose.
  */
 static bool show_one(unsigned int cpu)
 {
@@ -81,7 +81,7 @@ unsigned int show_other_cpus(void)
 	return answers;
 }
 
-/* Is it my turn? Then it is not given to anybody else until show_cpu is NR_CPUS again. */
+/* Take the turn if it is @me's. Nobody else gets one until show_cpu is NR_CPUS again. */
 static bool take_turn(unsigned int me)
 {
 	return __atomic_compare_exchange_n(&show_cpu, &(unsigned int){ me }, me | SHOWS, false,
@@ -93,7 +93,7 @@ bool smp_nmi(struct pt_regs *regs)
 	unsigned int me = smp_processor_id(), by = READ_ONCE(stopper);
 	unsigned long flags;
 
-	/* Who stops the others may get an NMI, too: from one that wants to see its stack. */
+	/* The stopping CPU may get an NMI, too, from one that wants to see its stack. */
 	if (by != NR_CPUS && by != me) {
 		fpu_save_for_dump();
 		__atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);

@@ -10,9 +10,6 @@
 
 #include "arch/x86/thread.h"
 
-/* Start the other CPUs that ACPI lists (smpboot.c). Once, from CPU 0, before there are tasks. */
-void smp_init(void);
-
 /* Make @cpu look at its TIF_NEED_RESCHED and TIF_SIGPENDING. Any context. */
 void smp_send_reschedule(unsigned int cpu);
 
@@ -21,20 +18,11 @@ void stop_other_cpus(void);
 
 /*
  * Let every other CPU print its registers and stack, one after the other. Preemption off; any
- * context but NMI, and not inside report_begin(). Nothing happens while another CPU does the same:
- * its report shows us.
+ * context but NMI, and not inside report_begin(). If another CPU is asking already, do nothing,
+ * because that CPU's report shows this one.
  * Return: how many did.
  */
 unsigned int show_other_cpus(void);
 
 /* The NMI handler asks: was this NMI sent by one of the two above? */
 bool smp_nmi(struct pt_regs *regs);
-
-/* Between smpboot.c and boot/trampoline.S. */
-struct ap_call {
-	u32		state;
-	u32		apic_id;	/* who is meant */
-	u64		cr3, efer, sp;
-};
-
-enum { AP_NONE, AP_CALLED, AP_ARRIVED, AP_RUNS };

@@ -5,24 +5,22 @@
  */
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/fpu/regs.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/mm/tlb.h"
-#include "kernel/debug/museum.h"
-#include "kernel/debug/watchdog.h"
 #include "kernel/exit.h"
-#include "kernel/files.h"
-#include "kernel/panic.h"
+#include "kernel/files/files.h"
+#include "kernel/preempt/softirq.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "kernel/sched/sched.h"
-#include "kernel/softirq.h"
 #include "kernel/syscalls.h"
-#include "kernel/time.h"
-#include "kernel/trace.h"
+#include "kernel/time/tick.h"
 #include "lib/printk.h"
 
 /*
- * Reschedule and exits first, as often as they come; then, with interrupts off until ring 3, the
- * registers. In the other order a switch could take the registers away again after they were
- * loaded.
+ * Reschedule and exits come first, as often as they are asked for; then, with interrupts off until
+ * ring 3, the registers. In the other order a switch could take the registers away again after they
+ * were loaded.
  */
 void exit_to_user_mode(struct pt_regs *regs)
 {
@@ -32,7 +30,7 @@ void exit_to_user_mode(struct pt_regs *regs)
 		if (need_resched())
 			schedule();
 		if (signal_pending(current))
-			do_group_exit(0);	/* with the code of who began it */
+			do_group_exit(0);	/* with the code of the task that began it */
 		local_irq_disable();
 	}
 	switch_fpu_return();
@@ -64,11 +62,7 @@ static void do_irq(unsigned long vector, struct pt_regs *regs)
 		apic_eoi();
 	switch (vector) {
 	case LOCAL_TIMER_VECTOR:
-		tick();
-		watchdog_tick(regs);
-		museum_tick(regs);
-		if (smp_processor_id() == 0)
-			console_poll_input();
+		tick(regs);
 		break;
 	case RESCHEDULE_VECTOR:
 		/* The sender could set the task's flag, but not the bit in our preempt_count. */

@@ -7,8 +7,8 @@
  * what was interrupted. %rbp tells our own unwinder the same: address of pt_regs plus 1
  * (arch/x86/unwind.c).
  */
+#include "arch/x86/mm/address_space.h"
 #include "asm-offsets.h"
-#include "arch/x86/layout.h"
 
 	.cfi_sections .debug_frame
 	.text
@@ -156,8 +156,8 @@ entry_stubs:
 common_entry:
 	CFI_FRAME 16
 	/*
-	 * 1. From ring 3: the kernel's GS. Flags that it could have set are not ours: DF, and AC
-	 * which opens SMAP.
+	 * 1. From ring 3: load the kernel's GS. Flags that ring 3 could have set are not ours: DF,
+	 * and AC, which opens SMAP.
 	 */
 	cld
 	testb	$3, 24(%rsp)			/* the saved CS */
@@ -181,9 +181,9 @@ common_entry:
 	.cfi_endproc
 
 /*
- * #DB may come with the first instruction after SYSCALL, which ring 3 stepped into, while RSP still
- * is ring 3's: hence a stack of its own. What comes from ring 3 itself may sleep, so it goes on on
- * the task's stack, as if it had come there.
+ * #DB may come with the first instruction after SYSCALL, which ring 3 stepped into, while RSP is
+ * still ring 3's, so it has a stack of its own. A #DB from ring 3 itself may sleep, so it goes on
+ * on the task's stack, as if it had come there.
  */
 debug_entry:
 	CFI_FRAME 16
@@ -205,10 +205,10 @@ debug_entry:
 	.cfi_endproc
 
 /*
- * NMI, double fault, machine check: they may come between ring 3 and SWAPGS, so the saved CS does
- * not tell whose GS is loaded; its base does. IST gives them a stack of their own, on top of which
- * stands what the kernel's base is. No sign tells it: WRGSBASE takes any address. If ring 3's is
- * just the same, either may stay. No exit work.
+ * NMI, double fault and machine check may come between ring 3 and SWAPGS, so the saved CS does not
+ * tell whose GS is loaded; its base does. IST gives them a stack of their own, and on top of it
+ * stands the kernel's base. The base's sign would not tell, because WRGSBASE takes any address. If
+ * ring 3's base is just the same, either may stay. No exit work.
  */
 paranoid_entry:
 	CFI_FRAME 16

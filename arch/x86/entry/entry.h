@@ -44,10 +44,3 @@ void exit_to_user_mode(struct pt_regs *regs);
 /* For tests that watch memory by the debug registers: called for a #DB of the kernel's own. */
 extern void (*kernel_debug_trap)(struct pt_regs *regs);
 void do_exception(unsigned long vector, struct pt_regs *regs);
-/* A fault that ring 0 must not have: print and panic. */
-void __noreturn die(const char *what, struct pt_regs *regs);
-/*
- * Ring 3 did something fatal: end its thread group with wait status @signal. Does not return to the
- * fault.
- */
-void force_fatal_exit(int signal, const char *why, struct pt_regs *regs);

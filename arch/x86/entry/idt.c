@@ -4,8 +4,8 @@
  * 6.14).
  */
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/cpu/percpu.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/percpu.h"
 
 struct gate {
 	u16 offset0, selector;

@@ -7,14 +7,15 @@
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
+#include "arch/x86/entry/fault.h"
+#include "arch/x86/entry/oops.h"
 #include "arch/x86/fpu/dynamic.h"
-#include "arch/x86/mm/fault.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/unwind.h"
 #include "kernel/exit.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/trace.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/report/panic.h"
+#include "kernel/report/trace.h"
 #include "lib/printk.h"
 
 struct exception {
@@ -45,29 +46,15 @@ static const struct exception exceptions[32] = {
 
 void (*kernel_debug_trap)(struct pt_regs *regs);
 
-void die(const char *what, struct pt_regs *regs)
-{
-	report_begin();			/* to the end */
-	console_verbose();
-	pr_emerg("Oops: %s: %04lx", what, regs->orig_ax);
-	show_regs(regs);
-	show_stack(current, regs);
-	panic("Fatal exception%s", in_hardirq() ? " in interrupt" : "");
-}
-
-void force_fatal_exit(int signal, const char *why, struct pt_regs *regs)
-{
-	pr_info("%s[%d]: %s ip:%lx sp:%lx error:%lx addr:%lx", current->comm, current->pid, why,
-		regs->ip, regs->sp, regs->orig_ax, read_cr2());
-	do_group_exit(signal);
-}
-
 static void do_nmi(struct pt_regs *regs)
 {
 	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
 	if (!smp_nmi(regs)) {
+		unsigned long flags = report_begin();
+
 		pr_notice("NMI received on CPU %u", smp_processor_id());
 		show_regs(regs);
+		report_end(flags);
 	}
 	preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
 }
@@ -82,7 +69,7 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 		do_nmi(regs);
 	} else if (vector == X86_TRAP_DB && !user_mode(regs) &&
 		   regs->ip == (unsigned long)entry_SYSCALL_64) {
-		/* Some CPUs step into SYSCALL. The way back sets TF: the next one is in ring 3. */
+		/* Some CPUs step into SYSCALL. The return sets TF, so the next #DB is in ring 3. */
 	} else if (vector == X86_TRAP_DB && !user_mode(regs) && kernel_debug_trap) {
 		kernel_debug_trap(regs);
 	} else if (vector == X86_TRAP_PF) {
@@ -94,7 +81,7 @@ void do_exception(unsigned long vector, struct pt_regs *regs)
 		int signal = fpu_first_use(vector, e->signal ? e->signal : SIGSEGV);
 
 		if (signal)
-			force_fatal_exit(signal, name, regs);
+			force_fatal_exit(signal, name, regs, 0);
 	} else if (!fixup_exception(regs)) {
 		die(name, regs);
 	}

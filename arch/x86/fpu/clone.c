@@ -9,12 +9,14 @@
  */
 #include "arch/x86/fpu/clone.h"
 #include "arch/x86/cpu/features.h"
+#include "arch/x86/fpu/core/regs.h"
+#include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/fpu/dynamic.h"
-#include "arch/x86/fpu/regs.h"
-#include "kernel/debug/museum.h"
 #include "kernel/fork.h"
-#include "kernel/options.h"
-#include "kernel/trace.h"
+#include "kernel/preempt/might_sleep.h"
+#include "kernel/preempt/thread_flags.h"
+#include "kernel/report/trace.h"
+#include "lib/options.h"
 #include "lib/string.h"
 
 /* --- Options --- */
@@ -53,8 +55,8 @@ static void fpstate_init_minimal(struct fpstate *fpstate)
 /*
  * Copy permissions, and only those, from current's group leader to the child: no buffer and no
  * switched-on feature crosses a fork. siglock keeps the bitmap and the two sizes consistent against
- * another thread's request; it is the parent's lock, as it is the parent's record. May sleep.
- * Never inlined, so that the reports name it.
+ * another thread's request; the lock is the parent's, because the record is. May sleep. Never
+ * inlined, so that the reports name it.
  */
 static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(preempt_off)
 {
@@ -70,15 +72,13 @@ static noinline void fpu_inherit_perms(struct fpu *dst_fpu) __must_not_hold(pree
 }
 
 /*
- * The parent's registers straight into the child's buffer, with the child's mask. Not from the
- * parent's buffer: that may be old, larger, or laid out differently. fpregs_lock held.
+ * Save the parent's registers straight into the child's buffer, with the child's mask. The parent's
+ * buffer is no source, because it may be old, larger, or laid out differently. fpregs_lock held.
  */
 static void save_parent_regs(struct fpu *dst_fpu) __must_hold(preempt_off)
 {
 	this_cpu_add_int(fpu_clone_saves, 1);
-	if (museum_bug(BUG_SKIP_SAVE))
-		return;
-	/* If current was preempted since it entered, or the kernel computed, they are another's. */
+	/* If current was preempted here, or kernel_fpu_begin() ran, they are not current's. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
 	save_fpregs_to_fpstate(dst_fpu->fpstate);
@@ -112,6 +112,7 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 {
 	struct fpu *dst_fpu = &child->thread.fpu;
 
+	might_sleep();
 	trace(fork_step, fpu_clone, current->pid);
 	/* 1. The child's registers are nowhere yet. */
 	__fpu_invalidate_fpregs_state(dst_fpu);
@@ -119,8 +120,8 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 	fpstate_reset(dst_fpu);
 	fpu_reset_perms(dst_fpu);
 	/*
-	 * 3. It must load before ring 3, and must not be saved before that. The parent's flags were
-	 * copied.
+	 * 3. The child must load before ring 3, and no switch may save it before that. Its flags
+	 * are a copy of its parent's.
 	 */
 	set_tsk_thread_flag(child, TIF_NEED_FPU_LOAD);
 	/* 4. A task that starts in the kernel starts clean. */
@@ -142,8 +143,9 @@ int fpu_clone(struct task_struct *child, unsigned long clone_flags, bool minimal
 /* --- exec and exit, of current --- */
 
 /*
- * The buffer goes under fpregs_lock, so that no switch saves into it any more, and is freed
- * outside. At exit the permissions stay: a leader's count for as long as its group lives.
+ * The buffer is taken away under fpregs_lock, so that no switch saves into it any more, and is
+ * freed outside. At exit the permissions stay, because a leader's count for as long as its group
+ * lives.
  */
 void fpu_flush_thread(void)
 {
@@ -152,14 +154,14 @@ void fpu_flush_thread(void)
 
 	fpu_reset_perms(fpu);		/* the only thread: nobody else looks at them */
 	/*
-	 * The task is invalidated, not this CPU: its old registers may be live on another one, and
-	 * it may get back there. The registers themselves stay until the exit to ring 3.
+	 * The task is invalidated, not this CPU, because the task's old registers may be live on
+	 * another CPU, and it may get back there. The registers themselves stay until the exit to
+	 * ring 3.
 	 */
 	fpregs_lock();
 	fpstate_reset(fpu);
 	__fpu_invalidate_fpregs_state(fpu);
 	fpstate_init_minimal(fpu->fpstate);
-	trace(fpu_flag, current->pid, _THIS_IP_);
 	set_thread_flag(TIF_NEED_FPU_LOAD);	/* and nothing to save */
 	fpregs_unlock();
 	fpstate_free(fpu, old);
@@ -172,9 +174,9 @@ void fpu_exit_thread(void)
 	struct fpstate *last = fpu->fpstate;
 
 	fpregs_lock();
+	set_thread_flag(TIF_NEED_FPU_LOAD);	/* nobody's registers: the last switch saves none */
 	fpu__drop(fpu);
 	fpstate_reset(fpu);
-	set_thread_flag(TIF_NEED_FPU_LOAD);	/* nobody's registers: the last switch saves none */
 	fpregs_unlock();
 	fpstate_free(fpu, last);
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
  * Permission, which belongs to the process, and first use, which is the thread's (see dynamic.h).
- * Which lock guards what is said at each function.
+ * Each function says which lock guards what.
  */
 #include "arch/x86/fpu/dynamic.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/fpu/gate.h"
-#include "arch/x86/fpu/regs.h"
+#include "arch/x86/fpu/core/gate.h"
+#include "arch/x86/fpu/core/regs.h"
+#include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/uaccess.h"
 #include "kernel/exit.h"
 #include "kernel/fork.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/panic.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/preempt/thread_flags.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
 
 #define ARCH_GET_XCOMP_SUPP	0x1021
@@ -30,7 +33,7 @@ static struct fpu_state_perm *group_perm(bool guest)
 	return guest ? &fpu->guest_perm : &fpu->perm;
 }
 
-/* The number under which the gated group is asked for: 2 AVX, 7 AVX-512, 18 tiles; -1: none is. */
+/* The number by which a process asks for the gated group: 2 AVX, 7 AVX-512, 18 tiles, -1 none. */
 static int request_number(void)
 {
 	u64 group = init_fpstate.xfd;
@@ -40,8 +43,8 @@ static int request_number(void)
 }
 
 /*
- * The three fields change together, for whoever reads sizes under siglock; the bitmap alone may be
- * looked at without it.
+ * The three fields change together, under siglock, which readers of the sizes hold, too. The bitmap
+ * alone may be read without it.
  */
 static long xstate_request_perm(unsigned long nr, bool guest)
 {
@@ -93,8 +96,8 @@ void fpstate_free(struct fpu *fpu, struct fpstate *fpstate)
 }
 
 /*
- * A buffer with room for @features more takes the place of the old one. The registers hold the
- * truth while that happens, as the layouts differ; the next save fills the new buffer.
+ * Replace the buffer by one that also has room for @features. The registers hold the
+ * truth meanwhile, because the layouts differ; the next save fills the new buffer.
  */
 static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 {
@@ -124,17 +127,19 @@ static int fpstate_realloc(u64 features, u32 size, u32 user_size)
 
 /* --- First use --- */
 
-/* What the fault asks for: 0 if the gate did not cause it. Interrupts off. */
+/* The features that the fault asks for; 0 if the gate did not cause it. Interrupts off. */
 static u64 faulting_features(unsigned long vector)
 {
 	u64 features = current->thread.fpu.fpstate->xfd;
 
-	/* XCR0 does not say which; with the gate open these are ordinary faults. */
+	assert_irqs_off();
+	/* XCR0 does not say which feature; with the gate open these are ordinary faults. */
 	if (fpu_gate == GATE_XCR0 && vector == X86_TRAP_UD)
 		return features;
 	/*
-	 * XRSTOR of an image that has them. No look at the instruction: a fault changes nothing, so
-	 * another one faults again, once, with the gate open. Without permission #GP stays #GP.
+	 * #GP: XRSTOR of an image that has the features. We do not decode the instruction. If it
+	 * was another one, it faults again, with the gate open, and gets its signal then. Without
+	 * permission #GP stays #GP.
 	 */
 	if (fpu_gate == GATE_XCR0 && vector == X86_TRAP_GP)
 		return features & READ_ONCE(group_perm(false)->__state_perm);

@@ -10,12 +10,12 @@
  */
 #pragma once
 
-#include "arch/x86/fpu/types.h"
+#include "arch/x86/fpu/core/fpu_types.h"
 
 /*
  * arch_prctl()'s ARCH_GET_XCOMP_SUPP, and GET and REQ of ARCH_..._XCOMP_PERM and _XCOMP_GUEST_PERM.
  * -EINVAL: another option, or no such component; -EOPNOTSUPP: one that nobody need or can ask for;
- * -EFAULT. Linux's -EBUSY, after the first virtual CPU, cannot be: there are none.
+ * -EFAULT. Linux's -EBUSY, after the first virtual CPU, cannot occur, as there are none.
  */
 long fpu_xstate_prctl(int option, unsigned long arg2);
 
@@ -28,5 +28,5 @@ long fpu_xstate_prctl(int option, unsigned long arg2);
  */
 int fpu_first_use(unsigned long vector, int signal);
 
-/* Frees @fpstate, which was @fpu's, unless it is the one inside. */
+/* Frees @fpstate, which was @fpu's, unless it is the buffer inside @fpu. */
 void fpstate_free(struct fpu *fpu, struct fpstate *fpstate);

@@ -3,9 +3,9 @@
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/percpu.h"
+#include "arch/x86/cpu/percpu.h"
 #include "kernel/mm/pages.h"
-#include "kernel/panic.h"
+#include "kernel/report/panic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
@@ -106,8 +106,8 @@ void pgtable_init(void)
 	kernel_pml4 = early_alloc(PAGE_SIZE);
 
 	/*
-	 * All RAM (and the low 4 GiB, where ACPI's tables are), never executable; where it shows
-	 * kernel text, read-only.
+	 * Map all RAM (and the low 4 GiB, where ACPI's tables are), never executable, and read-only
+	 * where it shows kernel text.
 	 */
 	for (u64 phys = 0; phys < top; phys += LARGE_PAGE) {
 		u64 rw = phys >= ro_start && phys < ro_end ? 0 : PTE_RW;
@@ -122,7 +122,7 @@ void pgtable_init(void)
 	for (int i = 0; i < NR_CPUS * NR_IST; i++)
 		unmap_kernel_page(ist_stacks[i / NR_IST][i % NR_IST].guard);
 
-	/* Top-level entries never change later: make those that will be needed. */
+	/* Top-level entries never change later, so make those that will be needed. */
 	walk(kernel_pml4, STACK_AREA, 1, true);
 	walk(kernel_pml4, LAPIC_VIRT, 1, true);
 	load_pml4(kernel_pml4);
@@ -157,7 +157,7 @@ void pgtable_free_user(pte_t *pml4)
 	struct page *head = page_of_table(pml4), *page, *next;
 
 	BUG_ON(read_cr3() == virt_to_phys(pml4));
-	/* By the list: to search the tables for each other would be most of exit's time. */
+	/* Use the list, as a search of the tables for each other would be most of exit's time. */
 	list_for_each_entry_safe(page, next, &head->node, node)
 		free_pages(page, 0);
 	free_pages(head, 0);
@@ -167,7 +167,7 @@ pte_t *pgtable_next(pte_t *pml4, pte_t *before, unsigned long *addr, unsigned lo
 {
 	pte_t *table = NULL;		/* the entry of the table that maps @at */
 
-	/* Table by table: to walk down from the top for each page would be most of fork's time. */
+	/* Table by table, as a walk from the top for each page would be most of fork's time. */
 	for (unsigned long at = *addr; at < end; before = NULL) {
 		unsigned long table_end = min(ALIGN_DOWN(at, LARGE_PAGE) + LARGE_PAGE, end);
 		pte_t *pte = NULL, *last;
@@ -182,7 +182,7 @@ pte_t *pgtable_next(pte_t *pml4, pte_t *before, unsigned long *addr, unsigned lo
 		}
 		last = pte ? pte + (table_end - at) / PAGE_SIZE : NULL;
 		for (pte_t *p = pte; p < last; p++) {
-			/* A table is mostly empty: eight entries at a time. */
+			/* A table is mostly empty, so skip eight entries at a time. */
 			while (last - p > 8 &&
 			       !(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]))
 				p += 8;

@@ -32,20 +32,20 @@ void pgtable_init(void);
 extern pte_t *kernel_pml4;
 
 /*
- * Map one page for the kernel. -ENOMEM. Only for addresses whose top-level entry exists (see
- * layout.h).
+ * Map one page for the kernel: 0 or -ENOMEM. Only for addresses whose top-level entry exists (see
+ * address_space.h).
  */
 int kernel_map_page(unsigned long addr, u64 phys, u64 prot);
 
 /*
- * The last-level entry for @addr, or NULL if a level is missing or a large page; with @create:
- * made, NULL if -ENOMEM.
+ * The last-level entry for @addr, or NULL if a level is missing or a large page. With @create
+ * missing levels are made; NULL if -ENOMEM.
  */
 pte_t *pgtable_pte(pte_t *pml4, unsigned long addr, bool create);
 
 /* A top level with the kernel's half; NULL: -ENOMEM. */
 pte_t *pgtable_new_user(void);
-/* How many tables it has for the user half, itself included. Needs no lock: it may be old. */
+/* How many tables @pml4's user half has, itself included. Needs no lock, so it may be old. */
 unsigned int pgtable_count(const pte_t *pml4);
 /*
  * Free all tables of the user half, and the top level. Pages must be gone; the table must not be

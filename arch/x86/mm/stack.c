@@ -4,14 +4,13 @@
  * Running over the end of a stack faults there at once; the fault itself then has no stack, so it
  * becomes a double fault, which has one by IST.
  */
-#include "arch/x86/mm/fault.h"
+#include "arch/x86/mm/stack.h"
 #include "arch/x86/mm/pgtable.h"
 #include "kernel/mm/pages.h"
-#include "kernel/task.h"
+#include "kernel/preempt/assert.h"
 #include "lib/errno.h"
 
-#define SLOT_SIZE	(2 * THREAD_SIZE)	/* the stack in the upper half */
-#define MAX_SLOTS	((STACK_AREA_END - STACK_AREA) / SLOT_SIZE)
+#define MAX_SLOTS	((STACK_AREA_END - STACK_AREA) / STACK_SLOT)
 
 static raw_spinlock_t stack_lock;
 static void *free_stacks;			/* linked through their first word */
@@ -19,12 +18,12 @@ static unsigned int nr_slots;			/* ever mapped */
 
 static void *slot_stack(unsigned int slot)
 {
-	return (void *)(STACK_AREA + slot * SLOT_SIZE + SLOT_SIZE - THREAD_SIZE);
+	return (void *)(STACK_AREA + slot * STACK_SLOT + STACK_SLOT - THREAD_SIZE);
 }
 
 /*
- * Stacks are never given back: all of them may take an eighth of memory, as in Linux (where that is
- * max_threads), so that one fork bomb does not make the machine small for good.
+ * Stacks are never given back, so all of them may take an eighth of memory, as in Linux (where that
+ * is max_threads). One fork bomb then does not make the machine small for good.
  */
 static unsigned int max_slots(void)
 {
@@ -32,13 +31,14 @@ static unsigned int max_slots(void)
 }
 
 /*
- * The next slot, if there is memory for it; else what could be mapped is there for the next try.
- * stack_lock held.
+ * Map the next slot. If memory runs out, pages already mapped stay for the next try. stack_lock
+ * held.
  */
 static void *map_next_slot(void)
 {
 	void *stack = slot_stack(nr_slots);
 
+	assert_held(&stack_lock);
 	if (nr_slots >= max_slots())
 		return ERR_PTR(-EAGAIN);
 	for (void *at = stack; at < stack + THREAD_SIZE; at += PAGE_SIZE) {
@@ -81,13 +81,4 @@ void free_kernel_stack(void *stack)
 	*(void **)stack = free_stacks;
 	free_stacks = stack;
 	raw_spin_unlock_irqrestore(&stack_lock, flags);
-}
-
-bool is_stack_guard(unsigned long addr)
-{
-	extern char boot_stack_guard[];
-
-	if (addr >= STACK_AREA && addr < STACK_AREA_END)
-		return addr % SLOT_SIZE < SLOT_SIZE - THREAD_SIZE;
-	return ALIGN_DOWN(addr, PAGE_SIZE) == (unsigned long)boot_stack_guard;
 }

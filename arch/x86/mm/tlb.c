@@ -2,9 +2,9 @@
 /*
  * Loading address spaces, and shootdown (see tlb.h). Never sleeps.
  *
- * mm->cpus has a bit for each CPU that has the tables loaded, be it for a kernel thread that only
- * borrows them. Whoever changes a table does so first and then reads the bits; whoever loads it
- * sets its bit first. So a CPU is asked, or reads the new table.
+ * mm->cpus has a bit for each CPU that has the tables loaded, even for a kernel thread that only
+ * borrows them. A CPU that changes a table does so first and then reads the bits; a CPU that loads
+ * the tables sets its bit first. So a CPU is asked, or reads the new table.
  */
 #include "arch/x86/mm/tlb.h"
 #include "arch/x86/cpu/apic.h"
@@ -12,10 +12,11 @@
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
-#include "kernel/mm/mm.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/task.h"
+#include "kernel/preempt/assert.h"
+#include "kernel/preempt/preempt.h"
+#include "kernel/report/panic.h"
+#include "kernel/sched/task.h"
+#include "kernel/vm/mm.h"
 
 #define FLUSH_ALL_PAGES	32		/* above, reloading CR3 is cheaper */
 
@@ -89,6 +90,7 @@ static void load_mm(struct mm_struct *mm)
 	struct mm_struct *old = this_cpu_read(loaded_mm);
 	u64 me = BIT(smp_processor_id());
 
+	assert_irqs_off();
 	if (mm)
 		__atomic_fetch_or(&mm->cpus, me, __ATOMIC_SEQ_CST);
 	load_pml4(mm ? mm->pml4 : kernel_pml4);
@@ -106,7 +108,7 @@ void switch_mm(struct mm_struct *mm)
 struct mm_struct *exchange_current_mm(struct mm_struct *mm)
 {
 	struct mm_struct *old = current->mm, *borrowed = old ? NULL : current->active_mm;
-	/* Who looks at another task's mm holds this: it stays until we are through. */
+	/* A CPU that looks at another task's mm holds this lock, so the mm stays meanwhile. */
 	unsigned long flags = raw_spin_lock_irqsave(&current->pi_lock);
 
 	current->mm = mm;

@@ -2,7 +2,7 @@
 /* Copying to and from ring 3, with SMAP open for just that long. */
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/cpu/features.h"
-#include "kernel/might_sleep.h"
+#include "kernel/preempt/might_sleep.h"
 
 unsigned long search_fixup(unsigned long ip)
 {
@@ -24,8 +24,8 @@ bool fixup_exception(struct pt_regs *regs)
 }
 
 /*
- * Words, then bytes. Returns how much was left when a fault ended it (in the unit that was being
- * copied).
+ * Copy words, then bytes. Returns how much was left when a fault ended the copy (in the unit that
+ * was being copied).
  */
 static size_t copy_faultable(void *to, const void *from, size_t size)
 {
@@ -39,7 +39,7 @@ static size_t copy_faultable(void *to, const void *from, size_t size)
 			 "3:\n\t"
 			 EX_TABLE("1b", "3b")
 			 EX_TABLE("2b", "3b")
-			 : "+c"(count), "+D"(to), "+S"(from) : "r"(size % 8) : "memory");
+			 : "+&c"(count), "+&D"(to), "+&S"(from) : "r"(size % 8) : "memory");
 	if (cpu_has.smap)
 		__asm__ volatile("clac" ::: "memory");
 	return count;

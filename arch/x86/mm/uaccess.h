@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Touching ring 3's memory. Each instruction that may fault there has an entry in the exception
- * table; the page-fault handler first tries to bring the page in, and else continues at the entry's
- * fixup: the caller gets -EFAULT. May sleep (the page may have to be made), unless page faults are
- * disabled.
+ * table. The page-fault handler first tries to bring the page in, and else continues at the entry's
+ * fixup, so the caller gets -EFAULT. May sleep (the page may have to be made), unless page faults
+ * are disabled.
  */
 #pragma once
 
-#include "arch/x86/layout.h"
+#include "arch/x86/mm/address_space.h"
 #include "arch/x86/thread.h"
 #include "lib/errno.h"
 
