@@ -13,6 +13,7 @@
 KTEST_SUITE(latency);
 
 #define LONG_TSC	10000000UL	/* longer than anything that the kernel does by itself */
+#define RUNS		5
 
 static void wait_tsc(u64 tsc)
 {
@@ -38,7 +39,7 @@ static noinline void keep_interrupts_off(void)
 	local_irq_restore(flags);
 }
 
-static struct splat_latency measure(void (*fn)(void), const char *option)
+static struct splat_latency measure_once(void (*fn)(void), const char *option)
 {
 	struct splat_latency result;
 
@@ -47,6 +48,29 @@ static struct splat_latency measure(void (*fn)(void), const char *option)
 	latency_get(&result);
 	option_set_runtime("latency=off");
 	return result;
+}
+
+/*
+ * The least of several runs: where the TSC is the host's, a host that takes the CPU away amid a section
+ * makes it longer.
+ */
+static struct splat_latency measure(void (*fn)(void), const char *option)
+{
+	struct splat_latency least = measure_once(fn, option);
+
+	for (int run = 1; run < RUNS; run++) {
+		struct splat_latency next = measure_once(fn, option);
+
+		if (next.preempt_off < least.preempt_off) {
+			least.preempt_off = next.preempt_off;
+			memcpy(least.preempt_owner, next.preempt_owner, sizeof(next.preempt_owner));
+		}
+		if (next.irqs_off < least.irqs_off) {
+			least.irqs_off = next.irqs_off;
+			memcpy(least.irqs_owner, next.irqs_owner, sizeof(next.irqs_owner));
+		}
+	}
+	return least;
 }
 
 /* fails with: latency_preempt_off() beginning anew at the inner preempt_disable() */

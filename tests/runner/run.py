@@ -301,6 +301,10 @@ def main():
     for result in results:
         if result.status == ktap.NOT_JUDGED:
             print(f"not judged: {result.name}: {result.text}; make test T='{result.name}'")
+    # Again, since the lines above may be too many to be kept.
+    for result in results:
+        if result.status == ktap.FAILED:
+            print(f"failed: {result.name}: {result.text.strip().split(chr(10))[0]}")
     line, code = verdict(results)
     print(line)
     return code
