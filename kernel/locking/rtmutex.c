@@ -111,10 +111,19 @@ static struct rt_mutex_waiter *top_waiter(struct rt_mutex_base *lock)
 	return first ? rb_entry(first, struct rt_mutex_waiter, tree_entry) : NULL;
 }
 
-/* @task's tree of top waiters changed: lend it a priority, or take the loan back. pi_lock held. */
-static void rt_mutex_adjust_prio(struct task_struct *task)
+/*
+ * Of each lock the top waiter lends its priority to the owner. From now on @new does, in the place
+ * of @old; NULL is nobody. The owner's pi_lock held.
+ */
+static void change_lender(struct task_struct *owner, struct rt_mutex_waiter *old,
+			  struct rt_mutex_waiter *new)
 {
-	rt_mutex_setprio(task, rt_mutex_top_task(task));
+	assert_held(&owner->pi_lock);
+	if (old)
+		dequeue_pi(owner, old);
+	if (new)
+		enqueue_pi(owner, new);
+	rt_mutex_setprio(owner, rt_mutex_top_task(owner));
 }
 
 /* --- The chain walk --- */
@@ -135,27 +144,33 @@ struct chain {
 };
 
 /*
- * A lock's owner inherits from the lock's new top waiter, and may give back what it had from the
- * one before. Returns 1 if the walk goes on with the owner (in c->task), else 0. wait_lock held.
+ * @waiter has moved in the queue of a lock, so the top waiter is @new_top and was @prev_top. Does
+ * that change what the lock's owner inherits? If so, change it. The owner's pi_lock held.
+ */
+static bool pass_on(struct task_struct *owner, struct rt_mutex_waiter *waiter,
+		    struct rt_mutex_waiter *prev_top, struct rt_mutex_waiter *new_top)
+{
+	if (waiter != new_top && waiter != prev_top)
+		return false;
+	change_lender(owner, prev_top, new_top);
+	return true;
+}
+
+/*
+ * What pass_on() says of the lock's owner. Returns 1 if the walk goes on with the owner (in
+ * c->task), else 0. A search for deadlocks goes on in any case. wait_lock held.
  */
 static int chain_inherit(struct chain *c, struct task_struct *owner, struct rt_mutex_waiter *waiter,
 			 struct rt_mutex_waiter *prev_top, struct rt_mutex_waiter *new_top)
 {
-	int ret = 0;
+	bool goes_on;
 
 	raw_spin_lock(&owner->pi_lock);
-	if (waiter == new_top || waiter == prev_top) {
-		dequeue_pi(owner, prev_top);
-		enqueue_pi(owner, new_top);
-		rt_mutex_adjust_prio(owner);
-		ret = 1;
-	} else if (c->detect_deadlock) {
-		ret = 1;
-	}
+	goes_on = pass_on(owner, waiter, prev_top, new_top) || c->detect_deadlock;
 	c->next_lock = blocked_on(owner);
 	c->task = get_task_struct(owner);
 	raw_spin_unlock(&owner->pi_lock);
-	return c->next_lock ? ret : 0;
+	return goes_on && c->next_lock;
 }
 
 /*
@@ -274,6 +289,20 @@ static bool rt_mutex_steal(struct rt_mutex_waiter *top, struct task_struct *task
 	return waiter->wake_state == TASK_RTLOCK_WAIT && !rt_prio(prio) && prio == top->prio;
 }
 
+/*
+ * @task, which no longer waits, owns the lock. Those who still wait lend to it; if nobody does,
+ * fixup_rt_mutex_waiters() takes the mark back.
+ */
+static void become_owner(struct rt_mutex_base *lock, struct task_struct *task)
+{
+	assert_held(&lock->wait_lock);
+	raw_spin_lock(&task->pi_lock);
+	task->pi_blocked_on = NULL;
+	change_lender(task, NULL, top_waiter(lock));
+	raw_spin_unlock(&task->pi_lock);
+	WRITE_ONCE(lock->owner, (unsigned long)task | RT_MUTEX_HAS_WAITERS);
+}
+
 bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 			  struct rt_mutex_waiter *waiter)
 {
@@ -288,16 +317,7 @@ bool try_to_take_rt_mutex(struct rt_mutex_base *lock, struct task_struct *task,
 			return false;
 	}
 	dequeue_waiter(lock, waiter);
-
-	raw_spin_lock(&task->pi_lock);
-	task->pi_blocked_on = NULL;
-	if (rt_mutex_has_waiters(lock))
-		enqueue_pi(task, top_waiter(lock));
-	if (!rb_empty_cached(&task->pi_waiters))
-		rt_mutex_adjust_prio(task);
-	raw_spin_unlock(&task->pi_lock);
-	/* fixup_rt_mutex_waiters() takes the mark back if nobody waits. */
-	WRITE_ONCE(lock->owner, (unsigned long)task | RT_MUTEX_HAS_WAITERS);
+	become_owner(lock, task);
 	return true;
 }
 
@@ -326,12 +346,8 @@ int task_blocks_on_rt_mutex(struct rt_mutex_base *lock, struct rt_mutex_waiter *
 	if (!owner)
 		return 0;
 	raw_spin_lock(&owner->pi_lock);
-	if (waiter == top_waiter(lock)) {
-		if (old_top)
-			dequeue_pi(owner, old_top);
-		enqueue_pi(owner, waiter);
-		rt_mutex_adjust_prio(owner);
-	}
+	if (waiter == top_waiter(lock))
+		change_lender(owner, old_top, waiter);
 	next_lock = blocked_on(owner);
 	if (next_lock)
 		get_task_struct(owner);
@@ -371,10 +387,7 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
 		return;
 
 	raw_spin_lock(&owner->pi_lock);
-	dequeue_pi(owner, waiter);
-	if (rt_mutex_has_waiters(lock))
-		enqueue_pi(owner, top_waiter(lock));
-	rt_mutex_adjust_prio(owner);
+	change_lender(owner, waiter, top_waiter(lock));
 	next_lock = blocked_on(owner);
 	if (next_lock)
 		get_task_struct(owner);
@@ -386,12 +399,34 @@ void remove_waiter(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter)
 	raw_spin_lock_irq(&lock->wait_lock);
 }
 
+/*
+ * Deboost first, then wake. Between the two we are back at our own priority with the lock free;
+ * preemption stays off there, or a middle priority could keep us, and so the waiter, from going on.
+ *
+ * @waiter, the top one, stays in the tree and takes the lock itself; until then a more urgent one
+ * may steal it. Releases wait_lock, and the interrupts as @flags say.
+ */
+static void hand_on(struct rt_mutex_base *lock, struct rt_mutex_waiter *waiter, unsigned long flags)
+	__releases(lock->wait_lock)
+{
+	struct task_struct *task = get_task_struct(waiter->task);
+	unsigned int wake_state = waiter->wake_state;
+
+	raw_spin_lock(&current->pi_lock);
+	change_lender(current, waiter, NULL);
+	raw_spin_unlock(&current->pi_lock);
+	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
+	preempt_disable();
+	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
+	wake_up_state(task, wake_state);
+	put_task_struct(task);
+	preempt_enable();
+}
+
 void rt_mutex_slowunlock(struct rt_mutex_base *lock)
 {
 	unsigned long flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	struct rt_mutex_waiter *waiter;
-	struct task_struct *task;
-	unsigned int wake_state;
 
 	if (WARN_ON(rt_mutex_owner(lock) != current)) {
 		raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
@@ -405,25 +440,5 @@ void rt_mutex_slowunlock(struct rt_mutex_base *lock)
 			return;
 		flags = raw_spin_lock_irqsave(&lock->wait_lock);
 	}
-	/*
-	 * Deboost first, then wake. Between the two we are back at our own priority with the lock
-	 * free; preemption stays off there, or a middle priority could keep us, and so the waiter,
-	 * from going on.
-	 */
-	raw_spin_lock(&current->pi_lock);
-	dequeue_pi(current, waiter);
-	rt_mutex_adjust_prio(current);
-	raw_spin_unlock(&current->pi_lock);
-	/*
-	 * The waiter stays in the tree and takes the lock itself; until then a more urgent one may
-	 * steal it.
-	 */
-	__atomic_store_n(&lock->owner, RT_MUTEX_HAS_WAITERS, __ATOMIC_RELEASE);
-	task = get_task_struct(waiter->task);
-	wake_state = waiter->wake_state;
-	preempt_disable();
-	raw_spin_unlock_irqrestore(&lock->wait_lock, flags);
-	wake_up_state(task, wake_state);
-	put_task_struct(task);
-	preempt_enable();
+	hand_on(lock, waiter, flags);
 }

@@ -16,7 +16,7 @@ static bool owners_pi_lock_is_held(const struct pt_regs *regs)
 	return raw_spin_is_held(&owner->pi_lock);
 }
 
-/* fails with: enqueue_pi(), dequeue_pi() or rt_mutex_adjust_prio() called without pi_lock */
+/* fails with: enqueue_pi(), dequeue_pi() or rt_mutex_setprio() called without pi_lock */
 static void lenders_change_under_pi_lock(struct ktest_run *kt, enum kind kind)
 {
 	RUN_AS_FIFO(fifo(10));
