@@ -9,9 +9,9 @@
 #include "kernel/exec.h"
 #include "arch/x86/mm/uaccess.h"
 #include "arch/x86/process.h"
-#include "boot/bootinfo.h"
 #include "kernel/exit.h"
 #include "kernel/files/files.h"
+#include "kernel/files/initramfs.h"
 #include "kernel/fork.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/preempt/might_sleep.h"
@@ -19,42 +19,6 @@
 #include "kernel/vm/mm.h"
 #include "lib/printk.h"
 #include "lib/string.h"
-
-/* --- The initramfs --- */
-
-static const void *initramfs;
-static size_t initramfs_size;
-
-void initramfs_init(void)
-{
-	struct cpio_file file;
-	size_t pos = 0;
-	unsigned int files = 0;
-	int ret;
-
-	initramfs = phys_to_virt(boot_info.initrd_start);
-	initramfs_size = boot_info.initrd_end - boot_info.initrd_start;
-	if (!initramfs_size)
-		panic("no initramfs: give GRUB a module2 line, or QEMU -initrd");
-	while (!(ret = cpio_next(initramfs, initramfs_size, &pos, &file)))
-		files++;
-	if (ret != -ENOENT || !files)
-		panic("the initramfs is no cpio archive (newc): bad at byte %lu of %lu", pos,
-		      initramfs_size);
-	pr_info("initramfs: %u files, %lu KiB", files, initramfs_size >> 10);
-}
-
-const char *initramfs_name(unsigned int index)
-{
-	struct cpio_file file;
-	size_t pos = 0;
-
-	do {
-		if (cpio_next(initramfs, initramfs_size, &pos, &file))
-			return NULL;
-	} while (index--);
-	return file.name;
-}
 
 /* --- ELF --- */
 
@@ -264,7 +228,7 @@ int kernel_execve(const char *path, const char *const argv[], const char *const 
 	int ret;
 
 	might_sleep();
-	ret = cpio_find(initramfs, initramfs_size, path, &p.file);
+	ret = initramfs_find(path, &p.file);
 	if (ret)
 		return ret;
 	if ((p.file.mode & 0170000) != 0100000)

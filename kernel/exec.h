@@ -2,13 +2,6 @@
 /* Running programs out of the initramfs. */
 #pragma once
 
-#include "lib/cpio.h"
-
-void initramfs_init(void);		/* panics with one line if there is none */
-
-/* @index-th file's name, or NULL. */
-const char *initramfs_name(unsigned int index);
-
 /*
  * Replace current's program. The strings are the kernel's own; @argv and @envp end with NULL. May
  * sleep. 0: the task goes to the new program when it returns to ring 3. Errors leave the task as it

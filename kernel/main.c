@@ -13,6 +13,7 @@
 #include "boot/smpboot.h"
 #include "kernel/exec.h"
 #include "kernel/files/files.h"
+#include "kernel/files/initramfs.h"
 #include "kernel/fork.h"
 #include "kernel/ksoftirqd.h"
 #include "kernel/mm/kmalloc.h"

@@ -9,7 +9,7 @@
 #include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/mm/uaccess.h"
 #include "kernel/debug/latency.h"
-#include "kernel/exec.h"
+#include "kernel/files/initramfs.h"
 #include "kernel/mm/pages.h"
 #include "kernel/preempt/might_sleep.h"
 #include "kernel/sched/sched.h"

@@ -79,18 +79,13 @@ bool fpu_state_size_dynamic(void)
 
 static bool has_form(enum fpu_form form)
 {
-	switch (form) {
-	case FORM_FXSAVE:
-		return true;
-	case FORM_XSAVEOPT:
-		return cpu_has.xsaveopt;
-	case FORM_XSAVEC:
-		return cpu_has.xsavec;
-	case FORM_XSAVES:
-		return cpu_has.xsaves;
-	default:
-		return cpu_has.xsave;
-	}
+	const bool has[] = {
+		[FORM_FXSAVE] = true, [FORM_XSAVE] = cpu_has.xsave,
+		[FORM_XSAVEOPT] = cpu_has.xsaveopt, [FORM_XSAVEC] = cpu_has.xsavec,
+		[FORM_XSAVES] = cpu_has.xsaves, [FORM_SOFT] = cpu_has.xsave,
+	};
+
+	return has[form];
 }
 
 static void choose_form(void)
