@@ -79,7 +79,8 @@ run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end
 		$(filter uefi,$(BOOT))
 	@$(SUBMAKE) all $(MENU_ISO) </dev/null
 	@$(if $(APPEND),,$(MENU_ISO:%=ISO=%)) \
-		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/$(EMULATOR).sh; scripts/run/verdict.sh $$?
+		SERIAL=$$([ -t 0 ] && echo mon:)stdio scripts/$(EMULATOR).sh; \
+		scripts/run/verdict.sh $$?
 
 # State that is really dynamic: what the emulator's CPU has.
 DEMO_DYNAMIC = $(if $(filter qemu,$(EMULATOR)),ymm,zmm)

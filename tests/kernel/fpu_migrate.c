@@ -182,10 +182,10 @@ static unsigned int sum_of_saves(void)
 struct trip {
 	void (*thread_there)(struct task_struct *intruder);	/* a kernel thread's, or NULL */
 	void (*thread_here)(struct task_struct *intruder);
-	void (*own_there)(struct ktest_run *kt);		/* current's own, or NULL */
-	enum { SELF, INTRUDERS, NOBODYS } owner;		/* whose the registers here are then */
-	unsigned int loads[NR_ROWS];				/* for ring 3, by the row at the start */
-	bool execs;						/* the old values are not wanted */
+	void (*own_there)(struct ktest_run *kt);	/* current's own, or NULL */
+	enum { SELF, INTRUDERS, NOBODYS } owner;	/* whose the registers here are then */
+	unsigned int loads[NR_ROWS];			/* for ring 3, by the row at the start */
+	bool execs;					/* the old values are not wanted */
 };
 
 static void take_trip(struct ktest_run *kt, const struct trip *trip)

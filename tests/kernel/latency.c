@@ -51,8 +51,8 @@ static struct splat_latency measure_once(void (*fn)(void), const char *option)
 }
 
 /*
- * The least of several runs: where the TSC is the host's, a host that takes the CPU away amid a section
- * makes it longer.
+ * The least of several runs: where the TSC is the host's, a host that takes the CPU away amid a
+ * section makes it longer.
  */
 static struct splat_latency measure(void (*fn)(void), const char *option)
 {
