@@ -80,18 +80,20 @@ static inline void expect_all_free(struct ktest_run *kt)
 
 #define EXPECT_OWN_PRIO(rank) KEXPECT_EQ(current->prio, PRIO_OF(fifo(rank)))
 
-#define RUN_WITH_SPINLOCKS(fn, kind) do {						\
-	NEEDS_RT("a spinlock_t that spins has no waiters in an order, and no owner");	\
-	fn(kt, kind);									\
+#define NEEDS_WAITERS(kind) do {								\
+	if ((kind) != MUTEX)									\
+		NEEDS_RT("a spinlock_t that spins has no waiters in an order, and no owner");	\
 } while (0)
+
+#define RUN_WITH(fn, kind) do { NEEDS_WAITERS(kind); fn(kt, kind); } while (0)
 
 /* The scenario @fn as one test for each kind of lock. */
 #define FOR_BOTH_KINDS(fn)							\
-	KTEST(mutex_##fn) { fn(kt, MUTEX); }					\
-	KTEST(spinlock_##fn) { RUN_WITH_SPINLOCKS(fn, SPINLOCK); }
+	KTEST(mutex_##fn) { RUN_WITH(fn, MUTEX); }				\
+	KTEST(spinlock_##fn) { RUN_WITH(fn, SPINLOCK); }
 #define FOR_ALL_KINDS(fn)							\
 	FOR_BOTH_KINDS(fn)							\
-	KTEST(mixed_##fn) { RUN_WITH_SPINLOCKS(fn, MIXED); }
+	KTEST(mixed_##fn) { RUN_WITH(fn, MIXED); }
 
 #define LOCK(i) ((void *)(long)(i))
 

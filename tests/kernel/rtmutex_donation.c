@@ -3,7 +3,7 @@
  * Priority inheritance: the owner of a lock runs at the priority of the most urgent task that waits
  * for it, and no longer than that. The scenarios of Pintos's "priority-donate" tests, and more.
  */
-#include "tests/kernel/any_lock.h"
+#include "tests/kernel/lock_scenario.h"
 
 KTEST_SUITE(rtmutex_donation);
 
@@ -118,99 +118,37 @@ static void donate_one(struct ktest_run *kt, enum kind kind)
 FOR_BOTH_KINDS(donate_one)
 
 /* fails with: rt_mutex_slowunlock() going back to normal_prio whoever else waits */
-static void donate_multiple(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "b");
-	take(7);
-	take(0);
-	thread_start(&threads[0], fifo(15));
-	EXPECT_OWN_PRIO(15);
-	thread_start(&threads[1], fifo(20));
-	EXPECT_OWN_PRIO(20);
-	log_mark('1');
-	release(7);
-	EXPECT_OWN_PRIO(15);		/* a's, not all the way down */
-	log_mark('2');
-	release(0);
-	EXPECT_OWN_PRIO(10);
-	log_mark('3');
-	EXPECT_LOG("1b2a3");
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
-FOR_ALL_KINDS(donate_multiple)
+static const struct step donate_multiple[] = {
+	TAKE(7), TAKE(0),
+	START('a', 15, WANTS(0)),		OWN_PRIO(15),
+	START('b', 20, WANTS(7)),		OWN_PRIO(20),
+	MARK('1'), RELEASE(7),			OWN_PRIO(15),	/* a's, not all the way down */
+	MARK('2'), RELEASE(0),			OWN_PRIO(10),
+	MARK('3'),				LOG("1b2a3"),
+};
+PLAY_FOR_ALL_KINDS(donate_multiple)
 
 /* fails with: rt_mutex_slowunlock() taking the most urgent waiter of any lock out of pi_waiters */
-static void donate_multiple2(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "b");
-	thread_make(kt, &threads[2], mark, NULL, "c");
-	take(7);
-	take(0);
-	thread_start(&threads[0], fifo(13));
-	EXPECT_OWN_PRIO(13);
-	thread_start(&threads[2], fifo(12));
-	thread_start(&threads[1], fifo(15));
-	EXPECT_OWN_PRIO(15);
-	release(0);			/* a may go on, but b's loan keeps us in front */
-	EXPECT_OWN_PRIO(15);
-	log_mark('1');
-	release(7);
-	EXPECT_OWN_PRIO(10);
-	log_mark('2');
-	EXPECT_LOG("1bac2");
-	for (int i = 0; i < 3; i++)
-		thread_end(&threads[i]);
-	expect_all_free(kt);
-}
-FOR_ALL_KINDS(donate_multiple2)
-
-/* A middle task: has the upper lock, needs the lower one. */
-static void take_both(struct thread *self)
-{
-	take(7);
-	take(0);
-	log_mark(self->mark);
-	release(0);
-	release(7);
-	log_mark(self->mark + 'A' - 'a');
-}
+static const struct step donate_multiple2[] = {
+	TAKE(7), TAKE(0),
+	START('a', 13, WANTS(0)),		OWN_PRIO(13),
+	START('c', 12, MARKS),
+	START('b', 15, WANTS(7)),		OWN_PRIO(15),
+	RELEASE(0),				OWN_PRIO(15),	/* b's loan keeps a from the CPU */
+	MARK('1'), RELEASE(7),			OWN_PRIO(10),
+	MARK('2'),				LOG("1bac2"),
+};
+PLAY_FOR_ALL_KINDS(donate_multiple2)
 
 /* fails with: task_blocks_on_rt_mutex() not walking on from an owner that is blocked itself */
-static void donate_nest(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_both, NULL, "m");
-	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
-	take(0);
-	thread_start(&threads[0], fifo(15));
-	EXPECT_OWN_PRIO(15);
-	thread_start(&threads[1], fifo(20));
-	EXPECT_OWN_PRIO(20);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(20)));
-	KEXPECT_EQ(thread_prio(&threads[1]), PRIO_OF(fifo(20)));
-	log_mark('1');
-	release(0);
-	EXPECT_OWN_PRIO(10);
-	log_mark('2');
-	EXPECT_LOG("1mhM2");
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
-FOR_ALL_KINDS(donate_nest)
+static const struct step donate_nest[] = {
+	TAKE(0),
+	START('m', 15, HOLDS_7_WANTS(0)),	OWN_PRIO(15),
+	START('h', 20, WANTS(7)),		OWN_PRIO(20), PRIO('m', 20), PRIO('h', 20),
+	MARK('1'), RELEASE(0),			OWN_PRIO(10),
+	MARK('2'),				LOG("1mhM2"), PRIO('m', 15),
+};
+PLAY_FOR_ALL_KINDS(donate_nest)
 
 static struct thread others[LOCKS];
 
@@ -265,80 +203,39 @@ static void donate_chain(struct ktest_run *kt, enum kind kind)
 FOR_ALL_KINDS(donate_chain)
 
 /* fails with: sched_setscheduler() setting prio = normal_prio */
-static void donate_lower(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	take(0);
-	thread_start(&threads[0], fifo(20));
-	EXPECT_OWN_PRIO(20);
-	set_own_fifo(fifo(5));
-	EXPECT_OWN_PRIO(20);
-	KEXPECT_EQ(current->normal_prio, PRIO_OF(fifo(5)));
-	set_own_fifo(0);
-	EXPECT_OWN_PRIO(20);
-	set_own_fifo(fifo(6));
-	log_mark('1');
-	release(0);
-	EXPECT_OWN_PRIO(6);
-	log_mark('2');
-	EXPECT_LOG("1a2");
-	thread_end(&threads[0]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(donate_lower)
+static const struct step donate_lower[] = {
+	TAKE(0),
+	START('a', 20, WANTS(0)),		OWN_PRIO(20),
+	SET_OWN_FIFO(5),			OWN_PRIO(20), OWN_NORMAL_PRIO(5),
+	SET_OWN_FIFO(0),			OWN_PRIO(20),
+	SET_OWN_FIFO(6),
+	MARK('1'), RELEASE(0),			OWN_PRIO(6),
+	MARK('2'),				LOG("1a2"),
+};
+PLAY_FOR_BOTH_KINDS(donate_lower)
 
 /* fails with: rt_mutex_setprio() taking the maximum of the two numbers */
-static void raise_while_boosted(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	take(0);
-	thread_start(&threads[0], fifo(20));
-	set_own_fifo(fifo(15));
-	EXPECT_OWN_PRIO(20);
-	set_own_fifo(fifo(30));
-	EXPECT_OWN_PRIO(30);
-	release(0);
-	EXPECT_OWN_PRIO(30);		/* a may have the lock, but not the CPU */
-	log_mark('1');
-	set_own_fifo(fifo(10));
-	log_mark('2');
-	EXPECT_LOG("1a2");
-	thread_end(&threads[0]);
-	expect_all_free(kt);
-}
-FOR_BOTH_KINDS(raise_while_boosted)
+static const struct step raise_while_boosted[] = {
+	TAKE(0),
+	START('a', 20, WANTS(0)),
+	SET_OWN_FIFO(15),			OWN_PRIO(20),
+	SET_OWN_FIFO(30),			OWN_PRIO(30),
+	RELEASE(0),				OWN_PRIO(30),	/* a has no CPU to take it */
+	MARK('1'), SET_OWN_FIFO(10),
+	MARK('2'),				LOG("1a2"),
+};
+PLAY_FOR_BOTH_KINDS(raise_while_boosted)
 
 /* fails with: rt_mutex_adjust_pi() going one step only */
-static void a_change_travels_along_the_chain(struct ktest_run *kt, enum kind kind)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(kind);
-	thread_make(kt, &threads[0], take_both, NULL, "m");
-	thread_make(kt, &threads[1], take_and_mark, LOCK(7), "h");
-	take(0);
-	thread_start(&threads[0], fifo(15));
-	thread_start(&threads[1], fifo(20));
-	thread_set_fifo(&threads[1], fifo(30));
-	EXPECT_OWN_PRIO(30);
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(30)));
-	thread_set_fifo(&threads[1], fifo(12));
-	EXPECT_OWN_PRIO(15);		/* m's own */
-	KEXPECT_EQ(thread_prio(&threads[0]), PRIO_OF(fifo(15)));
-	release(0);
-	EXPECT_OWN_PRIO(10);
-	EXPECT_LOG("mMh");
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
-FOR_ALL_KINDS(a_change_travels_along_the_chain)
+static const struct step a_change_travels_along_the_chain[] = {
+	TAKE(0),
+	START('m', 15, HOLDS_7_WANTS(0)),
+	START('h', 20, WANTS(7)),
+	SET_FIFO('h', 30),			OWN_PRIO(30), PRIO('m', 30),
+	SET_FIFO('h', 12),			OWN_PRIO(15), PRIO('m', 15),	/* m's own */
+	RELEASE(0),				OWN_PRIO(10), LOG("mMh"),
+};
+PLAY_FOR_ALL_KINDS(a_change_travels_along_the_chain)
 
 /* --- The owner is runnable, or is another one --- */
 
@@ -466,31 +363,14 @@ KTEST(a_loan_is_not_inherited)
  * Two lenders, by two locks: what counts is what each of them would lend now.
  * fails with: fault/lends-what-it-had
  */
-KTEST(lenders_change_places)
-{
-	RUN_AS_FIFO(fifo(10));
-
-	locks_init(MUTEX);
-	thread_make(kt, &threads[0], take_and_mark, LOCK(0), "a");
-	thread_make(kt, &threads[1], take_and_mark, LOCK(1), "b");
-	take(0);
-	take(1);
-	thread_start(&threads[0], fifo(20));
-	thread_start(&threads[1], fifo(30));
-	EXPECT_OWN_PRIO(30);
-	thread_set_fifo(&threads[0], fifo(40));
-	EXPECT_OWN_PRIO(40);
-	thread_set_fifo(&threads[0], fifo(25));
-	EXPECT_OWN_PRIO(30);
-	thread_set_fifo(&threads[1], fifo(15));
-	EXPECT_OWN_PRIO(25);
-	KEXPECT_EQ(rt_mutex_top_task(current), threads[0].task);
-	release(0);
-	EXPECT_OWN_PRIO(15);
-	release(1);
-	EXPECT_OWN_PRIO(10);
-	EXPECT_LOG("ab");
-	thread_end(&threads[0]);
-	thread_end(&threads[1]);
-	expect_all_free(kt);
-}
+static const struct step lenders_change_places[] = {
+	TAKE(0), TAKE(1),
+	START('a', 20, WANTS(0)),
+	START('b', 30, WANTS(1)),		OWN_PRIO(30),
+	SET_FIFO('a', 40),			OWN_PRIO(40),
+	SET_FIFO('a', 25),			OWN_PRIO(30),
+	SET_FIFO('b', 15),			OWN_PRIO(25), TOP_LENDER('a'),
+	RELEASE(0),				OWN_PRIO(15),
+	RELEASE(1),				OWN_PRIO(10), LOG("ab"),
+};
+PLAY(lenders_change_places)

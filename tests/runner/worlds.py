@@ -36,9 +36,12 @@ def load():
 
 
 # What a line of a suite makes: a test, one of a table of trips (tests/kernel/fpu_migrate.c), or one
-# for each kind of lock (tests/kernel/any_lock.h).
-KINDS = {"KTEST": [""], "TRIP": [""], "FOR_BOTH_KINDS": ["mutex_", "spinlock_"],
-         "FOR_ALL_KINDS": ["mutex_", "spinlock_", "mixed_"]}
+# for each kind of lock (tests/kernel/any_lock.h, lock_scenario.h).
+BOTH_KINDS = ["mutex_", "spinlock_"]
+ALL_KINDS = [*BOTH_KINDS, "mixed_"]
+KINDS = {"KTEST": [""], "TRIP": [""], "PLAY": [""],
+         "FOR_BOTH_KINDS": BOTH_KINDS, "PLAY_FOR_BOTH_KINDS": BOTH_KINDS,
+         "FOR_ALL_KINDS": ALL_KINDS, "PLAY_FOR_ALL_KINDS": ALL_KINDS}
 
 
 def suites():
