@@ -97,11 +97,11 @@ static bool start_cpu(u32 apic_id)
 	ap_call.sp = (u64)task_stack_top(ap_idle);
 	__atomic_store_n(&ap_call.state, AP_CALLED, __ATOMIC_SEQ_CST);
 
-	apic_send_init(apic_id);
+	apic_send(apic_id, APIC_INIT);
 	await_state(AP_ARRIVED, INIT_US);
-	apic_send_startup(apic_id, AP_TRAMPOLINE);
+	apic_send(apic_id, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
 	if (!await_state(AP_ARRIVED, STARTUP_US))
-		apic_send_startup(apic_id, AP_TRAMPOLINE);
+		apic_send(apic_id, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
 	await_state(AP_ARRIVED, ANSWER_US);
 	if (__atomic_compare_exchange_n(&ap_call.state, &called, AP_NONE, false, __ATOMIC_SEQ_CST,
 					__ATOMIC_RELAXED)) {

@@ -19,9 +19,6 @@
 #define APIC_SVR_ENABLE		BIT(8)
 #define APIC_ICR_LOW		0x300
 #define APIC_ICR_HIGH		0x310
-#define APIC_ICR_NMI		(4 << 8)
-#define APIC_ICR_INIT		(5 << 8)
-#define APIC_ICR_STARTUP	(6 << 8)
 #define APIC_ICR_PENDING	BIT(12)
 #define APIC_ICR_ASSERT		BIT(14)
 #define APIC_LVT_TIMER		0x320
@@ -34,7 +31,6 @@
 #define APIC_TMCCT		0x390
 #define APIC_TDCR		0x3e0
 #define APIC_TDCR_DIV1		0xb
-
 
 u32 apic_timer_khz;
 static u64 lapic_phys;
@@ -75,7 +71,7 @@ void apic_init_cpu(void)
 /* --- Messages to other CPUs (SDM vol. 3, 11.6.1) --- */
 
 /* A message takes two writes, and an interrupt between them might send one of its own. */
-static void send(u32 apic_id, u32 what)
+void apic_send(u32 apic_id, u32 what)
 {
 	unsigned long flags = local_irq_save();
 
@@ -84,26 +80,6 @@ static void send(u32 apic_id, u32 what)
 	apic_write(APIC_ICR_HIGH, apic_id << 24);
 	apic_write(APIC_ICR_LOW, what | APIC_ICR_ASSERT);
 	local_irq_restore(flags);
-}
-
-void apic_send_ipi(u32 apic_id, u8 vector)
-{
-	send(apic_id, vector);
-}
-
-void apic_send_nmi(u32 apic_id)
-{
-	send(apic_id, APIC_ICR_NMI);
-}
-
-void apic_send_init(u32 apic_id)
-{
-	send(apic_id, APIC_ICR_INIT);
-}
-
-void apic_send_startup(u32 apic_id, u64 phys)
-{
-	send(apic_id, APIC_ICR_STARTUP | phys >> PAGE_SHIFT);
 }
 
 void apic_eoi(void)

@@ -22,7 +22,7 @@ static u64 to_show;
 
 void smp_send_reschedule(unsigned int cpu)
 {
-	apic_send_ipi(cpus[cpu].apic_id, RESCHEDULE_VECTOR);
+	apic_send(cpus[cpu].apic_id, RESCHEDULE_VECTOR);
 }
 
 void stop_other_cpus(void)
@@ -36,7 +36,7 @@ void stop_other_cpus(void)
 		return;
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
 		if (cpu != smp_processor_id())
-			apic_send_nmi(cpus[cpu].apic_id);
+			apic_send(cpus[cpu].apic_id, APIC_NMI);
 	while (READ_ONCE(stopped) < nr_cpus - 1 && sched_clock() - start < STOP_NS)
 		cpu_relax();
 }
@@ -56,7 +56,7 @@ unsigned int show_other_cpus(void)
 		if (cpu == me)
 			continue;
 		__atomic_fetch_or(&to_show, BIT(cpu), __ATOMIC_SEQ_CST);
-		apic_send_nmi(cpus[cpu].apic_id);
+		apic_send(cpus[cpu].apic_id, APIC_NMI);
 		while ((READ_ONCE(to_show) & BIT(cpu)) && sched_clock() - start < SHOW_NS)
 			cpu_relax();
 		if (READ_ONCE(to_show) & BIT(cpu))

@@ -60,7 +60,7 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long
 		__atomic_store_n(&not_yet, others, __ATOMIC_RELEASE);
 		for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
 			if (others & BIT(cpu))
-				apic_send_ipi(cpus[cpu].apic_id, INVALIDATE_TLB_VECTOR);
+				apic_send(cpus[cpu].apic_id, INVALIDATE_TLB_VECTOR);
 		while (__atomic_load_n(&not_yet, __ATOMIC_ACQUIRE))
 			cpu_relax();
 		raw_spin_unlock(&shootdown_lock);
