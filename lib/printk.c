@@ -123,13 +123,14 @@ static void console_flush(void)
 	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
 }
 
-int vprintk(const char *fmt, va_list args)
+void printk(const char *fmt, ...)
 {
 	/* No later record is printed until this one is finished, so nothing may preempt us. */
 	unsigned long flags = raw_local_irq_save();
 	u64 seq = __atomic_fetch_add(&log_next, 1, __ATOMIC_ACQ_REL);
 	struct log_record *r = &log_ring[seq % LOG_RECORDS];
 	u8 level = '6';
+	va_list args;
 	int len;
 
 	if (fmt[0] == '\001') {
@@ -139,7 +140,9 @@ int vprintk(const char *fmt, va_list args)
 	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
 	r->ns = clock();
 	r->level = level;
+	va_start(args, fmt);
 	len = vsnprintf(r->text, PRINTK_LINE_MAX, fmt, args);
+	va_end(args);
 	if (len >= PRINTK_LINE_MAX)
 		memcpy(r->text + PRINTK_LINE_MAX - 4, "...", 4);
 	else if (len && r->text[len - 1] == '\n')
@@ -147,18 +150,6 @@ int vprintk(const char *fmt, va_list args)
 	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
 	raw_local_irq_restore(flags);
 	console_flush();
-	return len;
-}
-
-int printk(const char *fmt, ...)
-{
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vprintk(fmt, args);
-	va_end(args);
-	return len;
 }
 
 /*

@@ -22,8 +22,7 @@
  * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is
  * optional. Lines longer than PRINTK_LINE_MAX are cut and marked with "...".
  */
-int printk(const char *fmt, ...) __printf(1, 2);
-int vprintk(const char *fmt, va_list args);
+void printk(const char *fmt, ...) __printf(1, 2);
 
 #define PRINTK_LINE_MAX 240
 
