@@ -37,16 +37,10 @@
 struct ap_call ap_call;
 
 static struct task_struct *ap_idle;		/* becomes its first stack */
-static int maxcpus = NR_CPUS;
 
-static int set_maxcpus(const char *value)
-{
-	if (value[0] < '1' || value[0] > '0' + NR_CPUS || value[1])
-		return -1;
-	maxcpus = value[0] - '0';
-	return 0;
-}
-BOOT_OPTION(maxcpus, set_maxcpus, false, "1 to 8");
+/* Each word is its own number. As in Linux, 0 starts no other CPU either. */
+static int maxcpus = NR_CPUS;
+BOOT_CHOICE(maxcpus, maxcpus, false, "0", "1", "2", "3", "4", "5", "6", "7", "8");
 
 /* Each CPU ticks at a different time, so that CPUs do not all want the same locks at once. */
 void start_ticks(void)
