@@ -57,9 +57,8 @@ void start_ticks(void)
 void __noreturn ap_start(void);
 void __noreturn ap_start(void)
 {
-	percpu_init(nr_cpus, ap_idle, (unsigned long)task_stack_top(ap_idle));
+	percpu_init(nr_cpus, ap_idle);
 	idt_load();
-	percpu_load_tss();
 	cpu_setup_control_registers();
 	apic_init_cpu();
 	fpu_init_cpu();
