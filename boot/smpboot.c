@@ -11,7 +11,6 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/irqflags.h"

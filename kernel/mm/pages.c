@@ -11,7 +11,6 @@
 #include "kernel/preempt/assert.h"
 #include "kernel/preempt/might_sleep.h"
 #include "kernel/preempt/raw_spinlock.h"
-#include "lib/errno.h"
 #include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"

@@ -8,7 +8,6 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/address_space.h"
 #include "arch/x86/mm/pgtable.h"
-#include "arch/x86/time.h"
 #include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
 

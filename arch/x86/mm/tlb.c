@@ -10,7 +10,6 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/preempt/assert.h"
 #include "kernel/preempt/preempt.h"
