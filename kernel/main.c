@@ -63,7 +63,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	kmalloc_init();
 	trace_init();
 	pic_disable();
-	apic_init(acpi_info.lapic_phys);
+	apic_init();
 	time_init();				/* time stamps move from here on */
 	pr_info("cpu: %s", cpu_has.name);
 	fpu_init_system();			/* layout of the register images */

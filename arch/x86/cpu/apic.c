@@ -32,7 +32,6 @@
 #define APIC_TDCR_DIV1		0xb
 
 u32 apic_timer_khz;
-static u64 lapic_phys;
 
 static u32 apic_read(u32 reg)
 {
@@ -44,19 +43,17 @@ static void apic_write(u32 reg, u32 value)
 	WRITE_ONCE(*(u32 *)(LAPIC_VIRT + reg), value);
 }
 
-void apic_init(u64 phys)
+void apic_init(void)
 {
-	if (kernel_map_page(LAPIC_VIRT, phys, PTE_RW | PTE_NX | PTE_PCD | PTE_PWT))
+	if (kernel_map_page(LAPIC_VIRT, acpi_info.lapic_phys,
+			    PTE_RW | PTE_NX | PTE_PCD | PTE_PWT))
 		panic("apic: no memory to map its registers");
-	lapic_phys = phys;
 	apic_init_cpu();
 }
 
 void apic_init_cpu(void)
 {
-	u64 phys = lapic_phys;
-
-	wrmsr(MSR_APIC_BASE, phys | (rdmsr(MSR_APIC_BASE) & 0xfff) | BIT(11));
+	wrmsr(MSR_APIC_BASE, acpi_info.lapic_phys | (rdmsr(MSR_APIC_BASE) & 0xfff) | BIT(11));
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);

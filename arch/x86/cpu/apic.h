@@ -7,8 +7,8 @@
 
 #include "lib/types.h"
 
-/* Map the APIC and enable this CPU's; needs the kernel's page tables. @phys from the MADT. */
-void apic_init(u64 phys);
+/* Map the APIC and enable this CPU's; after acpi_init(), needs the kernel's page tables. */
+void apic_init(void);
 void apic_init_cpu(void);		/* the same on another CPU */
 void apic_eoi(void);
 void apic_timer_start(void);		/* periodic, LOCAL_TIMER_VECTOR; after time_init() */
