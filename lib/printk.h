@@ -27,8 +27,8 @@ void printk(const char *fmt, ...) __printf(1, 2);
 #define PRINTK_LINE_MAX 240
 
 /*
- * Where messages go, and where their times come from: each is set once. Until then a message goes
- * to the ring only, and its time is 0.
+ * Where messages go, and where their times come from: each is set once. Until then a message waits
+ * in the ring, and its time is 0.
  */
 struct console {
 	void (*write)(const char *text, size_t len);
