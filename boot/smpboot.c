@@ -11,7 +11,6 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/cpu/smp.h"
 #include "arch/x86/entry/entry.h"
 #include "arch/x86/fpu/core/xstate.h"
 #include "arch/x86/irqflags.h"
@@ -37,16 +36,10 @@
 struct ap_call ap_call;
 
 static struct task_struct *ap_idle;		/* becomes its first stack */
-static int maxcpus = NR_CPUS;
 
-static int set_maxcpus(const char *value)
-{
-	if (value[0] < '1' || value[0] > '0' + NR_CPUS || value[1])
-		return -1;
-	maxcpus = value[0] - '0';
-	return 0;
-}
-BOOT_OPTION(maxcpus, set_maxcpus, false, "1 to 8");
+/* Each word is its own number. As in Linux, 0 starts no other CPU either. */
+static int maxcpus = NR_CPUS;
+BOOT_CHOICE(maxcpus, maxcpus, false, "0", "1", "2", "3", "4", "5", "6", "7", "8");
 
 /* Each CPU ticks at a different time, so that CPUs do not all want the same locks at once. */
 void start_ticks(void)
@@ -63,9 +56,8 @@ void start_ticks(void)
 void __noreturn ap_start(void);
 void __noreturn ap_start(void)
 {
-	percpu_init(nr_cpus, ap_idle, (unsigned long)task_stack_top(ap_idle));
+	percpu_init(nr_cpus, ap_idle);
 	idt_load();
-	percpu_load_tss();
 	cpu_setup_control_registers();
 	apic_init_cpu();
 	fpu_init_cpu();
@@ -97,11 +89,11 @@ static bool start_cpu(u32 apic_id)
 	ap_call.sp = (u64)task_stack_top(ap_idle);
 	__atomic_store_n(&ap_call.state, AP_CALLED, __ATOMIC_SEQ_CST);
 
-	apic_send_init(apic_id);
+	apic_send(apic_id, APIC_INIT);
 	await_state(AP_ARRIVED, INIT_US);
-	apic_send_startup(apic_id, AP_TRAMPOLINE);
+	apic_send(apic_id, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
 	if (!await_state(AP_ARRIVED, STARTUP_US))
-		apic_send_startup(apic_id, AP_TRAMPOLINE);
+		apic_send(apic_id, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
 	await_state(AP_ARRIVED, ANSWER_US);
 	if (__atomic_compare_exchange_n(&ap_call.state, &called, AP_NONE, false, __ATOMIC_SEQ_CST,
 					__ATOMIC_RELAXED)) {

@@ -26,8 +26,6 @@
 #include "lib/options.h"
 #include "lib/printk.h"
 
-extern char boot_stack_top[];
-
 /* pid 1: begins in the kernel, becomes the program that init= names. */
 static int kernel_init(void *unused)
 {
@@ -47,11 +45,9 @@ static int kernel_init(void *unused)
 void __noreturn start_kernel(u32 magic, u64 info_phys)
 {
 	console_init();				/* messages from here on */
-	/* %gs, current, preempt_count. */
-	percpu_init(0, &init_task, (unsigned long)boot_stack_top);
+	percpu_init(0, &init_task);		/* %gs, current, preempt_count */
 	idt_init();
 	idt_load();				/* a fault is reported from here on */
-	percpu_load_tss();
 	bootinfo_init(magic, info_phys);	/* memory map, command line, initramfs */
 	pr_info("Splat %s (%s), booted by %s: %s", SPLAT_RELEASE, SPLAT_COMPILER,
 		boot_info.protocol, boot_info.cmdline);
@@ -68,7 +64,7 @@ void __noreturn start_kernel(u32 magic, u64 info_phys)
 	kmalloc_init();
 	trace_init();
 	pic_disable();
-	apic_init(acpi_info.lapic_phys);
+	apic_init();
 	time_init();				/* time stamps move from here on */
 	pr_info("cpu: %s", cpu_has.name);
 	fpu_init_system();			/* layout of the register images */

@@ -9,7 +9,6 @@
 #define ENOENT		2
 #define ESRCH		3
 #define EINTR		4
-#define EIO		5
 #define E2BIG		7
 #define ENOEXEC		8
 #define EBADF		9
@@ -19,8 +18,6 @@
 #define EACCES		13
 #define EFAULT		14
 #define EBUSY		16
-#define ENODEV		19
-#define EISDIR		21
 #define EINVAL		22
 #define EMFILE		24
 #define ENOTTY		25

@@ -29,22 +29,8 @@ static bool console_busy;
 static bool console_taken;		/* one CPU is left: no other finishes a record */
 int console_loglevel = 8;
 
-static void write_nowhere(const char *text, size_t len)
-{
-}
-
-static void no_line(void)
-{
-}
-
-static u64 no_time(void)
-{
-	return 0;
-}
-
-static const struct console nowhere = { write_nowhere, no_line };
-static const struct console *console = &nowhere;
-static u64 (*clock)(void) = no_time;
+static const struct console *console;	/* NULL: there is none yet */
+static u64 (*clock)(void);		/* likewise */
 
 void register_console(const struct console *new)
 {
@@ -104,6 +90,8 @@ static void console_flush(void)
 {
 	u64 next;
 
+	if (!console)
+		return;
 	do {
 		unsigned long flags = raw_local_irq_save();
 
@@ -123,13 +111,14 @@ static void console_flush(void)
 	} while (__atomic_load_n(&log_ring[next % LOG_RECORDS].seq, __ATOMIC_ACQUIRE) == next + 1);
 }
 
-int vprintk(const char *fmt, va_list args)
+void printk(const char *fmt, ...)
 {
 	/* No later record is printed until this one is finished, so nothing may preempt us. */
 	unsigned long flags = raw_local_irq_save();
 	u64 seq = __atomic_fetch_add(&log_next, 1, __ATOMIC_ACQ_REL);
 	struct log_record *r = &log_ring[seq % LOG_RECORDS];
 	u8 level = '6';
+	va_list args;
 	int len;
 
 	if (fmt[0] == '\001') {
@@ -137,9 +126,11 @@ int vprintk(const char *fmt, va_list args)
 		fmt += 2;
 	}
 	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
-	r->ns = clock();
+	r->ns = clock ? clock() : 0;
 	r->level = level;
+	va_start(args, fmt);
 	len = vsnprintf(r->text, PRINTK_LINE_MAX, fmt, args);
+	va_end(args);
 	if (len >= PRINTK_LINE_MAX)
 		memcpy(r->text + PRINTK_LINE_MAX - 4, "...", 4);
 	else if (len && r->text[len - 1] == '\n')
@@ -147,18 +138,6 @@ int vprintk(const char *fmt, va_list args)
 	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
 	raw_local_irq_restore(flags);
 	console_flush();
-	return len;
-}
-
-int printk(const char *fmt, ...)
-{
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vprintk(fmt, args);
-	va_end(args);
-	return len;
 }
 
 /*

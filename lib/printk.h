@@ -22,14 +22,13 @@
  * printk() - print one line; the level prefix comes first in @fmt, the newline at its end is
  * optional. Lines longer than PRINTK_LINE_MAX are cut and marked with "...".
  */
-int printk(const char *fmt, ...) __printf(1, 2);
-int vprintk(const char *fmt, va_list args);
+void printk(const char *fmt, ...) __printf(1, 2);
 
 #define PRINTK_LINE_MAX 240
 
 /*
- * Where messages go, and where their times come from: each is set once. Until then a message goes
- * to the ring only, and its time is 0.
+ * Where messages go, and where their times come from: each is set once. Until then a message waits
+ * in the ring, and its time is 0.
  */
 struct console {
 	void (*write)(const char *text, size_t len);

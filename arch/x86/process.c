@@ -76,7 +76,7 @@ static void set_fs(unsigned long base)
 static void set_gs(unsigned long base)
 {
 	load_gs_index(0);
-	x86_gsbase_write_cpu_inactive(base);
+	wrmsr(MSR_KERNEL_GS_BASE, base);
 }
 
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
@@ -126,7 +126,7 @@ long do_arch_prctl(int option, unsigned long arg2)
 	case ARCH_GET_FS:
 		return put_user(x86_fsbase_read_cpu(), (unsigned long *)arg2);
 	case ARCH_GET_GS:
-		return put_user(x86_gsbase_read_cpu_inactive(), (unsigned long *)arg2);
+		return put_user(rdmsr(MSR_KERNEL_GS_BASE), (unsigned long *)arg2);
 	default:
 		return fpu_xstate_prctl(option, arg2);
 	}

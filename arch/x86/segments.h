@@ -50,16 +50,6 @@ static inline void x86_fsbase_write_cpu(unsigned long base)
 	__asm__ volatile("wrfsbase %0" :: "r"(base) : "memory");
 }
 
-static inline unsigned long x86_gsbase_read_cpu_inactive(void)
-{
-	return rdmsr(MSR_KERNEL_GS_BASE);
-}
-
-static inline void x86_gsbase_write_cpu_inactive(unsigned long base)
-{
-	wrmsr(MSR_KERNEL_GS_BASE, base);
-}
-
 /* What ring 3 has now, to @thread: current's, or that of a copy of it. */
 static inline void save_segments(struct thread_struct *thread)
 {
@@ -68,5 +58,5 @@ static inline void save_segments(struct thread_struct *thread)
 	savesegment(fs, thread->fsindex);
 	savesegment(gs, thread->gsindex);
 	thread->fsbase = x86_fsbase_read_cpu();
-	thread->gsbase = x86_gsbase_read_cpu_inactive();
+	thread->gsbase = rdmsr(MSR_KERNEL_GS_BASE);
 }

@@ -27,7 +27,7 @@ static void switch_segments(struct thread_struct *prev, const struct thread_stru
 	if (loaded || prev->fsbase != next->fsbase)
 		x86_fsbase_write_cpu(next->fsbase);
 	if (loaded || prev->gsbase != next->gsbase)
-		x86_gsbase_write_cpu_inactive(next->gsbase);
+		wrmsr(MSR_KERNEL_GS_BASE, next->gsbase);
 }
 
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next)

@@ -86,11 +86,6 @@ static void next_frame(struct unwind *u)
 	decode_bp(u);
 }
 
-static void print_entry(unsigned long addr, bool reliable)
-{
-	printk(KERN_ERR " %s%pB", reliable ? "" : "? ", (void *)addr);
-}
-
 void print_frame(const struct pt_regs *regs)
 {
 	if (user_mode(regs))
@@ -122,9 +117,9 @@ static void walk_stack(unsigned long sp, struct unwind *u)
 			sp += sizeof(*regs) - 8;
 			continue;
 		}
-		if (!kernel_text_address(word))
-			continue;
-		print_entry(word, u->ret && (unsigned long)u->ret == sp);
+		if (kernel_text_address(word))
+			printk(KERN_ERR " %s%pB", (unsigned long)u->ret == sp ? "" : "? ",
+			       (void *)word);
 	}
 }
 

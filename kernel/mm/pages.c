@@ -11,7 +11,6 @@
 #include "kernel/preempt/assert.h"
 #include "kernel/preempt/might_sleep.h"
 #include "kernel/preempt/raw_spinlock.h"
-#include "lib/errno.h"
 #include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -178,13 +177,9 @@ BOOT_OPTION(fail_alloc, set_fail_alloc, true, "0 to 9999: the number of the one 
 
 bool should_fail_alloc(void)
 {
-	int left = READ_ONCE(fail_countdown);
-
-	/* Whoever counts from 1 to 0 is the one that fails. */
-	while (left && !__atomic_compare_exchange_n(&fail_countdown, &left, left - 1, false,
-						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		cpu_relax();
-	return left == 1;
+	/* Whoever counts from 1 to 0 is the one that fails. One that comes late counts below. */
+	return READ_ONCE(fail_countdown) > 0 &&
+	       !__atomic_sub_fetch(&fail_countdown, 1, __ATOMIC_RELAXED);
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)

@@ -3,26 +3,15 @@
 #include "kernel/vm/areas.h"
 #include "lib/errno.h"
 
-struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long addr)
-{
-	struct vm_area *area;
-
-	assert_areas_held(mm);
-	list_for_each_entry(area, &mm->areas, node)
-		if (addr >= area->start && addr < area->end)
-			return area;
-	return NULL;
-}
-
-bool mm_range_is_free(struct mm_struct *mm, unsigned long start, unsigned long end)
+struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct vm_area *area;
 
 	assert_areas_held(mm);
 	list_for_each_entry(area, &mm->areas, node)
 		if (start < area->end && end > area->start)
-			return false;
-	return true;
+			return area;
+	return NULL;
 }
 
 struct vm_area *mm_new_area(struct mm_struct *mm, unsigned long start, unsigned long end,
@@ -55,7 +44,7 @@ void mm_join_areas(struct mm_struct *mm)
 
 int mm_split_area(struct mm_struct *mm, unsigned long addr)
 {
-	struct vm_area *area = mm_find_area(mm, addr), *upper;
+	struct vm_area *area = mm_find_area(mm, addr, addr + 1), *upper;
 
 	assert_areas_held(mm);
 	if (!area || area->start == addr)

@@ -8,8 +8,8 @@
 #include "kernel/mm/kmalloc.h"
 #include "kernel/vm/mm.h"
 
-struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long addr);	/* NULL: none */
-bool mm_range_is_free(struct mm_struct *mm, unsigned long start, unsigned long end);
+/* The first area that has an address in the range, or NULL. */
+struct vm_area *mm_find_area(struct mm_struct *mm, unsigned long start, unsigned long end);
 void mm_join_areas(struct mm_struct *mm);	/* neighbours that are equal become one */
 /* If @addr is inside an area, split the area there. -ENOMEM. */
 int mm_split_area(struct mm_struct *mm, unsigned long addr);

@@ -92,7 +92,7 @@ static int do_cow(struct mm_struct *mm, pte_t *pte, unsigned long addr, u64 prot
 
 static int fault_locked(struct mm_struct *mm, unsigned long addr, unsigned int access)
 {
-	struct vm_area *area = mm_find_area(mm, addr);
+	struct vm_area *area = mm_find_area(mm, addr, addr + 1);
 	void *page;
 	pte_t *pte;
 

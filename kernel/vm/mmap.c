@@ -14,7 +14,7 @@
 
 int mm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct vm_area *area = mm_find_area(mm, start), *next;
+	struct vm_area *area = mm_find_area(mm, start, start + 1), *next;
 
 	/* A hole in the middle makes two areas of one; anything else makes areas smaller. */
 	if (area && area->start < start && area->end > end && mm_split_area(mm, end))
@@ -58,7 +58,7 @@ static int map_range(struct mm_struct *mm, unsigned long start, unsigned long en
 int mm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned int flags)
 {
 	if (start >= end || start < MMAP_MIN || end > TASK_SIZE_MAX ||
-	    ((start | end) & ~PAGE_MASK) || !mm_range_is_free(mm, start, end))
+	    ((start | end) & ~PAGE_MASK) || mm_find_area(mm, start, end))
 		return -EINVAL;
 	return map_range(mm, start, end, flags);
 }
@@ -72,7 +72,7 @@ static unsigned long find_gap(struct mm_struct *mm, unsigned long hint, unsigned
 	struct vm_area *area;
 
 	if (hint >= MMAP_MIN && hint <= TASK_SIZE_MAX - len &&
-	    mm_range_is_free(mm, hint, hint + len))
+	    !mm_find_area(mm, hint, hint + len))
 		return hint;
 	list_for_each_entry(area, &mm->areas, node) {
 		if (min(area->start, MMAP_TOP) >= from + len)
@@ -163,7 +163,7 @@ long mm_brk(struct mm_struct *mm, unsigned long brk)
 			ret = mm_unmap(mm, new, old);
 		/* A page behind the heap stays free, so running over the heap's end shows. */
 		else if ((new - old) >> PAGE_SHIFT <= nr_total_pages() &&
-			 mm_range_is_free(mm, old, new + PAGE_SIZE))
+			 !mm_find_area(mm, old, new + PAGE_SIZE))
 			ret = map_range(mm, old, new, VM_READ | VM_WRITE);
 	}
 	if (!ret)

@@ -367,7 +367,7 @@ def reboot():
 @test("silent-cpu")
 def silent_cpu():
     """A CPU that does not answer is named and left out; the boot goes on."""
-    commands = ["tbreak apic_send_startup", "continue", "set ap_call.apic_id = 99", "continue"]
+    commands = ["tbreak apic_send", "continue", "set ap_call.apic_id = 99", "continue"]
     args = "-batch " + " ".join(f"-ex '{command}'" for command in commands)
     console = f"{machine.LOGS}/silent-cpu.console"
     machine.run(["make", "debug", "SMP=3", "APPEND=init=/bin/echo", f"GDBARGS={args}"],

@@ -45,8 +45,9 @@ BROKEN = {
         "void schedule(void);\nstatic inline bool need_resched(void)\n{\n\tschedule();",
         r"kernel/preempt/thread_flags.h \(1\): need_resched -> schedule, kernel/sched/core.c"),
     "a circle": (
-        "kernel/vm/areas.c", "bool mm_range_is_free(",
-        "void back(struct mm_struct *mm) { mm_zap_range(mm, 0, 0); }\nbool mm_range_is_free(",
+        "kernel/vm/areas.c", "struct vm_area *mm_find_area(",
+        "void back(struct mm_struct *mm) { mm_zap_range(mm, 0, 0); }\n"
+        "struct vm_area *mm_find_area(",
         r"2 files: kernel/vm/areas, kernel/vm/mm$"),
     "the bug, in the other order": (
         "arch/x86/fpu/clone.c", "\tfpregs_unlock();\n\tif (!(clone_flags & CLONE_THREAD))\n"

@@ -25,7 +25,7 @@ static void look_up_init(void)
 
 static void look_for_an_area(void)
 {
-	mm_find_area(current->mm, 0);
+	mm_find_area(current->mm, 0, 1);
 }
 
 static void fix_up(void)

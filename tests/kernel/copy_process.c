@@ -38,7 +38,7 @@ static void expect_clean_start(struct ktest_run *kt, bool kthread)
 	write_pkru(open);
 	loadsegment(es, USER_DS);
 	x86_fsbase_write_cpu(0x1000);
-	x86_gsbase_write_cpu_inactive(0x2000);
+	wrmsr(MSR_KERNEL_GS_BASE, 0x2000);
 	if (kthread) {
 		task = kthread_create(look_around, NULL, "look_around");
 		KEXPECT(!IS_ERR(task));
@@ -62,7 +62,7 @@ static void expect_clean_start(struct ktest_run *kt, bool kthread)
 	KEXPECT_EQ(read_pkru(), cpu_has.pku ? open : 0);
 	loadsegment(es, 0);
 	x86_fsbase_write_cpu(0);
-	x86_gsbase_write_cpu_inactive(0);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
 }
 
 /* fails with: fault/kthread-pkru-inherited, fault/kernel-function-inherits-segments */

@@ -23,7 +23,7 @@ static void look_at_gs(struct pt_regs *regs)
 {
 	seen.count++;
 	seen.cpu = this_cpu();
-	seen.other_base = x86_gsbase_read_cpu_inactive();
+	seen.other_base = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
 /*
@@ -34,11 +34,11 @@ static unsigned long event_before_swapgs(unsigned long base)
 {
 	unsigned long flags = local_irq_save();
 
-	x86_gsbase_write_cpu_inactive(base);
+	wrmsr(MSR_KERNEL_GS_BASE, base);
 	kernel_debug_trap = look_at_gs;
 	__asm__ volatile("swapgs; int $1; swapgs" ::: "memory");
 	kernel_debug_trap = NULL;
-	base = x86_gsbase_read_cpu_inactive();
+	base = rdmsr(MSR_KERNEL_GS_BASE);
 	local_irq_restore(flags);
 	return base;
 }
@@ -46,7 +46,7 @@ static unsigned long event_before_swapgs(unsigned long base)
 /* fails with: fault/gs-by-its-sign */
 KTEST(an_event_anywhere_finds_the_kernels_gs)
 {
-	unsigned long old = x86_gsbase_read_cpu_inactive();
+	unsigned long old = rdmsr(MSR_KERNEL_GS_BASE);
 	unsigned long bases[] = { 0, 0x1000, (u64)&cpus[0], (u64)&cpus[1], (u64)&cpus[nr_cpus],
 				  0xffff888000000000 };
 
@@ -58,45 +58,45 @@ KTEST(an_event_anywhere_finds_the_kernels_gs)
 		KEXPECT_EQ(seen.cpu, &cpus[smp_processor_id()]);
 		KEXPECT_EQ(this_cpu(), &cpus[smp_processor_id()]);
 	}
-	x86_gsbase_write_cpu_inactive(old);
+	wrmsr(MSR_KERNEL_GS_BASE, old);
 	migrate_enable();
 }
 
 /* And behind it: that base is left alone. fails with: paranoid_entry swapping always */
 KTEST(an_event_in_the_kernel_keeps_gs)
 {
-	unsigned long old = x86_gsbase_read_cpu_inactive(), flags;
+	unsigned long old = rdmsr(MSR_KERNEL_GS_BASE), flags;
 
 	seen.count = 0;
 	flags = local_irq_save();
 	kernel_debug_trap = look_at_gs;
-	x86_gsbase_write_cpu_inactive(0x1000);
+	wrmsr(MSR_KERNEL_GS_BASE, 0x1000);
 	__asm__ volatile("int $1" ::: "memory");
 	kernel_debug_trap = NULL;
 	KEXPECT_EQ(seen.count, 1);
 	KEXPECT_EQ(seen.cpu, this_cpu());
 	KEXPECT_EQ(seen.other_base, 0x1000);
-	KEXPECT_EQ(x86_gsbase_read_cpu_inactive(), 0x1000);
-	x86_gsbase_write_cpu_inactive(old);
+	KEXPECT_EQ(rdmsr(MSR_KERNEL_GS_BASE), 0x1000);
+	wrmsr(MSR_KERNEL_GS_BASE, old);
 	local_irq_restore(flags);
 }
 
 /* A selector is loaded for ring 3: the kernel's own GS stays, and ring 3's base goes. */
 KTEST(a_gs_selector_is_ring_3s)
 {
-	unsigned long old = x86_gsbase_read_cpu_inactive();
+	unsigned long old = rdmsr(MSR_KERNEL_GS_BASE);
 	u16 selector;
 
 	migrate_disable();
-	x86_gsbase_write_cpu_inactive(0x1000);
+	wrmsr(MSR_KERNEL_GS_BASE, 0x1000);
 	load_gs_index(USER_DS);
 	savesegment(gs, selector);
 	KEXPECT_EQ(selector, USER_DS);
-	KEXPECT_EQ(x86_gsbase_read_cpu_inactive(), 0);
+	KEXPECT_EQ(rdmsr(MSR_KERNEL_GS_BASE), 0);
 	KEXPECT_EQ(this_cpu(), &cpus[smp_processor_id()]);
 	KEXPECT(!irqs_disabled());
 	load_gs_index(0);
-	x86_gsbase_write_cpu_inactive(old);
+	wrmsr(MSR_KERNEL_GS_BASE, old);
 	migrate_enable();
 }
 
@@ -126,8 +126,8 @@ KTEST(no_interrupt_comes_while_ring_3s_gs_is_loaded)
 	do_arch_prctl(0x1001, 0x1000);
 	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
 	kernel_debug_trap = NULL;
-	KEXPECT_EQ(x86_gsbase_read_cpu_inactive(), 0x1000);
-	x86_gsbase_write_cpu_inactive(0);
+	KEXPECT_EQ(rdmsr(MSR_KERNEL_GS_BASE), 0x1000);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	migrate_enable();
 	KEXPECT_EQ(swaps, 2);
 	KEXPECT_EQ(open_swaps, 0);

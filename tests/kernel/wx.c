@@ -5,7 +5,6 @@
  */
 #include "arch/x86/cpu/features.h"
 #include "arch/x86/cpu/insns.h"
-#include "arch/x86/entry/fault.h"
 #include "arch/x86/mm/address_space.h"
 #include "arch/x86/mm/pgtable.h"
 #include "arch/x86/mm/stack.h"

@@ -82,7 +82,7 @@ void *kzalloc(size_t size, int gfp)
 	return memory[nr_allocs++];
 }
 
-int printk(const char *fmt, ...)
+void printk(const char *fmt, ...)
 {
 	va_list args;
 
@@ -92,7 +92,6 @@ int printk(const char *fmt, ...)
 	else if (fmt[1] > '4' && nr_infos < LINES)
 		vsnprintf(infos[nr_infos++], sizeof(infos[0]), fmt + 2, args);
 	va_end(args);
-	return 0;
 }
 
 static void wrong(const char *fmt, ...)

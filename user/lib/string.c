@@ -67,11 +67,10 @@ const char *error_name(long error)
 {
 	static const char *const names[] = {
 		[EPERM] = "EPERM",	[ENOENT] = "ENOENT",	[ESRCH] = "ESRCH",
-		[EINTR] = "EINTR",	[EIO] = "EIO",		[E2BIG] = "E2BIG",
-		[ENOEXEC] = "ENOEXEC",	[EBADF] = "EBADF",	[ECHILD] = "ECHILD",
-		[EAGAIN] = "EAGAIN",	[ENOMEM] = "ENOMEM",	[EACCES] = "EACCES",
-		[EFAULT] = "EFAULT",	[EBUSY] = "EBUSY",	[ENODEV] = "ENODEV",
-		[EISDIR] = "EISDIR",	[EINVAL] = "EINVAL",	[EMFILE] = "EMFILE",
+		[EINTR] = "EINTR",	[E2BIG] = "E2BIG",	[ENOEXEC] = "ENOEXEC",
+		[EBADF] = "EBADF",	[ECHILD] = "ECHILD",	[EAGAIN] = "EAGAIN",
+		[ENOMEM] = "ENOMEM",	[EACCES] = "EACCES",	[EFAULT] = "EFAULT",
+		[EBUSY] = "EBUSY",	[EINVAL] = "EINVAL",	[EMFILE] = "EMFILE",
 		[ENOTTY] = "ENOTTY",	[EPIPE] = "EPIPE",	[EDEADLK] = "EDEADLK",
 		[ENOSYS] = "ENOSYS",	[ENAMETOOLONG] = "ENAMETOOLONG",
 		[EOPNOTSUPP] = "EOPNOTSUPP",

@@ -8,7 +8,6 @@
 #include "arch/x86/irqflags.h"
 #include "arch/x86/mm/address_space.h"
 #include "arch/x86/mm/pgtable.h"
-#include "arch/x86/time.h"
 #include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
 
@@ -19,9 +18,6 @@
 #define APIC_SVR_ENABLE		BIT(8)
 #define APIC_ICR_LOW		0x300
 #define APIC_ICR_HIGH		0x310
-#define APIC_ICR_NMI		(4 << 8)
-#define APIC_ICR_INIT		(5 << 8)
-#define APIC_ICR_STARTUP	(6 << 8)
 #define APIC_ICR_PENDING	BIT(12)
 #define APIC_ICR_ASSERT		BIT(14)
 #define APIC_LVT_TIMER		0x320
@@ -35,9 +31,7 @@
 #define APIC_TDCR		0x3e0
 #define APIC_TDCR_DIV1		0xb
 
-
 u32 apic_timer_khz;
-static u64 lapic_phys;
 
 static u32 apic_read(u32 reg)
 {
@@ -49,19 +43,17 @@ static void apic_write(u32 reg, u32 value)
 	WRITE_ONCE(*(u32 *)(LAPIC_VIRT + reg), value);
 }
 
-void apic_init(u64 phys)
+void apic_init(void)
 {
-	if (kernel_map_page(LAPIC_VIRT, phys, PTE_RW | PTE_NX | PTE_PCD | PTE_PWT))
+	if (kernel_map_page(LAPIC_VIRT, acpi_info.lapic_phys,
+			    PTE_RW | PTE_NX | PTE_PCD | PTE_PWT))
 		panic("apic: no memory to map its registers");
-	lapic_phys = phys;
 	apic_init_cpu();
 }
 
 void apic_init_cpu(void)
 {
-	u64 phys = lapic_phys;
-
-	wrmsr(MSR_APIC_BASE, phys | (rdmsr(MSR_APIC_BASE) & 0xfff) | BIT(11));
+	wrmsr(MSR_APIC_BASE, acpi_info.lapic_phys | (rdmsr(MSR_APIC_BASE) & 0xfff) | BIT(11));
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
@@ -75,7 +67,7 @@ void apic_init_cpu(void)
 /* --- Messages to other CPUs (SDM vol. 3, 11.6.1) --- */
 
 /* A message takes two writes, and an interrupt between them might send one of its own. */
-static void send(u32 apic_id, u32 what)
+void apic_send(u32 apic_id, u32 what)
 {
 	unsigned long flags = local_irq_save();
 
@@ -84,26 +76,6 @@ static void send(u32 apic_id, u32 what)
 	apic_write(APIC_ICR_HIGH, apic_id << 24);
 	apic_write(APIC_ICR_LOW, what | APIC_ICR_ASSERT);
 	local_irq_restore(flags);
-}
-
-void apic_send_ipi(u32 apic_id, u8 vector)
-{
-	send(apic_id, vector);
-}
-
-void apic_send_nmi(u32 apic_id)
-{
-	send(apic_id, APIC_ICR_NMI);
-}
-
-void apic_send_init(u32 apic_id)
-{
-	send(apic_id, APIC_ICR_INIT);
-}
-
-void apic_send_startup(u32 apic_id, u64 phys)
-{
-	send(apic_id, APIC_ICR_STARTUP | phys >> PAGE_SHIFT);
 }
 
 void apic_eoi(void)

@@ -7,8 +7,8 @@
 
 #include "lib/types.h"
 
-/* Map the APIC and enable this CPU's; needs the kernel's page tables. @phys from the MADT. */
-void apic_init(u64 phys);
+/* Map the APIC and enable this CPU's; after acpi_init(), needs the kernel's page tables. */
+void apic_init(void);
 void apic_init_cpu(void);		/* the same on another CPU */
 void apic_eoi(void);
 void apic_timer_start(void);		/* periodic, LOCAL_TIMER_VECTOR; after time_init() */
@@ -23,9 +23,12 @@ extern u32 apic_timer_khz;		/* counts a millisecond, with divisor 1 */
 /* Route the 8259s out of the way and mask them: no legacy interrupt is used. */
 void pic_disable(void);
 
-/* Any context. The CPU is named by its APIC's number, as struct cpu has it. */
-void apic_send_ipi(u32 apic_id, u8 vector);
-void apic_send_nmi(u32 apic_id);
-/* To make a CPU begin in real mode at @phys, a page below 1 MiB (SDM vol. 3, 9.4.4). */
-void apic_send_init(u32 apic_id);
-void apic_send_startup(u32 apic_id, u64 phys);
+/*
+ * A message to another CPU, which is named by its APIC's number, as struct cpu has it. @what: a
+ * vector, or one of these. The last two make a CPU begin in real mode, in a page below 1 MiB whose
+ * number is added (SDM vol. 3, 9.4.4). Any context.
+ */
+#define APIC_NMI	(4 << 8)
+#define APIC_INIT	(5 << 8)
+#define APIC_STARTUP	(6 << 8)
+void apic_send(u32 apic_id, u32 what);

@@ -5,14 +5,14 @@
  */
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/irqflags.h"
 #include "kernel/preempt/preempt.h"
+#include "kernel/sched/task.h"
 
 struct cpu cpus[NR_CPUS] __aligned(64);
 struct ist_stack ist_stacks[NR_CPUS][NR_IST];
 unsigned int nr_cpus = 1;
 
-static void load_gdt(struct cpu *cpu)
+static void load_tables(struct cpu *cpu)
 {
 	u64 tss = (u64)&cpu->tss;
 	struct desc_ptr ptr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
@@ -40,32 +40,28 @@ static void load_gdt(struct cpu *cpu)
 			 "lretq\n"
 			 "1:\tmovw %w2, %%ss\n\t"
 			 "xorl %%eax, %%eax; movw %%ax, %%ds; movw %%ax, %%es\n\t"
-			 "movw %%ax, %%fs; movw %%ax, %%gs"
-			 :: "m"(ptr), "i"(KERNEL_CS), "r"(KERNEL_DS) : "rax", "memory");
+			 "movw %%ax, %%fs; movw %%ax, %%gs\n\t"
+			 "ltr %w3"
+			 :: "m"(ptr), "i"(KERNEL_CS), "r"(KERNEL_DS), "r"(TSS_SEL)
+			 : "rax", "memory");
 }
 
-void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp)
+void percpu_init(unsigned int id, struct task_struct *idle)
 {
 	struct cpu *cpu = &cpus[id];
 
-	load_gdt(cpu);
 	cpu->self = cpu;
 	cpu->id = id;
 	cpu->curr_task = idle;
-	cpu->kernel_sp = kernel_sp;
-	cpu->tss.rsp0 = kernel_sp;
+	cpu->kernel_sp = cpu->tss.rsp0 = (u64)idle->stack + THREAD_SIZE;
 	/*
 	 * As inside schedule() without the run queue's lock: the idle task enables preemption when
 	 * it is ready.
 	 */
 	cpu->preempt_count = PREEMPT_OFFSET | PREEMPT_NEED_RESCHED;
+	load_tables(cpu);
 	wrmsr(MSR_GS_BASE, (u64)cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
-}
-
-void percpu_load_tss(void)
-{
-	__asm__ volatile("ltr %w0" :: "r"(TSS_SEL));
 }
 
 void syscall_init(void)

@@ -87,8 +87,7 @@ extern unsigned int nr_cpus;			/* that run */
  * cpu/percpu.c: each once on each CPU, interrupts off. percpu_init() comes first of all; after it
  * %gs, current and preempt_count work.
  */
-void percpu_init(unsigned int id, struct task_struct *idle, unsigned long kernel_sp);
-void percpu_load_tss(void);
+void percpu_init(unsigned int id, struct task_struct *idle);
 void syscall_init(void);
 
 #define __cpu_offset(field)	offsetof(struct cpu, field)

@@ -14,7 +14,6 @@
 #include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/irqflags.h"
 #include "kernel/report/panic.h"
-#include "lib/errno.h"
 #include "lib/options.h"
 #include "lib/printk.h"
 #include "lib/string.h"

@@ -12,21 +12,17 @@
 #include "kernel/sched/task.h"
 #include "lib/printk.h"
 
-#define ANSWER_NS	100000000UL	/* an NMI handler may first have to print */
-#define SHOW_NS		10000000000UL	/* and what it prints may be long */
+#define STOP_NS		100000000UL	/* an NMI handler may first have to print */
+#define SHOW_NS		500000000UL	/* a serial line takes 0.2 s for a stack */
 
 static unsigned int stopper = NR_CPUS;		/* the CPU that stops all others */
 static unsigned int stopped;			/* atomic */
-
-/* For show_other_cpus(), all atomic. */
-#define SHOWS		BIT(31)		/* in show_cpu: it has begun */
-static bool asking;			/* one CPU asks at a time */
-static unsigned int show_cpu = NR_CPUS;	/* whose turn it is to show its stack */
-static u64 given_up;			/* CPUs whose NMI may still come */
+/* The CPU that asks for stacks, as only one may at a time, and those that owe theirs. Atomic. */
+static u64 to_show;
 
 void smp_send_reschedule(unsigned int cpu)
 {
-	apic_send_ipi(cpus[cpu].apic_id, RESCHEDULE_VECTOR);
+	apic_send(cpus[cpu].apic_id, RESCHEDULE_VECTOR);
 }
 
 void stop_other_cpus(void)
@@ -40,52 +36,36 @@ void stop_other_cpus(void)
 		return;
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
 		if (cpu != smp_processor_id())
-			apic_send_nmi(cpus[cpu].apic_id);
-	while (READ_ONCE(stopped) < nr_cpus - 1 && sched_clock() - start < ANSWER_NS)
+			apic_send(cpus[cpu].apic_id, APIC_NMI);
+	while (READ_ONCE(stopped) < nr_cpus - 1 && sched_clock() - start < STOP_NS)
 		cpu_relax();
 }
 
-/*
- * Did @cpu show its stack? A CPU that has begun must finish before the next is asked. Otherwise
- * nobody could tell whose stack is whose.
- */
-static bool show_one(unsigned int cpu)
-{
-	u64 start = sched_clock();
-	unsigned int turn = cpu;
-
-	__atomic_store_n(&show_cpu, cpu, __ATOMIC_SEQ_CST);
-	apic_send_nmi(cpus[cpu].apic_id);
-	while (READ_ONCE(show_cpu) == cpu && sched_clock() - start < ANSWER_NS)
-		cpu_relax();
-	if (__atomic_compare_exchange_n(&show_cpu, &turn, NR_CPUS, false, __ATOMIC_SEQ_CST,
-					__ATOMIC_SEQ_CST)) {
-		__atomic_fetch_or(&given_up, BIT(cpu), __ATOMIC_SEQ_CST);
-		pr_err("CPU %u does not even answer to an NMI", cpu);
-		return false;
-	}
-	while (READ_ONCE(show_cpu) != NR_CPUS && sched_clock() - start < SHOW_NS)
-		cpu_relax();
-	return true;
-}
-
+/* A CPU is asked when the one before has finished, so that each stack follows its CPU's number. */
 unsigned int show_other_cpus(void)
 {
 	unsigned int me = smp_processor_id(), answers = 0;
+	u64 nobody = 0;
 
-	if (__atomic_exchange_n(&asking, true, __ATOMIC_ACQUIRE))
+	if (!__atomic_compare_exchange_n(&to_show, &nobody, BIT(me), false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
 		return 0;
-	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
-		answers += cpu != me && show_one(cpu);
-	__atomic_store_n(&asking, false, __ATOMIC_RELEASE);
-	return answers;
-}
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		u64 start = sched_clock();
 
-/* Take the turn if it is @me's. Nobody else gets one until show_cpu is NR_CPUS again. */
-static bool take_turn(unsigned int me)
-{
-	return __atomic_compare_exchange_n(&show_cpu, &(unsigned int){ me }, me | SHOWS, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		if (cpu == me)
+			continue;
+		__atomic_fetch_or(&to_show, BIT(cpu), __ATOMIC_SEQ_CST);
+		apic_send(cpus[cpu].apic_id, APIC_NMI);
+		while ((READ_ONCE(to_show) & BIT(cpu)) && sched_clock() - start < SHOW_NS)
+			cpu_relax();
+		if (READ_ONCE(to_show) & BIT(cpu))
+			pr_err("CPU %u does not even answer to an NMI", cpu);
+		else
+			answers++;
+	}
+	__atomic_store_n(&to_show, 0, __ATOMIC_SEQ_CST);
+	return answers;
 }
 
 bool smp_nmi(struct pt_regs *regs)
@@ -100,13 +80,13 @@ bool smp_nmi(struct pt_regs *regs)
 		for (;;)
 			__asm__ volatile("hlt");
 	}
-	if (!take_turn(me))			/* too late, or from somebody else */
-		return __atomic_fetch_and(&given_up, ~BIT(me), __ATOMIC_SEQ_CST) & BIT(me);
+	if (!(READ_ONCE(to_show) & BIT(me)))	/* too late, or from somebody else */
+		return false;
 	flags = report_begin();
 	pr_err("NMI backtrace for cpu %u", me);
 	show_regs(regs);
 	show_stack(current, regs);
 	report_end(flags);
-	__atomic_store_n(&show_cpu, NR_CPUS, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(&to_show, ~BIT(me), __ATOMIC_SEQ_CST);
 	return true;
 }

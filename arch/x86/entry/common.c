@@ -8,7 +8,6 @@
 #include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/mm/tlb.h"
 #include "kernel/exit.h"
-#include "kernel/files/files.h"
 #include "kernel/preempt/softirq.h"
 #include "kernel/report/panic.h"
 #include "kernel/report/trace.h"

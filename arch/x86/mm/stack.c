@@ -16,11 +16,6 @@ static raw_spinlock_t stack_lock;
 static void *free_stacks;			/* linked through their first word */
 static unsigned int nr_slots;			/* ever mapped */
 
-static void *slot_stack(unsigned int slot)
-{
-	return (void *)(STACK_AREA + slot * STACK_SLOT + STACK_SLOT - THREAD_SIZE);
-}
-
 /*
  * Stacks are never given back, so all of them may take an eighth of memory, as in Linux (where that
  * is max_threads). One fork bomb then does not make the machine small for good.
@@ -36,7 +31,7 @@ static unsigned int max_slots(void)
  */
 static void *map_next_slot(void)
 {
-	void *stack = slot_stack(nr_slots);
+	void *stack = (void *)(STACK_AREA + (nr_slots + 1) * STACK_SLOT - THREAD_SIZE);
 
 	assert_held(&stack_lock);
 	if (nr_slots >= max_slots())

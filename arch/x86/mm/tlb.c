@@ -10,7 +10,6 @@
 #include "arch/x86/cpu/apic.h"
 #include "arch/x86/cpu/insns.h"
 #include "arch/x86/entry/entry.h"
-#include "arch/x86/irqflags.h"
 #include "kernel/mm/kmalloc.h"
 #include "kernel/preempt/assert.h"
 #include "kernel/preempt/preempt.h"
@@ -60,7 +59,7 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long
 		__atomic_store_n(&not_yet, others, __ATOMIC_RELEASE);
 		for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
 			if (others & BIT(cpu))
-				apic_send_ipi(cpus[cpu].apic_id, INVALIDATE_TLB_VECTOR);
+				apic_send(cpus[cpu].apic_id, INVALIDATE_TLB_VECTOR);
 		while (__atomic_load_n(&not_yet, __ATOMIC_ACQUIRE))
 			cpu_relax();
 		raw_spin_unlock(&shootdown_lock);
