@@ -6,7 +6,7 @@
  *	static const struct step a_waiter_comes_and_goes[] = {
  *		TAKE(0),
  *		START('a', 20, WANTS(0)),	OWN_PRIO(20),
- *		MARK('1'), RELEASE(0),		OWN_PRIO(10),
+ *		MARK('1'), GIVE(0),		OWN_PRIO(10),
  *		LOG("1a"),
  *	};
  *	PLAY_FOR_BOTH_KINDS(a_waiter_comes_and_goes)
@@ -22,7 +22,7 @@
 
 struct step {
 	enum verb {
-		STEP_TAKE, STEP_RELEASE, STEP_MARK, STEP_YIELD, STEP_SET_OWN_FIFO,
+		STEP_TAKE, STEP_GIVE, STEP_MARK, STEP_YIELD, STEP_SET_OWN_FIFO,
 		STEP_SET_FIFO, STEP_START,
 		/* Checks. */
 		STEP_OWN_PRIO, STEP_OWN_NORMAL_PRIO, STEP_PRIO, STEP_BLOCKED_ON,
@@ -47,7 +47,7 @@ struct step {
 
 /* Rank 0 is SCHED_OTHER, here and below. */
 #define TAKE(lock_)		STEP(TAKE, NULL, .lock = lock_)
-#define RELEASE(lock_)		STEP(RELEASE, NULL, .lock = lock_)
+#define GIVE(lock_)		STEP(GIVE, NULL, .lock = lock_)
 #define MARK(mark_)		STEP(MARK, NULL, .mark = mark_)
 #define YIELD(times_)		STEP(YIELD, NULL, .times = times_)
 #define SET_OWN_FIFO(rank_)	STEP(SET_OWN_FIFO, NULL, .rank = rank_)
@@ -122,7 +122,7 @@ static inline void play_step(struct ktest_run *kt, const struct step *step)
 	case STEP_TAKE:
 		take(step->lock);
 		break;
-	case STEP_RELEASE:
+	case STEP_GIVE:
 		release(step->lock);
 		break;
 	case STEP_MARK:

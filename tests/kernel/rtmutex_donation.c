@@ -122,8 +122,8 @@ static const struct step donate_multiple[] = {
 	TAKE(7), TAKE(0),
 	START('a', 15, WANTS(0)),		OWN_PRIO(15),
 	START('b', 20, WANTS(7)),		OWN_PRIO(20),
-	MARK('1'), RELEASE(7),			OWN_PRIO(15),	/* a's, not all the way down */
-	MARK('2'), RELEASE(0),			OWN_PRIO(10),
+	MARK('1'), GIVE(7),			OWN_PRIO(15),	/* a's, not all the way down */
+	MARK('2'), GIVE(0),			OWN_PRIO(10),
 	MARK('3'),				LOG("1b2a3"),
 };
 PLAY_FOR_ALL_KINDS(donate_multiple)
@@ -134,8 +134,8 @@ static const struct step donate_multiple2[] = {
 	START('a', 13, WANTS(0)),		OWN_PRIO(13),
 	START('c', 12, MARKS),
 	START('b', 15, WANTS(7)),		OWN_PRIO(15),
-	RELEASE(0),				OWN_PRIO(15),	/* b's loan keeps a from the CPU */
-	MARK('1'), RELEASE(7),			OWN_PRIO(10),
+	GIVE(0),				OWN_PRIO(15),	/* b's loan keeps a from the CPU */
+	MARK('1'), GIVE(7),			OWN_PRIO(10),
 	MARK('2'),				LOG("1bac2"),
 };
 PLAY_FOR_ALL_KINDS(donate_multiple2)
@@ -145,7 +145,7 @@ static const struct step donate_nest[] = {
 	TAKE(0),
 	START('m', 15, HOLDS_7_WANTS(0)),	OWN_PRIO(15),
 	START('h', 20, WANTS(7)),		OWN_PRIO(20), PRIO('m', 20), PRIO('h', 20),
-	MARK('1'), RELEASE(0),			OWN_PRIO(10),
+	MARK('1'), GIVE(0),			OWN_PRIO(10),
 	MARK('2'),				LOG("1mhM2"), PRIO('m', 15),
 };
 PLAY_FOR_ALL_KINDS(donate_nest)
@@ -209,7 +209,7 @@ static const struct step donate_lower[] = {
 	SET_OWN_FIFO(5),			OWN_PRIO(20), OWN_NORMAL_PRIO(5),
 	SET_OWN_FIFO(0),			OWN_PRIO(20),
 	SET_OWN_FIFO(6),
-	MARK('1'), RELEASE(0),			OWN_PRIO(6),
+	MARK('1'), GIVE(0),			OWN_PRIO(6),
 	MARK('2'),				LOG("1a2"),
 };
 PLAY_FOR_BOTH_KINDS(donate_lower)
@@ -220,7 +220,7 @@ static const struct step raise_while_boosted[] = {
 	START('a', 20, WANTS(0)),
 	SET_OWN_FIFO(15),			OWN_PRIO(20),
 	SET_OWN_FIFO(30),			OWN_PRIO(30),
-	RELEASE(0),				OWN_PRIO(30),	/* a has no CPU to take it */
+	GIVE(0),				OWN_PRIO(30),	/* a has no CPU to take it */
 	MARK('1'), SET_OWN_FIFO(10),
 	MARK('2'),				LOG("1a2"),
 };
@@ -233,7 +233,7 @@ static const struct step a_change_travels_along_the_chain[] = {
 	START('h', 20, WANTS(7)),
 	SET_FIFO('h', 30),			OWN_PRIO(30), PRIO('m', 30),
 	SET_FIFO('h', 12),			OWN_PRIO(15), PRIO('m', 15),	/* m's own */
-	RELEASE(0),				OWN_PRIO(10), LOG("mMh"),
+	GIVE(0),				OWN_PRIO(10), LOG("mMh"),
 };
 PLAY_FOR_ALL_KINDS(a_change_travels_along_the_chain)
 
@@ -370,7 +370,7 @@ static const struct step lenders_change_places[] = {
 	SET_FIFO('a', 40),			OWN_PRIO(40),
 	SET_FIFO('a', 25),			OWN_PRIO(30),
 	SET_FIFO('b', 15),			OWN_PRIO(25), TOP_LENDER('a'),
-	RELEASE(0),				OWN_PRIO(15),
-	RELEASE(1),				OWN_PRIO(10), LOG("ab"),
+	GIVE(0),				OWN_PRIO(15),
+	GIVE(1),				OWN_PRIO(10), LOG("ab"),
 };
 PLAY(lenders_change_places)

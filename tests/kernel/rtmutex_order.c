@@ -16,7 +16,7 @@ static const struct step the_most_urgent_waiter_is_next[] = {
 	BLOCKED_ON('c', 0), SET_FIFO('c', 40),
 	BLOCKED_ON('d', 0), SET_FIFO('d', 20),
 	BLOCKED_ON('e', 0), SET_FIFO('e', 35),	OWN_PRIO(40),
-	RELEASE(0),				OWN_PRIO(10), LOG("ceadb"),
+	GIVE(0),				OWN_PRIO(10), LOG("ceadb"),
 };
 PLAY_FOR_BOTH_KINDS(the_most_urgent_waiter_is_next)
 
@@ -27,7 +27,7 @@ static const struct step equals_are_first_come_first_served[] = {
 	START('b', 20, WANTS(0)), YIELD(1),	BLOCKED_ON('b', 0),	/* from here on our equal */
 	START('c', 20, WANTS(0)), YIELD(1),	BLOCKED_ON('c', 0),
 	START('d', 20, WANTS(0)), YIELD(1),	BLOCKED_ON('d', 0), OWN_PRIO(20),
-	RELEASE(0),				OWN_PRIO(10), LOG("abcd"),
+	GIVE(0),				OWN_PRIO(10), LOG("abcd"),
 };
 PLAY_FOR_BOTH_KINDS(equals_are_first_come_first_served)
 
@@ -37,7 +37,7 @@ static const struct step raising_a_waiter_changes_who_is_first[] = {
 	START('a', 15, WANTS(0)),
 	START('b', 20, WANTS(0)),		OWN_PRIO(20),
 	SET_FIFO('a', 25),			OWN_PRIO(25), TOP_LENDER('a'),
-	RELEASE(0),				LOG("ab"), OWN_PRIO(10),
+	GIVE(0),				LOG("ab"), OWN_PRIO(10),
 };
 PLAY_FOR_BOTH_KINDS(raising_a_waiter_changes_who_is_first)
 
@@ -50,7 +50,7 @@ static const struct step lowering_a_waiter_takes_the_loan_back[] = {
 	SET_FIFO('a', 5),			OWN_PRIO(12),
 	SET_FIFO('b', 5),			OWN_PRIO(10),	/* they lend less than we have */
 	SET_OWN_FIFO(3),			OWN_PRIO(5),
-	RELEASE(0),				OWN_PRIO(3),
+	GIVE(0),				OWN_PRIO(3),
 						LOG("ab"),	/* equals now: a was so first */
 };
 PLAY_FOR_BOTH_KINDS(lowering_a_waiter_takes_the_loan_back)
@@ -63,7 +63,7 @@ static const struct step others_wait_behind_fifo[] = {
 	START('o', 0, WANTS(0)),		AWAIT_BLOCKED('o', 0),
 	START('p', 0, WANTS(0)),		AWAIT_BLOCKED('p', 0), OWN_PRIO(0),
 	START('f', 1, WANTS(0)),		OWN_PRIO(1),	/* o and p have nothing to lend */
-	RELEASE(0),				OWN_PRIO(0),
+	GIVE(0),				OWN_PRIO(0),
 	YIELD(10),				LOG("fop"),
 	SET_OWN_FIFO(10),
 };
