@@ -59,8 +59,8 @@ static void __noreturn die(const char *what, struct pt_regs *regs)
 }
 
 /*
- * Ring 3 did something fatal: end its thread group with wait status @signal. @addr: of a page fault,
- * else 0. Does not return to the fault.
+ * Ring 3 did something fatal: end its thread group with wait status @signal. @addr: of a page
+ * fault, else 0. Does not return to the fault.
  */
 static void force_fatal_exit(int signal, const char *why, struct pt_regs *regs, unsigned long addr)
 {
