@@ -14,9 +14,9 @@ SUBMAKE = $(MAKE) --no-print-directory
 WITH_ISO = $(filter grub uefi,$(BOOT))
 
 # What it runs in.
-IN_BOCHS = $(filter bochs bochs3,$(EMU))
-EMULATOR = $(or $(IN_BOCHS:3=),$(filter qemu,$(or $(EMU),qemu)),$(error EMU=$(EMU) is unknown; it \
-	is qemu, bochs or bochs3))
+IN_BOCHS = $(filter bochs bochs3 bochs-xfd,$(EMU))
+EMULATOR = $(or $(if $(IN_BOCHS),bochs),$(filter qemu,$(or $(EMU),qemu)),$(error EMU=$(EMU) is \
+	unknown; it is qemu, bochs, bochs3 or bochs-xfd))
 MENU_ISO = $(if $(IN_BOCHS),,$(if $(WITH_ISO),$B/splat.iso))
 
 # --- Ring 3: every program is one file, linked with crt0, all of user/lib, and the kernel's strings
@@ -83,9 +83,9 @@ run:	## a shell; BOOT=pvh|grub|uefi CPU=max MEM=128M SMP=1 APPEND="options"; end
 		scripts/run/verdict.sh $$?
 
 # State that is really dynamic: what the emulator's CPU has.
-DEMO_DYNAMIC = $(if $(filter qemu,$(EMULATOR)),ymm,zmm)
+DEMO_DYNAMIC = $(if $(filter bochs-xfd,$(EMU)),auto,$(if $(IN_BOCHS),zmm,ymm))
 
-demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|bochs|bochs3
+demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|bochs|bochs3|bochs-xfd
 	@$(DEPS) $(CC_DEPS) cpio python3 $(EMULATOR) iso
 	@$(SUBMAKE) all
 	@for world in rt=on rt=off "rt=on dynamic=$(DEMO_DYNAMIC)"; do \
