@@ -36,7 +36,7 @@ running_lock = threading.Lock()
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
                  "RAM", "APPEND", "MTTCG", "ICOUNT", "EMU", "TIMEOUT", "GDBSTUB", "GDBWAIT",
-                 "REMOTE", "CORE", "RRDIR", "HUNG_AFTER_S", "FAR_S")
+                 "REMOTE", "ACCEL", "CORE", "RRDIR", "HUNG_AFTER_S", "FAR_S")
 
 # What is quoted, or compared with other runs, must not depend on when the host's time runs a tick.
 REPEATABLE = {"ICOUNT": "1"}
