@@ -4,9 +4,9 @@
 # bochs.sh: the one place that knows how Splat is run in Bochs.
 #
 # The environment says what: CPU=model MEM=128M SMP=1 APPEND="kernel options", KERNEL, INITRD as for
-# qemu.sh; EMU=bochs, or bochs3 (what `make bochs3` brings); BOCHS, the program itself; TIMEOUT=600
-# seconds of its own time (patience.py). V=1 prints the configuration before the run; DRYRUN=1,
-# instead of a run, what repeats it.
+# qemu.sh; EMU=bochs, or bochs3 or bochs-xfd (what make brings by that name); BOCHS, the program
+# itself; TIMEOUT=600 seconds of its own time (patience.py). V=1 prints the configuration before the
+# run; DRYRUN=1, instead of a run, what repeats it.
 # The way in is GRUB's CD. The serial port goes to standard output. Nothing can be typed, so init is
 # the demonstration if APPEND does not say init=.
 #
@@ -24,7 +24,7 @@ MEM=${MEM:-128M}
 TIMEOUT=${TIMEOUT:-600}
 EMU=${EMU:-bochs}
 here=$(dirname "$0")
-run='' pid=''
+run='' pid='' display=term
 
 die() { echo "splat: $*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null || die "no $1; '$2' brings it"; }
@@ -46,7 +46,7 @@ configuration() {
 		ata0-master: type=cdrom, path=$run/splat.iso, status=inserted
 		boot: cdrom
 		com1: enabled=1, mode=file, dev=$run/serial
-		display_library: term
+		display_library: $display
 		panic: action=fatal
 		log: $run/log
 	END
@@ -55,12 +55,12 @@ configuration() {
 # A Bochs with a debugger keeps its terminal for that, makes another one for the display, and stands
 # still once that is full: nobody has to look at it, but somebody has to read it.
 read_display() {
-	until [ -n "${display:-}" ]; do
+	until [ -n "${screen:-}" ]; do
 		kill -0 $pid 2>/dev/null || return
 		sleep 0.1
-		display=$(sed -n 's/^Bochs connected to screen "\(.*\)".*/\1/p' "$run/screen")
+		screen=$(sed -n 's/^Bochs connected to screen "\(.*\)".*/\1/p' "$run/screen")
 	done
-	exec cat "$display" >/dev/null 2>&1
+	exec cat "$screen" >/dev/null 2>&1
 }
 
 # How often the machine has begun; to begin once more is its end, as with QEMU's -no-reboot.
@@ -110,7 +110,12 @@ bochs3)
 	bios=$(dirname "$bochs")/unpacked/usr/share/bochs
 	has "$bochs" "make bochs3"
 	;;
-*) die "EMU=$EMU is unknown; here it is bochs or bochs3" ;;
+bochs-xfd)
+	bochs=${BOCHS:-build/bochs-xfd/bochs} CPU=${CPU:-sapphire_rapids} bios=/usr/share/bochs
+	display=nogui debugger=
+	has "$bochs" "make bochs-xfd"
+	;;
+*) die "EMU=$EMU is unknown; here it is bochs, bochs3 or bochs-xfd" ;;
 esac
 has script "$here/deps.sh bochs"
 case ${BOOT:-grub} in
@@ -142,12 +147,14 @@ KERNEL=$KERNEL INITRD=$INITRD "$here/build/mkiso.sh" "$run/splat.iso" \
 	"nonce=$nonce init=/bin/demo $APPEND" || exit 1
 configuration >"$run/bochsrc"
 [ "${V:-0}" != 1 ] || cat "$run/bochsrc" >&2
-echo c >"$run/go"			# where Bochs starts in its debugger: continue
+# Where Bochs starts in its debugger: continue.
+echo c >"$run/go"
+debugger=${debugger--rc "$run/go"}
 : >"$run/serial"
 
 # The display wants a terminal, which script(1) makes. It dies with script.
 TERM=xterm python3 "$here/run/patience.py" "$TIMEOUT" script -qfc \
-	"exec '$bochs' -q -f '$run/bochsrc' -rc '$run/go'" "$run/screen" \
+	"exec '$bochs' -q -f '$run/bochsrc' $debugger" "$run/screen" \
 	</dev/null >/dev/null 2>&1 &
 pid=$!
 read_display 2>/dev/null &

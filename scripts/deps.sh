@@ -4,7 +4,7 @@
 # deps.sh TOOL...: are these tools here? Installs what is missing; with NO_INSTALL=1 it only says
 # how.
 #
-# TOOL is one of cc llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book
+# TOOL is one of cc c++ llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book
 # libclang.
 # Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
 # status 0: all are here now.
@@ -90,6 +90,7 @@ check_qemu_version() {
 for tool; do
 	case $tool in
 	cc) need_cc ;;
+	c++) need g++ g++; need make make ;;
 	llvm) need clang clang; need ld.lld lld; need llvm-objcopy llvm ;;
 	qemu) need "$qemu" qemu-system-x86; check_qemu_version ;;
 	qemu-img) need qemu-img qemu-utils ;;

@@ -8,7 +8,8 @@
 # MTTCG=1 (CPUs really run at the same time), RAM=FILE (the guest's memory, to be read by others and
 # after its end), KERNEL, INITRD (empty: none), ISO, DEBUG_EXIT (the device; empty: none),
 # GDBSTUB=SOCKET (where GDB can attach), GDBWAIT=1 (the machine waits for it; a line says when to),
-# RR=record|replay RRDIR=FOLDER (one CPU, without ICOUNT; for scripts/gdb/rewind.sh). V=1 prints the
+# RR=record|replay RRDIR=FOLDER (one CPU, without ICOUNT; for scripts/gdb/rewind.sh), ACCEL=tcg|kvm
+# (kvm: this machine's own CPU, CPU=host, which counts no instructions: no ICOUNT). V=1 prints the
 # command before it runs, DRYRUN=1 instead of running. Exit status: QEMU's; 33 is success.
 set -uf
 
@@ -34,6 +35,31 @@ iso_for() {
 	echo "$iso"
 }
 
+# Can KVM run Splat here? It is there or not, permitted or not; and a KVM in a virtual machine may give
+# up in the middle, where QEMU ends by itself or stands still for ever. So a short boot tries.
+try_kvm() {
+	kvm=${KVM:-/dev/kvm}
+	[ -e "$kvm" ] || die "ACCEL=kvm: there is no KVM here ($kvm)"
+	[ -r "$kvm" ] && [ -w "$kvm" ] ||
+		die "ACCEL=kvm: $(id -un) may not use $kvm; is there a group for it?"
+	readable "$KERNEL" "the kernel"
+	readable "$INITRD" "the initramfs"
+	said=$(mktemp) || exit 1
+	"$@" -accel kvm -display none -serial null -no-reboot -net none \
+		-device isa-debug-exit,iobase=0xf4,iosize=0x1 -kernel "$KERNEL" -initrd "$INITRD" \
+		-append init=/bin/echo </dev/null >/dev/null 2>"$said" &
+	trap 'kill $!; rm -f "$said"' EXIT
+	while kill -0 $! 2>/dev/null; do
+		! grep -q 'KVM internal error' "$said" || kill $!
+		sleep 0.1
+	done
+	wait $!
+	code=$? why=$(head -n 1 "$said")
+	trap - EXIT
+	rm -f "$said"
+	[ $code = 33 ] || die "ACCEL=kvm: KVM does not run Splat here: ${why:-exit status $code}"
+}
+
 # Prints its arguments so that a shell would read them back.
 quoted() {
 	for word; do
@@ -46,6 +72,19 @@ quoted() {
 	echo
 }
 
+case ${ACCEL:-tcg} in
+tcg) ;;
+kvm)
+	[ -z "${RR:-}" ] || die "ACCEL=kvm: only TCG records and replays"
+	CPU=${CPU:-host} ICOUNT='' MTTCG=''
+	[ -n "${DRYRUN:-}" ] || (try_kvm "${QEMU:-qemu-system-x86_64}" -M q35 -cpu "$CPU" \
+		-m "${MEM:-128M}" -smp "${SMP:-1}") || exit 1
+	set -- -accel kvm "$@"
+	;;
+*)
+	die "ACCEL=$ACCEL is unknown; it is tcg or kvm"
+	;;
+esac
 case $BOOT in
 pvh)
 	readable "$KERNEL" "the kernel"

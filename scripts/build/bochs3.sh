@@ -9,59 +9,31 @@
 # The libraries of Bochs' sound come from the system's own package bochs.
 set -euf
 
-suite=trixie
+suite=trixie kind=deb
+what="Bochs 3 comes as Debian's packages"
 to=build/bochs3
 packages='bochs bochs-term bochsbios vgabios seabios libc6 libstdc++6 libgcc-s1 libreadline8t64
 	libtinfo6 libncurses6 libltdl7'
 
 die() { echo "splat: $*" >&2; exit 1; }
 
-# The system's own source of packages, of the newer release. One line a source, or paragraphs; the
-# first that names a Debian release is enough, without its updates.
-newer_source() {
-	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-	[ -n "$release" ] || return
-	if [ -r /etc/apt/sources.list.d/debian.sources ]; then
-		awk -v RS= -v name="$release" '$0 ~ "(^|\n)Suites:[ \t]*" name "([ \t\n]|$)"' \
-			/etc/apt/sources.list.d/debian.sources |
-			sed "s/^Suites:.*/Suites: $suite/" >"$work/sources/newer.sources"
-	elif [ -r /etc/apt/sources.list ]; then
-		sed -n "s/^\(deb .* \)$release main.*/\1$suite main/p" /etc/apt/sources.list |
-			head -n 1 >"$work/sources/newer.list"
-	fi
-	find "$work/sources" -type f -size +0 | grep -q .
-}
-
-private_apt() {
-	tool=$1
-	shift
-	"$tool" -q -o APT::Update::Error-Mode=any -o Dir::Etc::SourceList=/dev/null \
-		-o Dir::Etc::SourceParts="$work/sources" \
-		-o Dir::State::Lists="$work/lists" -o Dir::State::Status="$work/status" \
-		-o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
-		"$@" >>"$work/log" 2>&1
-}
+. "${0%/*}/debian.sh"
 
 [ ! -x $to/bochs ] || { echo "splat: Bochs 3 is in $to"; exit 0; }
 [ "$(uname -m)" = x86_64 ] ||
-	die "Bochs 3 comes as Debian's packages for x86-64, and this is $(uname -m)"
-for tool in apt-get dpkg; do
-	command -v $tool >/dev/null ||
-		die "Bochs 3 comes as Debian's packages, and here is no $tool"
-done
+	die "$what for x86-64, and this is $(uname -m)"
+need_tools apt-get dpkg
 
 mkdir -p build
 work=$(mktemp -d "$PWD/build/bochs3.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/new/unpacked"
-: >"$work/status"
-newer_source || die "Bochs 3 comes from Debian, and no source of Debian's packages is known here"
+mkdir -p "$work/new/unpacked"
 echo "splat: bringing Bochs 3 from Debian's $suite into $to"
-private_apt apt-get update || die "the list of $suite's packages cannot be had (no network?)"
+prepare_apt
 # The words of $packages are meant to be split.
 # shellcheck disable=SC2086
-(cd "$work/cache" && private_apt apt-get download $packages) ||
+(cd "$work/cache" && private_apt download $packages) ||
 	die "the packages cannot be had: $(grep '^E:' "$work/log" | head -n 1)"
 find "$work/cache" -name '*.deb' -exec dpkg -x {} "$work/new/unpacked" \;
 

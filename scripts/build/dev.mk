@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What is for those who work on Splat itself, or teach with it. A lab's folder does not have it.
-.PHONY: test test-all check lab stat bochs3 trace-picture
+.PHONY: test test-all check lab stat bochs3 bochs-xfd trace-picture
 
 TEST_DEPS := cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book libclang
 
@@ -23,6 +23,10 @@ lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n)
 bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
 	@$(DEPS) bochs
 	@scripts/build/bochs3.sh
+
+bochs-xfd:	## build a Bochs that has IA32_XFD into build/bochs-xfd, some minutes, for EMU=bochs-xfd
+	@$(DEPS) bochs c++ python3
+	@scripts/build/bochs-xfd.sh
 
 stat:	## sizes and times against their budgets, and calls between the floors of the house
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu iso libclang

@@ -165,6 +165,81 @@ def bochs3():
         expect(not left, f"{text}: left behind: {left}")
 
 
+@test("bochs-xfd")
+def bochs_xfd():
+    """Where it cannot be built, one line says so, and nothing half done stays."""
+    script = os.path.abspath("scripts/build/bochs-xfd.sh")
+    fetched = 'case "$*" in *source*) head -c 99 /dev/zero >bochs_3.0+dfsg.orig.tar.xz; esac'
+    for programs, path, text in (({}, "", "here is no apt-get"),
+                                 ({"apt-get": ":"}, "", "here is no g++"),
+                                 ({"apt-get": "exit 100"}, os.environ["PATH"], "packages"),
+                                 ({"apt-get": ":"}, os.environ["PATH"], "cannot be had"),
+                                 ({"apt-get": fetched}, os.environ["PATH"], "is not the one")):
+        with tempfile.TemporaryDirectory() as folder:
+            host.fake_machine(folder, programs)
+            done = subprocess.run([script], env={"PATH": f"{folder}:{path}"}, cwd=folder, text=True,
+                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False)
+            left = os.listdir(folder + "/build") if os.path.exists(folder + "/build") else []
+        expect(done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1,
+               f"{text}: exit status {done.returncode}: {done.stderr}")
+        expect(not left, f"{text}: left behind: {left}")
+
+
+TREE = """int first(int a)
+{
+  return a;
+}
+
+int second(int b);
+
+int second(int b)
+{
+  b++;
+  return b;
+}
+"""
+
+
+@test("insert")
+def insert():
+    """scripts/build/insert.py finds places by name; one that has drifted is an error by name."""
+    for place, wanted in (
+            ("a.c: second, begin", TREE.replace("  b++", "  +\n  b++")),
+            ("a.c: second, end", TREE.replace("return b;\n", "return b;\n  +\n")),
+            ("a.c: second, before 1/1 return", TREE.replace("  return b", "  +\n  return b")),
+            ("a.c: second, after 1/2 b", TREE.replace("b++;\n", "b++;\n  +\n")),
+            ("a.c: file, after 2/3 second", None), ("a.c: third, begin", None),
+            ("a.c: second, before 1/2 return", None), ("b.c: second, begin", None),
+            ("a.c: second, somewhere", None)):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("a.c", TREE), ("additions", f"What it is\n\n@@ {place} @@\n  +\n")):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    file.write(text)
+            code, output = machine.run(["python3", "scripts/build/insert.py", folder,
+                                        folder + "/additions"], machine.LOGS + "/insert.log")
+            with open(folder + "/a.c", encoding="utf-8") as file:
+                got = file.read()
+        if wanted:
+            expect(code == 0 and got == wanted, f"{place}: exit status {code}: {output}{got}")
+        else:
+            expect(code == 1 and got == TREE and output.startswith("splat: ") and
+                   "additions:3: " in output, f"{place}: exit status {code}: {output}")
+
+
+@test("xsave-rules")
+def xsave_rules():
+    """What the manual says of XSAVE and tiles: the host's CPU, and the Bochs that claims it."""
+    code, output = machine.run(["build/user/tests/xsave_rules"], machine.LOGS + "/xsave-rules.log",
+                               {"RULES": "1"})
+    expect(code == 0, f"on this machine's CPU: exit status {code}:\n{output}")
+    if reason := machine.missing("bochs-xfd"):
+        raise Skip(reason + " (the host's CPU is as it must)")
+    code, output = machine.boot("xsave-rules-xfd", "init=/tests/testrun -- u/xsave_rules RULES=1",
+                                boot="grub", cpu="", emu="bochs-xfd")
+    expect(code == machine.PASS and "SKIP" not in output.split("# Subtest: testrun")[0],
+           f"exit status {code}:\n{output[-2000:]}")
+
+
 # --- With Bochs itself ---
 
 def boot_in_bochs(name, append, **world):

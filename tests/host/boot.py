@@ -386,3 +386,35 @@ def maxcpus():
         code, output = machine.boot("maxcpus", append + " init=/bin/echo", SMP="8")
         expect_code(code, machine.PASS, output)
         expect(f"smp: {cpus} CPUs" in output, f"{append}: not {cpus} CPUs")
+
+
+@test("kvm")
+def kvm():
+    """ACCEL=kvm: one line where KVM is not there, not permitted, or gives up; else QEMU with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        qemu, closed = os.path.join(folder, "qemu"), os.path.join(folder, "closed")
+        with open(closed, "w", encoding="utf-8"):
+            pass
+        os.chmod(closed, 0)
+        for says, world, code, wanted in (
+                ("exit 33", {"KVM": folder + "/none"}, 1, "there is no KVM here"),
+                ("exit 33", {"KVM": closed}, 1, "may not use"),
+                ("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 600", {}, 1,
+                 "does not run Splat here: KVM internal error"),
+                ("echo 'qemu: no such MSR' >&2; exit 134", {}, 1, "does not run Splat here: qemu: no"),
+                ("exit 35", {}, 1, "exit status 35"),
+                ("exit 33", {"RR": "record"}, 1, "only TCG records"),
+                ("exit 33", {"ACCEL": "xen"}, 1, "ACCEL=xen is unknown"),
+                ("case \"$*\" in *init=/bin/echo*) ;; *) echo \"$*\" ;; esac; exit 33", {"ICOUNT": "1"},
+                 machine.PASS, "-cpu host ")):
+            if wanted == "may not use" and os.geteuid() == 0:
+                continue                        # root may
+            with open(qemu, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\n{says}\n")
+            os.chmod(qemu, 0o755)
+            got, output = machine.run(["scripts/qemu.sh"], machine.LOGS + "/kvm.log", {
+                "ACCEL": "kvm", "QEMU": qemu, "KVM": "/dev/null", **world})
+            expect(got == code and wanted in output and output.count("\n") == 1
+                   and (got == machine.PASS or output.startswith("splat: ")),
+                   f"{says}: exit status {got}: {output}")
+            expect("icount" not in output, f"KVM counts no instructions: {output}")

@@ -20,8 +20,7 @@ static bool gate_is(u64 off)
 
 	if (this_cpu_read(xfd_state) != off)
 		return false;
-	return fpu_gate == GATE_XCR0 ? xgetbv(0) == (user & ~off) :
-	       (cpu_has.xfd ? rdmsr(MSR_IA32_XFD) : this_cpu_read(xfd_model)) == off;
+	return fpu_gate == GATE_XCR0 ? xgetbv(0) == (user & ~off) : read_xfd() == off;
 }
 
 /* --- Values in the dynamic components, by way of the image --- */
@@ -405,12 +404,12 @@ KTEST(other_faults_are_what_they_were)
 	if (!GROUP)
 		return;
 	set_gate(GATE_XFD);
-	this_cpu_write(xfd_err_model, 0);
+	write_xfd_err(0);
 	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_NM, SIGSEGV)), SIGSEGV);
 	KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);
 	grant(true);
 	KEXPECT_EQ(first_use(), 0);
-	KEXPECT_EQ(this_cpu_read(xfd_err_model), 0);
+	KEXPECT_EQ(read_xfd_err(), 0);
 	set_gate(__gate);
 	if (fpu_gate == GATE_XCR0)	/* open: an ordinary one */
 		KEXPECT_EQ((local_irq_disable(), fpu_first_use(X86_TRAP_UD, SIGILL)), SIGILL);

@@ -40,7 +40,9 @@ KTEST(the_size_is_what_the_cpu_says)
 	if (fpu_form == FORM_FXSAVE)
 		KEXPECT_EQ(fpu_kernel_cfg.max_size, sizeof(struct fxregs_state));
 	else
-		KEXPECT_EQ(fpu_user_cfg.default_size, cpuid(0xd, 0).ebx);
+		/* IA32_XFD leaves all bits of XCR0 on. */
+		KEXPECT_EQ(fpu_gate == GATE_XFD ? fpu_user_cfg.max_size : fpu_user_cfg.default_size,
+			   cpuid(0xd, 0).ebx);
 	if (!init_fpstate.xfd)
 		KEXPECT_EQ(fpu_kernel_cfg.default_size, fpu_kernel_cfg.max_size);
 	if (!fpu_compacted())

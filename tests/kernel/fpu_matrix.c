@@ -339,7 +339,8 @@ static void through_with_each(struct ktest_run *kt, const char *what,
 	for_each_xfeature(nr, components & ~XFEATURE_MASK(XTILE_DATA)) {
 		u64 mask = nr == XFEATURE_XTILE_CFG ? XFEATURE_MASK_XTILE : BIT_ULL(nr);
 
-		through(kt, what, event, cpu_has.xsave ? mask : components, survives);
+		/* IA32_XFD keeps off the tiles alone, XCR0 their configuration as well. */
+		through(kt, what, event, cpu_has.xsave ? mask & components : components, survives);
 	}
 	pr_plain("  # %s: components %#llx by %s, gate %s, seed %llx, digest %llx", what,
 		 components, fpu_form_name(), fpu_gate_name(), ktest_seed, digest);
@@ -367,7 +368,7 @@ static void in_each_world(struct ktest_run *kt, const char *what,
 		return;
 	with_open_gate(kt, fpu_gate, what, event, survives);
 	/* The other CPUs go by the gate that was chosen at boot. */
-	if (nr_cpus == 1)
+	if (nr_cpus == 1 && fpu_gate != GATE_XFD)
 		with_open_gate(kt, GATE_XFD, what, event, survives);
 }
 

@@ -28,7 +28,8 @@ sys.path.insert(0, "scripts/build")
 import edits                            # noqa: E402 (scripts/build/edits.py)
 
 FIELDS = {"test", "world", "also"}
-NOT_COPIED = {".git", "build/test", "build/faults", "build/iso", "build/bochs3"}
+NOT_COPIED = {".git", "build/test", "build/faults", "build/iso", "build/bochs3",
+              "build/bochs-xfd"}
 OTHER_BUILD = re.compile("build/(" + "|".join([*builds.WORDS, "bug"]) + ")[^/]*$")
 
 

@@ -36,12 +36,13 @@ running_lock = threading.Lock()
 # What a make above us would pass on: -Werror or -B are not meant for the makes that tests start.
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CI", "T", "V", "BOOT", "CPU", "MEM", "SMP",
                  "RAM", "APPEND", "MTTCG", "ICOUNT", "EMU", "TIMEOUT", "GDBSTUB", "GDBWAIT",
-                 "REMOTE", "CORE", "RRDIR", "HUNG_AFTER_S", "FAR_S")
+                 "REMOTE", "ACCEL", "CORE", "RRDIR", "HUNG_AFTER_S", "FAR_S")
 
 # What is quoted, or compared with other runs, must not depend on when the host's time runs a tick.
 REPEATABLE = {"ICOUNT": "1"}
 
-BOCHS3 = os.path.abspath("build/bochs3/bochs")
+# What `make` brings by the emulator's name.
+BROUGHT = {emu: os.path.abspath(f"build/{emu}/bochs") for emu in ("bochs3", "bochs-xfd")}
 
 
 def environment(extra=None):
@@ -118,8 +119,8 @@ def run(command, log, env=None, cwd=".", timeout=TIMEOUT_S, typed=""):
 
 def missing(emu):
     """Why the emulator @emu cannot be had here, or "". Without QEMU there are no tests at all."""
-    if emu == "bochs3" and not os.path.exists(BOCHS3):
-        return "no Bochs 3 in build/bochs3; 'make bochs3' brings it"
+    if emu in BROUGHT and not os.path.exists(BROUGHT[emu]):
+        return f"no Bochs in build/{emu}; 'make {emu}' brings it"
     if emu != "qemu" and not (shutil.which("bochs") and shutil.which("script")):
         return "no Bochs, or no script(1); 'scripts/deps.sh bochs' installs them"
     return ""
@@ -133,7 +134,7 @@ def boot(name, append="", boot="pvh", cpu="max", cwd=".", timeout=TIMEOUT_S, emu
     command that repeats the boot.
     """
     world = {"BOOT": boot, "CPU": cpu, "APPEND": append, "ICOUNT": "1", "EMU": emu,
-             **({"BOCHS": BOCHS3} if emu == "bochs3" else {}), **more}
+             **({"BOCHS": BROUGHT[emu]} if emu in BROUGHT else {}), **more}
     base = os.path.join(LOGS, name)
     script = ["scripts/qemu.sh" if emu == "qemu" else "scripts/bochs.sh"]
     result = run(script, base + ".log", world, cwd, timeout)

@@ -21,6 +21,8 @@ import machine
 INIT_ARGS_MAX = 16
 # Random values differ from run to run; a failure's .cmd file has the seed.
 SEED = os.environ.get("SEED") or f"{random.SystemRandom().getrandbits(32):08x}"
+# "kvm": the worlds of QEMU run on this machine's own CPU.
+ACCEL = os.environ.get("ACCEL", "")
 LONG_TIMEOUT_S, RACE_TIMEOUT_S = 3600, 1200
 WORLD_KEYS = {"name", "emu", "boot", "cpu", "smp", "race", "append", "suites", "check", "all",
               "build", "long"}
@@ -138,6 +140,8 @@ def run(world, chosen, everything, name=None, cwd="."):
     words = ["init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={SEED}",
              world.get("append"), "--" if args else "", *args]
     race = {"ICOUNT": "", "MTTCG": "1"} if world.get("race") else {}
+    if ACCEL and emu == "qemu":
+        race["ACCEL"] = ACCEL
     code, output = machine.boot(name or world["name"], " ".join(filter(None, words)),
                                 world.get("boot", "pvh"), world.get("cpu", "max"), cwd,
                                 timeout_of(world), emu,

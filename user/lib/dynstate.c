@@ -162,14 +162,17 @@ static void clear_beyond_shape(struct dyn_image *image)
 
 /*
  * Ask XINUSE (SDM vol. 1, 13.6), because tiles without a palette cannot be stored, and Bochs 3.0
- * then takes even STTILECFG for an undefined instruction.
+ * then takes even STTILECFG for an undefined instruction. IA32_XFD keeps off the tiles only: their
+ * configuration is inherited. XCR0 keeps off both, and Bochs 3.0 answers wrongly about the tiles.
  */
 static bool tiles_are_initial(void)
 {
+	struct splat_info info = {};
 	u32 in_use, high;
 
+	splat_info(&info);
 	__asm__ volatile("xgetbv" : "=a"(in_use), "=d"(high) : "c"(1));
-	return !(in_use & BIT(DYN_TILES - 1));
+	return !(in_use & (info.xfd & BIT(DYN_TILES - 1) ? BIT(DYN_TILES - 1) : BIT(DYN_TILES)));
 }
 
 bool dyn_holds(u64 seed)

@@ -11,7 +11,7 @@ extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
 const char *ktap_self;
 static const char *own_name;	/* without the folder */
 int ktap_failures;
-bool ktap_long;
+bool ktap_long, ktap_rules;
 int ktap_cpus;
 static char skip_reason[128];
 
@@ -228,8 +228,10 @@ int main(int argc, char **argv, char **envp)
 
 	ktap_self = argv[0];
 	take_seed();
-	for (; *envp; envp++)
+	for (; *envp; envp++) {
 		ktap_long |= !strcmp(*envp, "LONG=1");
+		ktap_rules |= !strcmp(*envp, "RULES=1");
+	}
 	ret = test_reexec(argc, argv);
 	if (ret >= 0)
 		return ret;

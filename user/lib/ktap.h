@@ -39,6 +39,9 @@ extern const bool ktap_kernel_reports;
 /* "LONG=1" in the environment: as many rounds as `make test-all` has time for. */
 extern bool ktap_long;
 
+/* "RULES=1": this machine is expected to be as the manual says (tests/user/xsave_rules.c). */
+extern bool ktap_rules;
+
 /* The path of this program, for a program that execs itself. */
 extern const char *ktap_self;
 
