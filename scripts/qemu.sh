@@ -35,8 +35,8 @@ iso_for() {
 	echo "$iso"
 }
 
-# Can KVM run Splat here? It is there or not, permitted or not; and a KVM in a virtual machine may give
-# up in the middle, where QEMU ends by itself or stands still for ever. So a short boot tries.
+# Can KVM run Splat here? It is there or not, permitted or not; and a KVM in a virtual machine may
+# give up in the middle, where QEMU ends by itself or stands still for ever. So a short boot tries.
 try_kvm() {
 	kvm=${KVM:-/dev/kvm}
 	[ -e "$kvm" ] || die "ACCEL=kvm: there is no KVM here ($kvm)"

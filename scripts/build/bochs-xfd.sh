@@ -14,8 +14,8 @@ to=build/bochs-xfd
 tarball=bochs_3.0+dfsg.orig.tar.xz
 sha256=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
 # The display shows nothing: nobody looks at it, and it needs no library.
-options='--with-nogui --disable-docbook --enable-cpu-level=6 --enable-x86-64 --enable-smp --enable-fpu
-	--enable-amx --enable-avx --enable-evex --enable-cet --enable-uintr --enable-protection-keys
+options='--with-nogui --disable-docbook --enable-cpu-level=6 --enable-x86-64 --enable-smp
+	--enable-fpu --enable-amx --enable-avx --enable-evex --enable-cet --enable-uintr --enable-protection-keys
 	--enable-memtype --enable-a20-pin --enable-pci --enable-cdrom
 	--enable-repeat-speedups --enable-fast-function-calls'
 
@@ -50,7 +50,8 @@ prepare_apt
 echo "$sha256  $work/$tarball" | sha256sum --check --status ||
 	die "bochs-xfd: $tarball is not the one that the additions are for"
 
-step "unpacking" python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' \
+step "unpacking" python3 -c \
+	'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' \
 	"$work/$tarball" "$work"
 tree=$(find "$work" -maxdepth 1 -type d -name 'bochs-3*')
 step "adding IA32_XFD" python3 "$here/insert.py" "$tree" "$here/bochs-xfd/additions"

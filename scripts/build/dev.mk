@@ -24,7 +24,7 @@ bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
 	@$(DEPS) bochs
 	@scripts/build/bochs3.sh
 
-bochs-xfd:	## build a Bochs that has IA32_XFD into build/bochs-xfd, some minutes, for EMU=bochs-xfd
+bochs-xfd:	## build a Bochs with IA32_XFD into build/bochs-xfd, for EMU=bochs-xfd (minutes)
 	@$(DEPS) bochs c++ python3
 	@scripts/build/bochs-xfd.sh
 

@@ -88,7 +88,7 @@ DEMO_DYNAMIC = $(if $(filter bochs-xfd,$(EMU)),auto,$(if $(IN_BOCHS),zmm,ymm))
 # After QEMU's three worlds, a fourth one with a real IA32_XFD, if `make bochs-xfd` has been here.
 XFD_WORLD = $(if $(filter qemu,$(EMULATOR)),$(wildcard build/bochs-xfd/bochs))
 
-demo:	## the demonstration, three boots: rt=on, rt=off, dynamic state; EMU=qemu|bochs|bochs3|bochs-xfd
+demo:	## the demonstration: rt=on, rt=off, dynamic state; EMU=qemu|bochs|bochs3|bochs-xfd
 	@$(DEPS) $(CC_DEPS) cpio python3 $(EMULATOR) iso
 	@$(SUBMAKE) all
 	@for world in rt=on rt=off "rt=on dynamic=$(DEMO_DYNAMIC)"; do \

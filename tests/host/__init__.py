@@ -354,7 +354,8 @@ def make_help():
     """One line a target, and no target that is not there."""
     code, output = machine.run(["make", "help"], machine.LOGS + "/help.log")
     for target in ("all", "run", "demo", "debug", "gdb", "record", "rewind", "tour-rewind",
-                   "test", "test-all", "check", "iso", "stat", "bochs3", "bochs-xfd", "clean", "help"):
+                   "test", "test-all", "check", "iso", "stat", "bochs3", "bochs-xfd", "clean",
+                   "help"):
         expect(len(re.findall(rf"^make {target} ", output, re.M)) == 1,
                f"no line, or two, for {target}")
     expect(code == 0, f"exit status {code}")

@@ -401,12 +401,12 @@ def kvm():
                 ("exit 33", {"KVM": closed}, 1, "may not use"),
                 ("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 600", {}, 1,
                  "does not run Splat here: KVM internal error"),
-                ("echo 'qemu: no such MSR' >&2; exit 134", {}, 1, "does not run Splat here: qemu: no"),
+                ("echo 'qemu: no such MSR' >&2; exit 134", {}, 1, "Splat here: qemu: no such MSR"),
                 ("exit 35", {}, 1, "exit status 35"),
                 ("exit 33", {"RR": "record"}, 1, "only TCG records"),
                 ("exit 33", {"ACCEL": "xen"}, 1, "ACCEL=xen is unknown"),
-                ("case \"$*\" in *init=/bin/echo*) ;; *) echo \"$*\" ;; esac; exit 33", {"ICOUNT": "1"},
-                 machine.PASS, "-cpu host ")):
+                ("case \"$*\" in *init=/bin/echo*) ;; *) echo \"$*\" ;; esac; exit 33",
+                 {"ICOUNT": "1"}, machine.PASS, "-cpu host ")):
             if wanted == "may not use" and os.geteuid() == 0:
                 continue                        # root may
             with open(qemu, "w", encoding="utf-8") as file:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the manual says of the XSAVE instructions and of tiles, asked of the CPU itself; nothing here
- * is Splat's. For silicon, and for an emulator that claims to be right: others have mistakes, and
- * the kernel works around them (arch/x86/fpu/core/quirks.h). So these tests run with RULES=1 only,
- * under make bochs-xfd's Bochs and, for what the host's CPU has, on the host (host/xsave-rules).
+ * What the manual says of the XSAVE instructions and of tiles, asked of the CPU itself; nothing
+ * here is Splat's. For silicon, and for an emulator that claims to be right: others have mistakes,
+ * and the kernel works around them (arch/x86/fpu/core/quirks.h). So these tests run with RULES=1
+ * only, under make bochs-xfd's Bochs and, for what the host's CPU has, on the host
+ * (host/xsave-rules).
  */
 #include "user/lib/dynstate.h"
 #include "user/lib/ktap.h"
