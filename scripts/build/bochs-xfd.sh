@@ -15,8 +15,8 @@ tarball=bochs_3.0+dfsg.orig.tar.xz
 sha256=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
 # The display shows nothing: nobody looks at it, and it needs no library.
 options='--with-nogui --disable-docbook --enable-cpu-level=6 --enable-x86-64 --enable-smp
-	--enable-fpu --enable-amx --enable-avx --enable-evex --enable-cet --enable-uintr --enable-protection-keys
-	--enable-memtype --enable-a20-pin --enable-pci --enable-cdrom
+	--enable-fpu --enable-amx --enable-avx --enable-evex --enable-cet --enable-uintr
+	--enable-protection-keys --enable-memtype --enable-a20-pin --enable-pci --enable-cdrom
 	--enable-repeat-speedups --enable-fast-function-calls'
 
 die() { echo "splat: $*" >&2; exit 1; }
