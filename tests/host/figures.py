@@ -190,9 +190,9 @@ def three_locks():
            "chapter 7 says something else")
     said = gdb("three-locks", [
         "tbreak ktest_fn_mutex_donate_chain", "continue", "tbreak chain_step", "continue",
-        "tbreak rq_enqueue", "continue", ("count", "p cpus[0].preempt_count & 0xff"), "bt 6"],
+        "tbreak rq_enqueue", "continue", ("count", "p cpus[0].preempt_count & 0xff"), "bt 8"],
         "init=/tests/testrun -- k/rtmutex_donation")
-    says(said["bt 6"], r"\bset_prio \(", r"\brt_mutex_setprio \(", r"\bchain_step \(")
+    says(said["bt 8"], r"\bset_prio \(", r"\brt_mutex_setprio \(", r"\bchain_step \(")
     expect(number(said["count"]) == 3, f"{said['count']} raw locks are held")
 
 
