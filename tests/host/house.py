@@ -70,7 +70,7 @@ BROKEN = {
         "kernel/sched/task.c", "void free_task(struct task_struct *task)\n{",
         f"static void put_files(void)\n{SLEEP}\nvoid free_task(struct task_struct *task)\n{{\n"
         "\tput_files();",
-        r"rt_mutex_slowunlock -> put_task_struct -> free_task -> put_files -> __might_sleep"),
+        r"hand_on -> put_task_struct -> free_task -> put_files -> __might_sleep"),
     "a sleep where a trylock succeeded": (
         "kernel/debug/scrub.c", "\tk = &known[next_page];",
         f"\t{SLEEP}\n\tk = &known[next_page];",
