@@ -226,7 +226,7 @@ def insert():
                    "additions:3: " in output, f"{place}: exit status {code}: {output}")
 
 
-@test("xsave-rules")
+@test("xsave-rules", long=True)
 def xsave_rules():
     """What the manual says of XSAVE and tiles: the host's CPU, and the Bochs that claims it."""
     code, output = machine.run(["build/user/tests/xsave_rules"], machine.LOGS + "/xsave-rules.log",
