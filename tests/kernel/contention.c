@@ -304,6 +304,8 @@ KTEST(no_false_alarm_while_chains_change)
 	KEXPECT_EQ(deadlocks, 0);
 }
 
+#define PATIENCE	100
+
 /* Two of neighbours in a ring, this one first; who would close the ring backs off. */
 static void go_round(struct thread *self)
 {
@@ -312,7 +314,8 @@ static void go_round(struct thread *self)
 		int first = self->mark % 3, second = (first + 1) % 3;
 
 		mutex_lock(&mutexes[first]);
-		if (self->seen % 2 == 0)
+		/* Where CPUs really race, a ring wants some patience. */
+		for (int i = 0; i < PATIENCE && !rt_mutex_owner(&mutexes[second].rtmutex); i++)
 			cpu_relax();
 		if (!mutex_lock_checked(&mutexes[second]))
 			mutex_unlock(&mutexes[second]);
