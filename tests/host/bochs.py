@@ -148,6 +148,18 @@ def deps_bochs():
            and "bochs bochs-term bochsbios vgabios bsdutils" in output, output)
 
 
+def expect_refusal(script, programs, path, text):
+    """Where only @programs are, and what is in @path, @script says @text, and leaves nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        host.fake_machine(folder, programs)
+        done = subprocess.run([script], env={"PATH": f"{folder}:{path}"}, cwd=folder, text=True,
+                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False)
+        left = os.listdir(folder + "/build") if os.path.exists(folder + "/build") else []
+    expect(done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1,
+           f"{text}: exit status {done.returncode}: {done.stderr}")
+    expect(not left, f"{text}: left behind: {left}")
+
+
 @test("bochs3")
 def bochs3():
     """Where it cannot be had, one line says so, and nothing half done stays."""
@@ -155,14 +167,7 @@ def bochs3():
     for programs, path, text in (({}, "", "here is no apt-get"),
                                  ({"uname": "echo riscv64"}, "", "this is riscv64"),
                                  ({"apt-get": "exit 100"}, os.environ["PATH"], "packages")):
-        with tempfile.TemporaryDirectory() as folder:
-            host.fake_machine(folder, programs)
-            done = subprocess.run([script], env={"PATH": f"{folder}:{path}"}, cwd=folder, text=True,
-                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False)
-            left = os.listdir(folder + "/build") if os.path.exists(folder + "/build") else []
-        expect(done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1,
-               f"{text}: exit status {done.returncode}: {done.stderr}")
-        expect(not left, f"{text}: left behind: {left}")
+        expect_refusal(script, programs, path, text)
 
 
 @test("bochs-xfd")
@@ -175,14 +180,7 @@ def bochs_xfd():
                                  ({"apt-get": "exit 100"}, os.environ["PATH"], "packages"),
                                  ({"apt-get": ":"}, os.environ["PATH"], "cannot be had"),
                                  ({"apt-get": fetched}, os.environ["PATH"], "is not the one")):
-        with tempfile.TemporaryDirectory() as folder:
-            host.fake_machine(folder, programs)
-            done = subprocess.run([script], env={"PATH": f"{folder}:{path}"}, cwd=folder, text=True,
-                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False)
-            left = os.listdir(folder + "/build") if os.path.exists(folder + "/build") else []
-        expect(done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1,
-               f"{text}: exit status {done.returncode}: {done.stderr}")
-        expect(not left, f"{text}: left behind: {left}")
+        expect_refusal(script, programs, path, text)
 
 
 TREE = """int first(int a)
