@@ -204,6 +204,7 @@ static void look_at_registers(void)
 	EQUAL(cpu.xcr0, xsave ? user & ~(row->gate == GATE_XCR0 ? row->dynamic : 0) : 1);
 	EQUAL(cpu.xss, row->form == FORM_XSAVES ? row->features & (PASID | CET) : 0);
 	EQUAL(cpu.xfd, row->gate == GATE_XFD ? row->dynamic : 0);
+	EQUAL(native_cpu.xfd_state, row->gate != GATE_NONE ? row->dynamic : 0);
 	for (unsigned int nr = 0; nr < XFEATURE_MAX; nr++)
 		if (user & BIT_ULL(nr) && nr != XFEATURE_PKRU)
 			equal("a component", cpu.value[nr], 0);

@@ -12,7 +12,8 @@ pte_t *kernel_pml4;
 void cpu_reset(void)
 {
 	cpu.xcr0 = XFEATURE_MASK(FP);
-	cpu.xss = cpu.efer = cpu.xfd = 0;
+	cpu.xss = cpu.efer = 0;
+	cpu.xfd = cpu.forms & XFD ? XFEATURE_MASK(XTILE_DATA) : 0;	/* a firmware's leavings */
 	cpu.cr0 = CR0_EM | CR0_TS | CR0_CD | CR0_NW;
 	cpu.cr4 = BIT(5);
 	memset(cpu.value, 0x77, sizeof(cpu.value));
@@ -298,6 +299,8 @@ static int restore(const struct xregs_state *xs, u64 mask, u64 enabled)
 	if (h->xfeatures & ~room || room & ~enabled || (!compacted && h->xcomp_bv))
 		return -1;
 	mask &= enabled;
+	if (h->xfeatures & mask & cpu.xfd)
+		return -1;
 	for (unsigned int nr = 0; nr < XFEATURE_MAX; nr++)
 		if (mask & BIT_ULL(nr))
 			cpu.value[nr] = !(h->xfeatures & BIT_ULL(nr)) ? 0 :
@@ -352,6 +355,7 @@ u64 xgetbv(u32 index)
 void load_tile(const u8 config[64])
 {
 	need((cpu.xcr0 & XFEATURE_MASK_XTILE) == XFEATURE_MASK_XTILE, "LDTILECFG");
+	need(!(cpu.xfd & XFEATURE_MASK(XTILE_DATA)), "TILELOADD");
 	cpu.value[XFEATURE_XTILE_CFG] = cpu.value[XFEATURE_XTILE_DATA] = config[0];
 }
 

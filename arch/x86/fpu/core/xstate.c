@@ -276,13 +276,19 @@ static void print_layout(void)
 		fpu_kernel_cfg.default_size, fpu_form_name());
 }
 
-/* XCR0 and XSS as wide as they ever get. */
+/*
+ * XCR0 and XSS as wide as they ever get, and nothing off, whatever a firmware has left. The gate's
+ * copy changes with the registers, else the next write to them is left out.
+ */
 static void set_feature_masks(void)
 {
 	if (cpu_has.xsave)
 		xsetbv(0, fpu_user_cfg.max_features);
 	if (fpu_form == FORM_XSAVES)
 		wrmsr(MSR_IA32_XSS, xstate_layout.supervisor);
+	if (cpu_has.xfd)
+		wrmsr(MSR_IA32_XFD, 0);
+	this_cpu_write(xfd_state, 0);
 }
 
 /* Before any other trial, because this one may take a component away. */
