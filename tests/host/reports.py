@@ -9,7 +9,7 @@ import golden
 from host import museum
 import ktap
 import machine
-from host import expect, expect_code, test
+from host import Skip, expect, expect_code, test
 
 # --- The demonstration ---
 
@@ -255,6 +255,22 @@ def oops_meanwhile():
     expect_code(code, machine.PANIC, output)
     order = re.findall(r"a report begins|the report ends|Oops: ", output)
     expect(order == ["a report begins", "the report ends", "Oops: "], f"the order is {order}")
+
+
+@test("fatal-first-use")
+def first_use():
+    """Ring 0 has no first use: the gate's fault ends the machine, by XCR0 and by IA32_XFD."""
+    for append, oops, more in (
+            ("dynamic=ymm", "invalid opcode", {}),
+            ("", "device not available", {"emu": "bochs-xfd", "boot": "grub", "cpu": ""})):
+        if reason := machine.missing(more.get("emu", "qemu")):
+            raise Skip(reason + " (XCR0's fault is as it must)")
+        code, output = machine.boot("fatal-first-use" + append, f"{append} init=/tests/testrun "
+                                    "fatal=first-use -- k/fatal", **more)
+        expect_code(code, machine.PANIC, output)
+        for text in (f"Oops: {oops}: 0000", "use_what_is_off+",
+                     "Kernel panic - not syncing: Fatal exception"):
+            expect(text in output, f"{more or 'QEMU'}: no line says \"{text}\"")
 
 
 @test("fatal-report-held")

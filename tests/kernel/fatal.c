@@ -4,6 +4,8 @@
  * console is looked at from outside: tests/host/reports.py. In all others there is nothing to do.
  */
 #include "arch/x86/cpu/insns.h"
+#include "arch/x86/fpu/core/gate.h"
+#include "arch/x86/fpu/core/regs.h"
 #include "arch/x86/time.h"
 #include "kernel/policy.h"
 #include "kernel/preempt/might_sleep.h"
@@ -16,10 +18,11 @@
 KTEST_SUITE(fatal);
 
 enum { NOTHING, RAW_LOCK_TWICE, MIGHT_SLEEP, ATOMIC, WARNING, STACK_END, OOPSES, OOPS_MEANWHILE,
-       REPORT_HELD };
+       REPORT_HELD, FIRST_USE };
 static int wanted;
 BOOT_CHOICE(fatal, wanted, false, "none", "raw-lock-twice", "might-sleep", "atomic", "warning",
-	    "stack-end", "oopses", "oops-meanwhile", "report-held");
+	    "stack-end", "oopses", "oops-meanwhile", "report-held",
+	    "first-use");
 
 static void take_twice(void) __no_lock_analysis
 {
@@ -111,6 +114,20 @@ static void panic_amid_a_report(struct ktest_run *kt)
 	panic("amid a report");
 }
 
+/* State that is given on demand is given to ring 3. In ring 0 its first use is a mistake. */
+static noinline void use_what_is_off(void)
+{
+	static const u8 one_byte[64] __aligned(64) = { [0] = 1, [16] = 1, [48] = 1 };
+
+	fpregs_lock();
+	xfd_update_state(init_fpstate.xfd);
+	if (init_fpstate.xfd & XFEATURE_MASK(XTILE_DATA))
+		load_tile(one_byte);
+	else
+		__asm__ volatile("vzeroupper");
+	fpregs_unlock();
+}
+
 KTEST(as_the_boot_asked)
 {
 	switch (wanted) {
@@ -142,6 +159,9 @@ KTEST(as_the_boot_asked)
 		break;
 	case OOPSES:
 		oops_on_all(kt);
+		break;
+	case FIRST_USE:
+		use_what_is_off();
 		break;
 	}
 	KFAIL("the machine goes on");
