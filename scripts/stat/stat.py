@@ -8,6 +8,7 @@ Sizes are read from the sources, times are measured now (wall clock; a busy mach
 worse), who calls what house.py knows. Only one table comes out; exit status 1 if something is over.
 """
 import glob
+import json
 import os
 import re
 import subprocess
@@ -116,23 +117,28 @@ COMPONENTS = {0: "x87", 1: "SSE", 2: "AVX", 5: "opmask", 6: "ZMM_Hi256", 7: "Hi1
 
 
 def coverage(table):
-    """Forms x components x worlds: what k/fpu_matrix printed in the logs of `make test`."""
+    """Forms x components x machines: what k/fpu_matrix printed in the logs of `make test`."""
+    with open("tests/worlds.json", encoding="utf-8") as file:
+        machines = {world["name"]: world.get("emu", "qemu") for world in json.load(file)["worlds"]}
     found = {}
     # Not those of planted faults: such kernels save as they should not.
     for path in sorted(glob.glob(f"{BUILD}/test/[!f]*.log") +
                        glob.glob(f"{BUILD}/test/f[!a]*.log")):
-        for mask, form in re.findall(r"# a switch: components (0x[0-9a-f]+) by ([\w ]+), gate",
-                                     read(path)):
+        machine = machines.get(os.path.basename(path)[:-4])
+        for mask, form, gate in re.findall(
+                r"# a switch: components (0x[0-9a-f]+) by ([\w ]+), gate (\w+)", read(path)):
             key = form, int(mask, 16)
-            found.setdefault(key, set()).add(os.path.basename(path)[:-4])
+            if machine:
+                found.setdefault(key, {}).setdefault(machine, []).append(gate)
     forms = {form for form, mask in found}
     details = []
-    for (form, mask), worlds in sorted(found.items()):
+    for (form, mask), seen in sorted(found.items()):
         names = [name for bit, name in COMPONENTS.items() if mask >> bit & 1]
-        details.append(f"{form}: {' '.join(names)}: {len(worlds)} worlds: "
-                       f"{' '.join(sorted(worlds)[:6])}{' ...' if len(worlds) > 6 else ''}")
-    table.row("forms of saving in the last `make test` (PKRU apart)", None, len(forms),
-              details or ["none: run `make test`, and `make bochs3` before it"])
+        details.append(f"{form}: {' '.join(names)}: " + "; ".join(
+            f"{machine} {len(gates)} ({', '.join(sorted(set(gates)))})"
+            for machine, gates in sorted(seen.items())))
+    table.row("forms of saving in the last `make test`, by machine (gates)", None, len(forms),
+              details or ["none: run `make test`, and `make bochs3 bochs-xfd` before it"])
 
 
 # --- The floors ---
