@@ -48,10 +48,15 @@ static void init(void)
 	rung = 0;
 }
 
-static struct alarm *set_alarm(int i, bool hard, u64 ticks)
+static void set_alarm_at(int i, bool hard, u64 expires)
 {
 	timer_init(&alarms[i].timer, ring, hard);
-	add_timer(&alarms[i].timer, READ_ONCE(jiffies) + ticks);
+	add_timer(&alarms[i].timer, expires);
+}
+
+static struct alarm *set_alarm(int i, bool hard, u64 ticks)
+{
+	set_alarm_at(i, hard, READ_ONCE(jiffies) + ticks);
 	return &alarms[i];
 }
 
@@ -68,12 +73,17 @@ static void spin_for_ticks(unsigned int n)
 
 static void come_in_order(struct ktest_run *kt, bool hard)
 {
-	static const int after[] = { 5, 2, 9, 2, 7, 1 }, place[] = { 3, 1, 5, 2, 4, 0 };
+	static const int after[] = { 6, 3, 10, 3, 8, 2 }, place[] = { 3, 1, 5, 2, 4, 0 };
+	u64 now;
 
 	init();
+	/* No tick of this CPU comes before all are set, and all count from the same one. */
+	local_irq_disable();
+	now = READ_ONCE(jiffies);
 	for (int i = 0; i < 6; i++)
-		set_alarm(i, hard, after[i]);
+		set_alarm_at(i, hard, now + after[i]);
 	KEXPECT_EQ(rung, 0);
+	local_irq_enable();
 	AWAIT(READ_ONCE(rung) == 6);
 	for (int i = 0; i < 6; i++) {
 		KEXPECT_EQ(alarms[i].runs, 1);
