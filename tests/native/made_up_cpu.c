@@ -367,6 +367,7 @@ void tilerelease(void)
 int kernel_map_page(unsigned long addr, u64 phys, u64 prot)
 {
 	cpu.pte = prot | 1;
+	cpu.mapped = phys;
 	return 0;
 }
 
@@ -381,5 +382,8 @@ int write_faultable(u8 *to)
 
 	if (!(cpu.pte & 1) || !(cpu.pte & PTE_RW) || !key)
 		refused("a page", cpu.pte);
+	/* The page has other things, too: only what was to be mapped may be written. */
+	if (((u64)to ^ cpu.mapped) % PAGE_SIZE)
+		refused("another thing's byte", (u64)to);
 	return cpu.wrong & KEYS_BIND && cpu.cr4 & CR4_PKE && cpu.pkru >> 2 * key & 3 ? -1 : 0;
 }

@@ -30,7 +30,7 @@ struct made_up_cpu {
 	int standard_more, compacted_more;	/* it says so many bytes too many */
 
 	/* Registers. */
-	u64 xcr0, xss, efer, xfd, pte;
+	u64 xcr0, xss, efer, xfd, pte, mapped;
 	unsigned long cr0, cr4;
 	u8 value[XFEATURE_MAX];			/* 0: initial */
 	u32 mxcsr, pkru;

@@ -111,13 +111,14 @@ bool knows_used_tiles(void)
 /* Another mapping of @trial gets a key that is closed, as a fault there hurts nobody. */
 bool keys_bind_supervisor(void)
 {
+	u8 *another = (u8 *)TRIAL_VIRT + (unsigned long)&trial % PAGE_SIZE;
 	u32 pkru = read_pkru();
 	int err;
 
 	if (kernel_map_page(TRIAL_VIRT, virt_to_phys(&trial), PTE_RW | PTE_NX | PTE_KEY(15)))
 		return false;
 	write_pkru(PKRU_CLOSED(15));
-	err = write_faultable((u8 *)TRIAL_VIRT);
+	err = write_faultable(another);
 	write_pkru(pkru);
 	*pgtable_pte(kernel_pml4, TRIAL_VIRT, false) = 0;
 	invlpg(TRIAL_VIRT);
