@@ -68,3 +68,4 @@ cp "$tree/bochs" "$work/new/bochs"
 strip "$work/new/bochs"
 rm -rf $to
 mv "$work/new" $to
+echo "splat: the Bochs with IA32_XFD is in $to"
