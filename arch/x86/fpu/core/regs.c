@@ -92,6 +92,11 @@ void restore_fpregs_from_fpstate(const struct fpstate *fpstate, u64 mask)
 	xfd_update_state(fpstate->xfd);		/* XCR0: as narrow as the task's */
 }
 
+bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)
+{
+	return this_cpu_read(fpu_fpregs_owner_ctx) == fpu && fpu->last_cpu == cpu;
+}
+
 void fpregs_restore_userregs(void)
 {
 	struct fpu *fpu = &current->thread.fpu;

@@ -70,10 +70,7 @@ static __always_inline void fpregs_unlock(void) __releases(preempt_off) __no_loc
  * Both halves are needed: the owner pointer goes stale when a task moves away, last_cpu when
  * another task loads here.
  */
-static inline bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)
-{
-	return this_cpu_read(fpu_fpregs_owner_ctx) == fpu && fpu->last_cpu == cpu;
-}
+bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu);
 
 /* This CPU's registers are @fpu's, current's, from here on. Preemption off. */
 static __always_inline void fpregs_activate(struct fpu *fpu)
