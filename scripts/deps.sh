@@ -100,6 +100,7 @@ for tool; do
 	book) need python3 python3; need markdown_py python3-markdown ;;
 	gdb) need_gdb ;;
 	libclang) need python3 python3; need_libclang ;;
+	sandbox) need bwrap bubblewrap ;;
 	cpio | python3 | trace-cmd | chromium) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac

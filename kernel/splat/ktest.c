@@ -8,7 +8,6 @@
 #include "kernel/report/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/splat/ktest.h"
-#include "kernel/splat/verdict.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -77,10 +76,14 @@ void ktest_fail(struct ktest_run *kt, const char *file, int line, const char *fm
 	pr_plain("  # %s:%d: %s", file, line, text);
 }
 
+void ktest_skip(struct ktest_run *kt, const char *reason)
+{
+	kt->skip_reason = reason;
+}
+
 static void run_test(const struct ktest *test, unsigned int number, struct ktest_run *kt)
 {
 	u64 warnings = READ_ONCE(splat_counts[SPLAT_WARN]);
-	char suite[40];
 
 	*kt = (struct ktest_run) { .failed = false };
 	test->fn(kt);
@@ -96,9 +99,6 @@ static void run_test(const struct ktest *test, unsigned int number, struct ktest
 		pr_plain("  ok %u %s # SKIP %s", number, test->name, kt->skip_reason);
 	else
 		pr_plain("  ok %u %s", number, test->name);
-	snprintf(suite, sizeof(suite), "k/%s", test->suite);
-	verdict_print(suite, test->name, kt->failed ? "failed" :
-		      kt->skip_reason ? "skipped" : "ok");
 }
 
 /*

@@ -19,6 +19,7 @@
 #pragma once
 
 #include "lib/options.h"
+#include "lib/test_site.h"
 #include "lib/types.h"
 
 /* Option "seed=": tests that try random values start from here. */
@@ -60,10 +61,16 @@ struct ktest {
 /*
  * The arguments are evaluated once and compared as 64-bit numbers, for KEXPECT_GE as signed ones.
  */
-#define KEXPECT(cond)		do { if (!(cond)) KFAIL("expected %s", #cond); } while (0)
-#define KEXPECT_EQ(a, b)	__KEXPECT(u64, a, ==, b, #a " == " #b)
-#define KEXPECT_NE(a, b)	__KEXPECT(u64, a, !=, b, #a " != " #b)
-#define KEXPECT_GE(a, b)	__KEXPECT(s64, a, >=, b, #a " >= " #b)
+#define KEXPECT(cond)								\
+	do {									\
+		u64 __true = !!(cond);						\
+		TEST_SITE(__true, "!=", 0UL);					\
+		if (!__true)							\
+			KFAIL("expected %s", #cond);				\
+	} while (0)
+#define KEXPECT_EQ(a, b)	__KEXPECT(u64, a, ==, "==", b, #a " == " #b)
+#define KEXPECT_NE(a, b)	__KEXPECT(u64, a, !=, "!=", b, #a " != " #b)
+#define KEXPECT_GE(a, b)	__KEXPECT(s64, a, >=, "s>=", b, #a " >= " #b)
 #define KFAIL(fmt, ...)		ktest_fail(kt, __FILE__, __LINE__, fmt, ##__VA_ARGS__)
 
 /* This test makes the kernel WARN. In other tests a warning is a failure. */
@@ -75,11 +82,12 @@ struct ktest {
 	} while (0)
 
 /* Ends the test, because it lacks something that it needs (a CPU feature, a second CPU). */
-#define KSKIP(reason)		do { kt->skip_reason = (reason); return; } while (0)
+#define KSKIP(reason)		do { ktest_skip(kt, reason); return; } while (0)
 
-#define __KEXPECT(type, a, op, b, text)								\
+#define __KEXPECT(type, a, op, op_text, b, text)						\
 	do {											\
 		type __got_a = (type)(a), __got_b = (type)(b);					\
+		TEST_SITE(__got_a, op_text, __got_b);						\
 		if (!(__got_a op __got_b))							\
 			KFAIL("expected %s, got 0x%lx and 0x%lx", text,				\
 			      (unsigned long)__got_a, (unsigned long)__got_b);			\
@@ -87,6 +95,7 @@ struct ktest {
 
 void ktest_fail(struct ktest_run *kt, const char *file, int line, const char *fmt, ...)
 	__printf(4, 5);
+void ktest_skip(struct ktest_run *kt, const char *reason);
 
 /* Suites are numbered from 0, in link order. The name of a suite that does not exist is NULL. */
 unsigned int ktap_suite_count(void);

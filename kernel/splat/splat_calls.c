@@ -15,7 +15,6 @@
 #include "kernel/sched/sched.h"
 #include "kernel/splat/ktest.h"
 #include "kernel/splat/uapi.h"
-#include "kernel/splat/verdict.h"
 #include "kernel/syscalls.h"
 #include "lib/errno.h"
 #include "lib/options.h"
@@ -91,20 +90,6 @@ static long splat_info(void *user_info, size_t size)
 	return copy_to_user(user_info, &info, min(size, sizeof(info)));
 }
 
-static long ring3_verdict(const struct splat_ktest *user_result)
-{
-	struct splat_ktest result;
-	char suite[40];
-
-	if (copy_from_user(&result, user_result, sizeof(result)))
-		return -EFAULT;
-	result.name[sizeof(result.name) - 1] = result.text[sizeof(result.text) - 1] = '\0';
-	snprintf(suite, sizeof(suite), "u/%s", result.name);
-	verdict_print(suite, result.text, result.failed ? "failed" :
-		      result.skipped ? "skipped" : "ok");
-	return 0;
-}
-
 /*
  * One process at a time, because suites have one set of threads and locks each, and borrow softirqs
  * and options from the kernel. A second process is told so, and does not wait. The process must
@@ -138,8 +123,6 @@ static long splat_ktest(unsigned int op, unsigned int index, struct splat_ktest 
 
 	if (op == SPLAT_KTEST_COUNT)
 		return ktap_suite_count();
-	if (op == SPLAT_KTEST_VERDICT)
-		return ring3_verdict(user_result);
 	if (op != SPLAT_KTEST_NAME && op != SPLAT_KTEST_RUN)
 		return -EINVAL;
 	if (index >= ktap_suite_count())

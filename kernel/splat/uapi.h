@@ -52,12 +52,10 @@ struct splat_latency {
 #define SPLAT_KTEST_COUNT	0	/* returns the number of suites */
 #define SPLAT_KTEST_NAME	1	/* fills in name */
 #define SPLAT_KTEST_RUN		2	/* runs it (prints KTAP, indented by two), fills in all */
-#define SPLAT_KTEST_VERDICT	3	/* signs and prints the result of a test in ring 3: text */
 
 struct splat_ktest {
 	char name[32];
 	uint32_t run, failed, skipped;
-	char text[64];			/* the test's name; run, failed and skipped are 0 or 1 */
 };
 
 /* Kinds of report. Each is counted before any rate limit. */

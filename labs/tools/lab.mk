@@ -6,9 +6,10 @@ LAB_FILES :=
 $(patsubst %,$B/%.o,$(filter %.c,$(LAB_FILES))): KCFLAGS += -Og
 
 test check: grade
-grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: says all of each
-	@$(DEPS) $(CC_DEPS) cpio python3 qemu
-	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || [ $$? = 1 ]
+grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: says all of each, FULL=1: fails below full
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu libclang
+	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || \
+		[ $$? = 1 $(if $(FULL),-a no = yes) ]
 
 override HANDIN := $(or $(HANDIN),handin.tar.gz)
 handin:	## handin.tar.gz: the files that are graded

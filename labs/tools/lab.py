@@ -17,12 +17,16 @@ import subprocess
 import sys
 import tarfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts/build"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../../scripts/build")]
 
 import edits                            # noqa: E402 (scripts/build/edits.py)
+import rules                            # noqa: E402 (labs/tools/rules.py)
+import watch                            # noqa: E402 (labs/tools/watch.py)
 
 LABS = "labs"
 STEP = re.compile(r"step (\d+), .*")
+GRADER = "grade.py", "boots.py", "watch.py", "rules.py", "confine.py"
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*",
@@ -113,11 +117,32 @@ def handout(folder):
     return texts[0].replace("## Read first", texts[1] + "## Read first", 1)
 
 
+def what_the_grader_knows(plan, folder, starters, solutions):
+    """
+    Adds to @plan what a hand-in may name, as the solution and the known wrong answers do, and what
+    its objects may hold, as the solution's.
+    """
+    plan["files"] = sorted({*starters, "answers.md"})
+    texts = [*solutions.values()]
+    for answer in edits.load(f"{folder}/wrong.edits"):
+        texts += answer.applied(solutions).values()
+    plan["names"] = sorted(set().union(*map(rules.words_in, texts)) -
+                           set().union(*map(rules.words_in, starters.values())))
+    plan["casts"] = sorted(set().union(*map(rules.casts_in, texts)))
+    paths = [f"build/{path}.o" for path in sorted(solutions)]
+    subprocess.run(["make", "-s", *paths], check=True, stdout=subprocess.DEVNULL)
+    plan["objects"] = {}
+    for path in sorted(solutions):
+        made = watch.Object(f"build/{path}.o")
+        plan["objects"][path] = {"sections": sorted(made.sections), "defines": sorted(made.defined),
+                                 "names": sorted(made.undefined)}
+
+
 def content(lab):
     """Path -> (bytes, mode) of everything in the starter tree."""
     found = {}
     plan, folder = load(lab)
-    starters, _ = opened_texts(lab)
+    starters, solutions = opened_texts(lab)
     left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out) or \
@@ -129,12 +154,13 @@ def content(lab):
         if name.endswith(".md"):
             data = without_answers(data.decode(), lab).encode()
         found[name] = data, os.stat(name).st_mode & 0o777
-    plan["files"] = sorted({*starters, "answers.md"})
+    what_the_grader_knows(plan, folder, starters, solutions)
     with open(f"{folder}/answers.md", "rb") as file:
         found["answers.md"] = file.read(), 0o644
     found["README.md"] = handout(folder).encode(), 0o644
-    with open(f"{LABS}/tools/grade.py", "rb") as file:
-        found["scripts/grade.py"] = file.read(), 0o755
+    for name in GRADER:
+        with open(f"{LABS}/tools/{name}", "rb") as file:
+            found["scripts/" + name] = file.read(), 0o755
     with open(f"{LABS}/tools/lab.mk", "rb") as file:
         found["scripts/lab.mk"] = file.read().replace(
             b"LAB_FILES :=", f"LAB_FILES := {' '.join(plan['files'])}".encode(), 1), 0o644

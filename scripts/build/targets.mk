@@ -24,7 +24,7 @@ MENU_ISO = $(if $(IN_BOCHS),,$(if $(WITH_ISO),$B/splat.iso))
 U := $(BASE)/user
 UCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 	-fno-omit-frame-pointer -fcf-protection=none -Wall -Wextra $(if $(CI),-Werror) -I.
-ULDFLAGS := -static -nostdlib $(ULD_BASE)=0x400000 -Wl,-z,noexecstack \
+ULDFLAGS = -static -nostdlib $(ULD_BASE)=$(or $(AT),0x400000) -Wl,-z,noexecstack \
 	-Wl,-z,separate-code -Wl,--build-id=none
 USRC := $(sort $(wildcard user/*.[cS] user/lib/*.[cS] tests/user/*.c) lib/string.c lib/vsprintf.c)
 uobj = $(1:%=$U/obj/%.o)
@@ -43,6 +43,9 @@ $U/bin/%: $U/obj/user/%.c.o $(ULIB)
 $U/tests/testrun: $U/obj/tests/user/testrun.c.o $(ULIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^
+# Each stands elsewhere, so that an address of a test's says which program it is of.
+$U/tests/%: AT = $(shell printf '%s\n' $(USER_TESTS) | \
+	awk '$$0 == "$@" { printf "0x%x", 4194304 + NR * 1048576 }')
 $U/tests/%: $U/obj/tests/user/%.c.o $(ULIB) $(UTEST_LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-Hand-ins that are not honest, and many of them: what they get, and that no result is lost.
+Many hand-ins, packed as people do: what they get, and that no result is lost.
 """
 import csv
 import importlib.machinery
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -12,116 +13,143 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
+import zipfile
 
 from host import labs
 import lab
 import machine
 import patience
 from host import expect, test
-from host.labs import FOLDER, grade, hand_in, handed_out, solution
+from host.cheats import FILE, LAB, cheat, patched, starter
+from host.labs import FOLDER, hand_in, handed_out, solution
 
 GRADE_ALL_S = 2400                      # of its own time
-LAB = 2                                 # its starter has no points
-FILE = "arch/x86/fpu/core/regs.c"
-PLACE = "void fpregs_restore_userregs(void)\n{\n"
-
-# Each goes to the begin of a function that the first program comes through: name -> code.
-CHEATS = {
-    "prints-results": """
-	static bool once;
-
-	if (!once) {
-		once = true;
-		pr_plain("KTAP version 1");
-		pr_plain("1..1");
-		pr_plain("  KTAP version 1");
-		pr_plain("  # Subtest: fpu_owner");
-		pr_plain("  1..1");
-		pr_plain("  ok 1 valid_takes_both_owner_and_last_cpu");
-		pr_plain("  # verdict 0123456789abcdef k/fpu_owner "
-			 "valid_takes_both_owner_and_last_cpu ok");
-		pr_plain("ok 1 k/fpu_owner");
-	}
-""",
-    "exits-early": "\tmachine_exit(EXIT_BYTE_PASS);\n",
-    "hangs": "\tfor (;;)\n\t\tcpu_relax();\n",
-    "hangs-with-interrupts-off": "\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n",
-    "halts": '\tfor (;;)\n\t\t__asm__ volatile("sti; hlt");\n',
-    "halts-for-ever": '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
-    "halts-without-a-tick": "\tvoid apic_init_cpu(void);\n\n\tapic_init_cpu();\n"
-                            '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
-    "floods": '\tfor (;;)\n\t\tpr_plain("all is well, all is well, all is well");\n',
-    "triple-faults": """
-	struct { u16 limit; u64 base; } __packed none = {};
-
-	__asm__ volatile("lidt %0; int3" :: "m"(none));
-""",
-}
-# The same with more than code in a function.
-STOLEN_SECRET = '#define verdict_print not_verdict_print\n#include "kernel/splat/verdict.c"\n' \
-                "#undef verdict_print\n"
 
 
-def starter():
-    """The opened file as it is handed out."""
-    return {FILE: lab.opened_texts(LAB)[0][FILE]}
+def tarred(kind):
+    def pack(source, target):
+        with tarfile.open(f"{target}.tar{'.' if kind else ''}{kind}", f"w:{kind}") as tar:
+            tar.add(source, ".")
+    return pack
 
 
-def cheat(name):
-    texts = starter()
-    includes = '#include "arch/x86/cpu/insns.h"\n#include "arch/x86/irqflags.h"\n' \
-               '#include "kernel/report/panic.h"\n#include "lib/printk.h"\n'
-    expect(texts[FILE].count(PLACE) == 1, f"{FILE} has no one place for a cheat: {PLACE}")
-    return {FILE: includes + texts[FILE].replace(PLACE, PLACE + CHEATS[name])}
+def copied(source, target):
+    shutil.copytree(source, target, symlinks=True)
 
 
-def patched():
-    """Everything that a student is not asked for, changed so that all is well; and no work done."""
-    everything = {**starter(), "lab.json": '{"lab": 2, "title": "x", "worlds": {}, "steps": []}',
-                  "Makefile": "all:\n\t@echo done\n", "scripts/grade.py": "print('100 of 100')\n",
-                  "labs/tools/grade.py": "print('100 of 100')\n", "linker.ld": "",
-                  "tests/kernel/fpu_owner.c": "", "kernel/splat/verdict.c": ""}
-    return everything
+def zipped(source, target):
+    """As a desktop makes them: one folder around."""
+    with zipfile.ZipFile(f"{target}.zip", "w") as archive:
+        for top, _, names in os.walk(source):
+            for path in (os.path.join(top, name) for name in names):
+                if not os.path.islink(path):
+                    archive.write(path, os.path.relpath(path, os.path.dirname(source)))
 
 
-@test("labs-cheats", long=True)
-def cheats():
-    """None gets a point; each ends, and the report says why."""
-    tree = "cheats-tree"
-    handed_out(LAB, tree)
-    work, base = f"{FOLDER}/cheats", f"{FOLDER}/cheats-base"
-    for path in (work, base):
-        shutil.rmtree(path, ignore_errors=True)
-    points, _ = grade(tree, f"{FOLDER}/{tree}", base)
-    expect(not any(points.values()), f"the starter has {points}")
-    said = {}
-    for name, texts in {**{name: cheat(name) for name in CHEATS}, "patches-tests": patched(),
-                        "steals": {FILE: STOLEN_SECRET + starter()[FILE]},
-                        "does-not-build": {FILE: starter()[FILE] + "}\n"},
-                        "nothing": {}}.items():
-        points, said[name] = grade(tree, hand_in(f"cheat-{name}", texts), work, f"{base}/tree")
-        expect(not any(points.values()), f"{name} has {points}")
-    for name, text in (("hangs", "(an endless loop?)"),
-                       ("hangs-with-interrupts-off", "(an endless loop?)"),
-                       ("halts", "(an endless loop?)"), ("halts-for-ever", "(an endless loop?)"),
-                       ("halts-without-a-tick", "(an endless loop?)"),
-                       ("floods", "(an endless loop?)"), ("triple-faults", "the machine was reset"),
-                       ("does-not-build", "it does not build: "), ("nothing", "is not there"),
-                       ("exits-early", "it did not report")):
-        expect(text in said[name], f'{name}: nothing says "{text}":\n{said[name]}')
-    # A link is no way to another file.
-    folder = hand_in("cheat-link", {})
-    os.makedirs(os.path.dirname(f"{folder}/{FILE}"))
-    os.symlink(os.path.abspath(FILE), f"{folder}/{FILE}")
-    points, text = grade(tree, folder, work, f"{base}/tree")
-    expect(not any(points.values()) and "no plain file" in text, f"a link: {points}: {text}")
-    shutil.rmtree(base)
-    shutil.rmtree(work)
+def downloaded(source, target):
+    """As a course's site gives them out: the student's archive, in a folder, in a zip."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(f"{folder}/Doe Jane_4711_file_")
+        tarred("gz")(source, f"{folder}/Doe Jane_4711_file_/handin")
+        shutil.make_archive(target, "zip", folder)
 
+
+PACKINGS = (copied, tarred("gz"), zipped, tarred("xz"), tarred("bz2"), tarred(""),
+            downloaded)
+
+
+@test("labs-unpack", check=False)
+def labs_unpack():
+    """Each packing gives the lab's files, and nothing else; what would do harm gives a line."""
+    folder, text = f"{FOLDER}/unpack", "int f(void);\n"
+    shutil.rmtree(folder, ignore_errors=True)
+    source = hand_in("unpack/source", {FILE: text, "Makefile": "all:\n", "a/b/" + FILE: "wrong"})
+    os.symlink("/etc/passwd", f"{source}/answers.md")
+    for number, pack in enumerate(PACKINGS):
+        pack(source, f"{folder}/{number}")
+    for name in sorted(os.listdir(folder)):
+        if name[0].isdigit():
+            code, said, found = unpacked(f"{folder}/{name}")
+            expect(code == 0 and found == {FILE: text}, f"{name}: {code}: {said}: {found}")
+    zeros = b"\0" * (1 << 20)
+    for name, harm in {
+            "bomb.tar.gz": lambda: bomb("gz", zeros), "bomb.tar.bz2": lambda: bomb("bz2", zeros),
+            "bomb.tar.xz": lambda: bomb("xz", zeros), "bomb.zip": lambda: bomb_zip(zeros),
+            "many.zip": lambda: many_members(3000), "garbage.zip": lambda: b"PK\3\4 and no more",
+            "cut.tar.gz": lambda: bomb("gz", zeros)[:500], "empty.tar": lambda: b"",
+            "large.zip": lambda: zip_of({FILE: zeros}), "text.txt": lambda: b"no archive"}.items():
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(harm())
+        code, said, found = unpacked(f"{folder}/{name}")
+        expect(code == 1 and said.startswith("it cannot be read: ") and said.count("\n") == 1 and
+               not found, f"{name}: {code}: {said}: {list(found)}")
+    for odd in ("../" * 9 + FILE, "/" + FILE, "\\".join(FILE.split("/")), "é/" + FILE,
+                "/".join("d" * 200 for _ in range(30)) + "/" + FILE):
+        with open(f"{folder}/odd.zip", "wb") as file:
+            file.write(zip_of({odd: text.encode()}))
+        code, said, found = unpacked(f"{folder}/odd.zip")
+        expect(code == 0 and found == {FILE: text}, f"{odd[:40]}: {code}: {said}: {found}")
+
+
+def unpacked(path):
+    """(exit code, what was said, file -> text) of labs/tools/unpack.py."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, said = machine.run(["python3", "labs/tools/unpack.py", path, folder, FILE,
+                                  "answers.md"], machine.LOGS + "/unpack.log")
+        found = {}
+        for top, _, names in os.walk(folder):
+            for name in names:
+                with open(os.path.join(top, name), encoding="utf-8") as file:
+                    found[os.path.relpath(os.path.join(top, name), folder)] = file.read()
+        return code, said, found
+
+
+def bomb(kind, piece):
+    """A tar of a file of 200 of @piece, which packs to little."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=f"w:{kind}") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = 200 * len(piece)
+        tar.addfile(info, io.BufferedReader(Endless(piece)))
+    return packed.getvalue()
+
+
+class Endless(io.RawIOBase):
+    def __init__(self, piece):
+        super().__init__()
+        self.piece = piece
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        size = min(len(buffer), len(self.piece))
+        buffer[:size] = self.piece[:size]
+        return size
+
+
+def zip_of(files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def bomb_zip(piece):
+    return zip_of({"inner.zip": zip_of({"inner.tar": bomb("", piece)})})
+
+
+def many_members(count):
+    return zip_of({f"f{number}": b"" for number in range(count)})
+
+
+# --- Many of them ---
 
 def many(folder, count):
-    """@count hand-ins of all kinds; returns name -> whether it has all points."""
+    """@count hand-ins of all kinds, in all packings; returns name -> its score, None: refused."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     right = solution(LAB)
@@ -132,18 +160,13 @@ def many(folder, count):
         kind, texts = kinds[number % len(kinds)]
         name = f"{number:02}-{kind}"
         source = hand_in(f"grade-all/{name}", texts)
-        wanted[name] = kind == "right"
-        if number % 2:
-            shutil.copytree(source, f"{folder}/{name}")
-            continue
-        with tarfile.open(f"{folder}/{name}.tar.gz", "w:gz") as tar:
-            for path in texts:
-                tar.add(f"{source}/{path}", path)
+        wanted[name] = {"right": 100, "cheat": None}.get(kind, 0)
+        PACKINGS[number % 7 % len(PACKINGS)](source, f"{folder}/{name}")
     with open(f"{folder}/garbage.tar.gz", "wb") as file:
         file.write(b"this is no archive")
     with tarfile.open(f"{folder}/climber.tar.gz", "w:gz") as tar:
         tar.add(FILE, "../../../climbed")
-    return {**wanted, "garbage": False, "climber": False}
+    return {**wanted, "garbage": 0, "climber": 0}
 
 
 def results(folder):
@@ -179,13 +202,14 @@ def grade_many(count):
     for name, when in first.items():
         expect(os.stat(f"{folder}-results/{name}.json").st_mtime_ns == when,
                f"{name} was graded again")
-    for name, full in wanted.items():
-        expect(found[name]["score"] == (100 if full else 0), f"{name}: {found[name]['score']}")
+    for name, score in wanted.items():
+        expect(found[name]["score"] == score, f"{name}: {found[name]['score']}, not {score}")
         expect(os.path.getsize(f"{folder}-results/{name}.txt"), f"{name}: there is no text")
     with open(f"{folder}-results/grades.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     expect({row[0]: row[1] for row in rows[1:]} ==
-           {name: str(data["score"]) for name, data in found.items()}, f"the table is {rows}")
+           {name: "" if data["score"] is None else str(data["score"])
+            for name, data in found.items()}, f"the table is {rows}")
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
 
 

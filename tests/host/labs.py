@@ -18,6 +18,7 @@ from host import Skip, expect, test
 sys.path[:0] = ["labs/tools", "scripts/build"]
 
 import edits                            # noqa: E402 (scripts/build/edits.py)
+import grade as grader                  # noqa: E402 (labs/tools/grade.py)
 import lab                              # noqa: E402 (labs/tools/lab.py)
 
 FOLDER = os.path.abspath(machine.LOGS) + "/labs"
@@ -45,10 +46,14 @@ def hand_in(name, texts):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     for path, text in texts.items():
-        os.makedirs(os.path.dirname(f"{folder}/{path}"), exist_ok=True)
-        with open(f"{folder}/{path}", "w", encoding="utf-8") as file:
-            file.write(text)
+        write(f"{folder}/{path}", text)
     return folder
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def wrong_answers(folder):
@@ -64,12 +69,12 @@ def wrong_answers(folder):
 
 # --- Points ---
 
-def grade(number, folder, work, base=None):
-    """Points by step, and what was printed."""
+def grade(number, folder, work, base=None, *more):
+    """Points by step, and what was printed. @more: options of the grader's."""
     report = f"{work}.json"
     words = ["python3", "labs/tools/grade.py", "--pristine",
              f"{FOLDER}/{number}/.lab/pristine.tar.gz", "--work", work, "--json", report,
-             *(["--base", base] if base else []), folder]
+             *(["--base", base] if base else []), *more, folder]
     code, output = machine.run(words, work + ".txt", timeout=600)
     expect(code in (0, 1), f"exit code {code}: {output}")
     with open(report, encoding="utf-8") as file:
@@ -78,6 +83,12 @@ def grade(number, folder, work, base=None):
     expect((code == 0) == all(step["points"] == step["of"] for step in data["steps"]),
            f"exit code {code} with {points}")
     return points, output
+
+
+def wanted_of(plan):
+    """All tests that count in @plan."""
+    return {test for step in plan["steps"] for check in step["checks"]
+            for _, test in grader.wanted(check)}
 
 
 def full(plan):
@@ -128,6 +139,10 @@ def prove(number):
     shutil.rmtree(work, ignore_errors=True)
     points, output = grade(number, hand_in(f"{number}-solution", texts), work, base)
     expect(points == best, f"the solution has {points}, not {best}:\n{output}")
+    with open(f"{work}.json", encoding="utf-8") as file:
+        seen = {test: count for test, count in json.load(file)["seen"].items()
+                if test in wanted_of(plan)}
+    expect(seen == plan["sees"], f"{folder}/lab.json: \"sees\": {json.dumps(seen)}")
     expect(len(wrong) >= 5, f"{len(wrong)} wrong answers are known, not 5")
     trouble = []
     for answer, loses in wrong:

@@ -92,7 +92,7 @@ KTEST(a_save_stays_inside_its_buffers_features)
 	u8 *extended = fpstate->regs.bytes + XSAVE_MIN_SIZE;
 
 	if (fpu_kernel_cfg.default_size <= XSAVE_MIN_SIZE)
-		kt->skip_reason = "no component beyond the legacy area";
+		ktest_skip(kt, "no component beyond the legacy area");
 	else
 		memset(extended, 0xcc, fpu_kernel_cfg.default_size - XSAVE_MIN_SIZE);
 	fpstate->xfeatures = XFEATURE_MASK_FPSSE;

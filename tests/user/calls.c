@@ -95,7 +95,6 @@ TEST(a_suite_that_is_not_there)
 	EXPECT_EQ(splat_ktest(SPLAT_KTEST_RUN, -1, &test), -ENOENT);
 	EXPECT_EQ(splat_ktest(4, 0, &test), -EINVAL);
 	EXPECT_EQ(splat_ktest(-1, 0, &test), -EINVAL);
-	EXPECT_EQ(splat_ktest(SPLAT_KTEST_VERDICT, 0, (void *)8), -EFAULT);
 }
 
 /* ---- those who wait can be killed ---- */

@@ -9,7 +9,6 @@
 extern const struct ktap_test __start_ktap_tests[], __stop_ktap_tests[];
 
 const char *ktap_self;
-static const char *own_name;	/* without the folder */
 int ktap_failures;
 bool ktap_long, ktap_rules;
 int ktap_cpus;
@@ -180,17 +179,6 @@ static const struct ktap_test *next_test(int line)
 	return best;
 }
 
-/* On Splat the kernel signs the result, if somebody asked for it (kernel/splat/verdict.h). */
-static void sign(const char *test)
-{
-	struct splat_ktest verdict = { .run = 1, .failed = ktap_failures,
-				       .skipped = skip_reason[0] != '\0' };
-
-	snprintf(verdict.name, sizeof(verdict.name), "%s", own_name);
-	snprintf(verdict.text, sizeof(verdict.text), "%s", test);
-	splat_ktest(SPLAT_KTEST_VERDICT, 0, &verdict);
-}
-
 /* The kernel's reports so far, of all kinds. */
 static u64 reports(void)
 {
@@ -216,13 +204,12 @@ static bool run_test(const struct ktap_test *t, int number)
 			  (unsigned long)(reports() - before));
 	printf("  %s %d %s%s%s\n", ktap_failures ? "not ok" : "ok", number, t->name,
 	       skip_reason[0] ? " # SKIP " : "", skip_reason);
-	sign(t->name);
 	return !ktap_failures;
 }
 
 int main(int argc, char **argv, char **envp)
 {
-	const char *only = argc > 1 ? argv[1] : NULL, *slash;
+	const char *only = argc > 1 ? argv[1] : NULL, *name, *slash;
 	const struct ktap_test *t;
 	int number = 0, count = 0, failed = 0, ret;
 
@@ -241,10 +228,10 @@ int main(int argc, char **argv, char **envp)
 		pin();
 	for (t = next_test(0); t; t = next_test(t->line))
 		count += !only || !strcmp(only, t->name);
-	for (own_name = argv[0]; (slash = strchr(own_name, '/')); own_name = slash + 1)
+	for (name = argv[0]; (slash = strchr(name, '/')); name = slash + 1)
 		;
 	printf("  KTAP version 1\n");
-	printf("  # Subtest: %s\n", own_name);
+	printf("  # Subtest: %s\n", name);
 	printf("  1..%d\n", count);
 	for (t = next_test(0); t; t = next_test(t->line)) {
 		if (!only || !strcmp(only, t->name))

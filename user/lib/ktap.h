@@ -10,6 +10,7 @@
 #ifndef USER_LIB_KTAP_H
 #define USER_LIB_KTAP_H
 
+#include "lib/test_site.h"
 #include "user/lib/libc.h"
 
 struct ktap_test {
@@ -60,7 +61,9 @@ void ktap_skip(const char *fmt, ...) __printf(1, 2);
 
 #define ktap_expect(cond, text, otherwise)							\
 	do {											\
-		if (!(cond)) {									\
+		long __true = !!(cond);								\
+		TEST_SITE(__true, "!=", 0L);							\
+		if (!__true) {									\
 			ktap_fail(__FILE__, __LINE__, "expected %s", text);			\
 			otherwise;								\
 		}										\
@@ -69,6 +72,7 @@ void ktap_skip(const char *fmt, ...) __printf(1, 2);
 #define ktap_expect_eq(a, b, text, otherwise)							\
 	do {											\
 		long __got = (long)(a), __want = (long)(b);					\
+		TEST_SITE(__got, "==", __want);							\
 		if (__got != __want) {								\
 			ktap_fail(__FILE__, __LINE__, "%s is %ld (0x%lx), not %ld (0x%lx)",	\
 				  text, __got, __got, __want, __want);				\

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: MIT
+"""
+Hand-ins that are not honest: the rules refuse them, and without the rules they get nothing.
+"""
+import json
+import os
+import re
+import shutil
+import tempfile
+
+from host import labs
+import lab
+import machine
+from host import expect, test
+from host.labs import FOLDER, grade, hand_in, handed_out, solution
+
+LAB = 2                                 # its starter has no points
+FILE = "arch/x86/fpu/core/regs.c"
+PLACE = "void fpregs_restore_userregs(void)\n{\n"
+
+# Each goes to the begin of a function that the first program comes through: name -> code.
+CHEATS = {
+    "prints-results": """
+	static bool once;
+
+	if (!once) {
+		once = true;
+		pr_plain("KTAP version 1");
+		pr_plain("1..1");
+		pr_plain("  KTAP version 1");
+		pr_plain("  # Subtest: fpu_owner");
+		pr_plain("  1..1");
+		pr_plain("  ok 1 valid_takes_both_owner_and_last_cpu");
+		pr_plain("  # verdict 0123456789abcdef k/fpu_owner "
+			 "valid_takes_both_owner_and_last_cpu ok");
+		pr_plain("ok 1 k/fpu_owner");
+	}
+""",
+    "exits-early": "\tmachine_exit(EXIT_BYTE_PASS);\n",
+    "hangs": "\tfor (;;)\n\t\tcpu_relax();\n",
+    "hangs-with-interrupts-off": "\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n",
+    "halts": '\tfor (;;)\n\t\t__asm__ volatile("sti; hlt");\n',
+    "halts-for-ever": '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
+    "halts-without-a-tick": "\tvoid apic_init_cpu(void);\n\n\tapic_init_cpu();\n"
+                            '\tfor (;;)\n\t\t__asm__ volatile("cli; hlt");\n',
+    "floods": '\tfor (;;)\n\t\tpr_plain("all is well, all is well, all is well");\n',
+    "triple-faults": """
+	struct { u16 limit; u64 base; } __packed none = {};
+
+	__asm__ volatile("lidt %0; int3" :: "m"(none));
+""",
+}
+# A check's function made to return at once; @where: how it is reached.
+RETURN_AT_ONCE = """
+	static bool once;
+
+	if (!once) {
+		once = true;
+%s
+	}
+"""
+CHEATS |= {name: RETURN_AT_ONCE % code for name, code in {
+    "patches-a-check": """
+		write_cr0(read_cr0() & ~CR0_WP);
+		*(volatile u8 *)(unsigned long)ktest_fail = 0xc3;
+		write_cr0(read_cr0() | CR0_WP);
+""",
+    "leaves-write-protection-off": """
+		write_cr0(read_cr0() & ~CR0_WP);
+""",
+    "makes-a-page-writable": """
+		pte_t *pte = pgtable_pte(kernel_pml4, (unsigned long)ktest_fail, false);
+
+		write_cr0(read_cr0() & ~CR0_WP);
+		*pte |= PTE_RW;
+		write_cr0(read_cr0() | CR0_WP);
+		invlpg((unsigned long)ktest_fail);
+		*(volatile u8 *)(unsigned long)ktest_fail = 0xc3;
+""",
+    "remaps-a-page": """
+		unsigned long page = (unsigned long)ktest_fail & ~(PAGE_SIZE - 1);
+		static u8 copy[PAGE_SIZE] __aligned(PAGE_SIZE);
+		pte_t *pte = pgtable_pte(kernel_pml4, page, false);
+
+		memcpy(copy, (void *)page, PAGE_SIZE);
+		copy[(unsigned long)ktest_fail - page] = 0xc3;
+		*pte = ((unsigned long)copy - 0xffffffff80000000) | (*pte & 0xfff);
+		invlpg(page);
+""",
+    "hooks-a-gate": """
+		struct { u16 limit; u64 base; } __packed idt;
+
+		__asm__ volatile("sidt %0" : "=m"(idt));
+		*(volatile u16 *)(idt.base + 200 * 16) = (unsigned long)hook_of_ours;
+""",
+    "brings-its-own-gates": """
+		static u8 gates[4096] __aligned(16);
+		struct { u16 limit; u64 base; } __packed idt;
+
+		__asm__ volatile("sidt %0" : "=m"(idt));
+		memcpy(gates, (void *)idt.base, sizeof(gates));
+		idt.base = (u64)gates;
+		__asm__ volatile("lidt %0" :: "m"(idt));
+""",
+    "runs-the-tests-itself": """
+		static struct ktest_run nothing;
+
+		for (const struct ktest *test = __start_ktests; test < __stop_ktests; test++)
+			if (!strcmp(test->suite, "fpu_owner"))
+				test->fn(&nothing);
+""",
+    "unwinds": """
+		unsigned long *frame = __builtin_frame_address(0), *above = (void *)frame[0];
+
+		frame[0] = above[0];
+		frame[1] = above[1];
+""",
+}.items()}
+OF_OURS = """
+static __attribute__((unused)) void hook_of_ours(void) { }
+extern const struct ktest __start_ktests[], __stop_ktests[];
+"""
+
+
+def starter():
+    """The opened file as it is handed out."""
+    return {FILE: lab.opened_texts(LAB)[0][FILE]}
+
+
+def cheat(name):
+    texts = starter()
+    includes = "".join(f'#include "{header}.h"\n' for header in (
+        "arch/x86/cpu/insns", "arch/x86/irqflags", "kernel/report/panic", "lib/printk",
+        "arch/x86/mm/pgtable", "kernel/splat/ktest", "lib/string", "arch/x86/mm/tlb"))
+    expect(texts[FILE].count(PLACE) == 1, f"{FILE} has no one place for a cheat: {PLACE}")
+    return {FILE: includes + OF_OURS + texts[FILE].replace(PLACE, PLACE + CHEATS[name])}
+
+
+def patched():
+    """Everything that a student is not asked for, changed so that all is well; and no work done."""
+    everything = {**starter(), "lab.json": '{"lab": 2, "title": "x", "worlds": {}, "steps": []}',
+                  "Makefile": "all:\n\t@echo done\n", "scripts/grade.py": "print('100 of 100')\n",
+                  "labs/tools/grade.py": "print('100 of 100')\n", "linker.ld": "",
+                  "tests/kernel/fpu_owner.c": "", "kernel/splat/ktest.c": "",
+                  "scripts/watch.py": "", "scripts/rules.py": "", "scripts/confine.py": "",
+                  "arch/x86/fpu/core/regs.h": "#define KFAIL(...)\n"}
+    return everything
+
+
+@test("labs-cheats", long=True)
+def cheats():
+    """
+    Where the rules do not look none gets a point: each ends, and the report says why. Where they
+    do, all with code of theirs are refused.
+    """
+    tree = "cheats-tree"
+    handed_out(LAB, tree)
+    work, base = f"{FOLDER}/cheats", f"{FOLDER}/cheats-base"
+    for path in (work, base):
+        shutil.rmtree(path, ignore_errors=True)
+    points, _ = grade(tree, f"{FOLDER}/{tree}", base)
+    expect(not any(points.values()), f"the starter has {points}")
+    said = {}
+    twice = solution(LAB)[FILE] + '#include "kernel/splat/ktest.h"\nKTEST_SUITE(fpu_owner);\n' \
+        "KTEST(valid_only_for_the_owner) { }\n"
+    got_some = []
+    for name, texts in {**{name: cheat(name) for name in CHEATS}, "patches-tests": patched(),
+                        "defines-a-test": {FILE: twice},
+                        "does-not-build": {FILE: starter()[FILE] + "}\n"},
+                        "nothing": {}}.items():
+        points, said[name] = grade(tree, hand_in(f"cheat-{name}", texts), work, f"{base}/tree",
+                                   "--without-rules")
+        if any(points.values()):
+            got_some.append(f"{name} has {points}")
+    expect(not got_some, "\n".join(got_some))
+    for name in CHEATS:
+        lines = refused({FILE: cheat(name)[FILE]}, f"{base}/tree")
+        expect(lines or name == "floods", f"{name}: the rules let it pass")
+    for name, text in (("hangs", "(an endless loop?)"),
+                       ("hangs-with-interrupts-off", "(an endless loop?)"),
+                       ("halts", "(an endless loop?)"), ("halts-for-ever", "(an endless loop?)"),
+                       ("halts-without-a-tick", "(an endless loop?)"),
+                       ("floods", "(an endless loop?)"), ("triple-faults", "the machine was reset"),
+                       ("does-not-build", "it does not build: "), ("nothing", "is not there"),
+                       ("exits-early", "it was not run"),
+                       ("patches-a-check", "the machine was changed: "),
+                       ("leaves-write-protection-off", "the machine was changed: CR0.WP"),
+                       ("makes-a-page-writable", "the machine was changed: "),
+                       ("remaps-a-page", "the machine was changed: "),
+                       ("hooks-a-gate", "the machine was changed: the gate of vector 200"),
+                       ("brings-its-own-gates", "the machine was changed: a CPU has other"),
+                       ("runs-the-tests-itself", "it failed"),
+                       ("defines-a-test", "there are two tests")):
+        expect(text in said[name], f'{name}: nothing says "{text}":\n{said[name]}')
+    # A link is no way to another file.
+    folder = hand_in("cheat-link", {})
+    os.makedirs(os.path.dirname(f"{folder}/{FILE}"))
+    os.symlink(os.path.abspath(FILE), f"{folder}/{FILE}")
+    points, text = grade(tree, folder, work, f"{base}/tree")
+    expect(not any(points.values()) and "no plain file" in text, f"a link: {points}: {text}")
+    shutil.rmtree(base)
+    shutil.rmtree(work)
+
+
+def refused(texts, tree):
+    """The rules' lines for these files of the lab, in a tree that has been built."""
+    plan = f"{tree}/lab.json"
+    for path, text in texts.items():
+        with open(f"{tree}/{path}", "w", encoding="utf-8") as file:
+            file.write(text)
+    code, output = machine.run(["python3", os.path.abspath("labs/tools/rules.py"), plan,
+                                "build/starters", ".", *texts], f"{tree}/refused.log", cwd=tree)
+    expect(code in (0, 1) and code == bool(output), f"exit status {code}: {output}")
+    return output.splitlines()
+
+
+# What is put at the end of a right file -> the rule that it breaks.
+BREAKS = {
+    "void f(void) { __asm__(\"nop\"); }": "assembly (__asm__)",
+    "void f(void) { asm(\"nop\"); }": "assembly (asm)",
+    "#define NOP __asm__(\"nop\")": "assembly",
+    "void f(void) { as\\\nm(\"nop\"); }": "over two lines",
+    "register unsigned long sp asm(\"rsp\");": "assembly",
+    "_Pragma(\"weak ktest_fail\")": "a pragma",
+    "#pragma weak ktest_fail": "#pragma",
+    "static int x __attribute__((section(\"ktests\")));": "an attribute",
+    "int f(void) __attribute__((alias(\"printk\")));": "an attribute",
+    "static void __attribute__((constructor)) f(void) { }": "an attribute",
+    "[[gnu::unused]] static int x;": "an attribute",
+    '#include "kernel/splat/ktest.c"': "only headers of the tree",
+    '#include "/etc/passwd"': "only headers of the tree",
+    '#include "../../../etc/hostname.h"': "only headers of the tree",
+    "#include <stdio.h>": "only headers of the tree",
+    "#define PATH <limits.h>\n#include PATH": "only headers of the tree",
+    '#include_next "lib/types.h"': "#include_next",
+    '#import "lib/types.h"': "#import",
+    '#embed "/etc/passwd"': "#embed",
+    '#if __has_include("/etc/shadow")\n#endif': "__has_include",
+    '#line 1 "lib/printk.c"': "#line",
+    '#ident "x"': "#ident",
+    "#define GLUE(a, b) a ## b": "put together",
+    "#define GLUE(a, b) a %:%: b": "plainly",
+    "static u64 f(u64 a) { return *(u64 *)a; }": "a pointer made of a number",
+    "static void f(u64 a) { pr_info(\"%lx\", *(unsigned long *)a); }": "a pointer made of a number",
+    "#define AT(a) (*(u64 *)(a))\nstatic u64 f(u64 a) { return AT(a); }": "a cast to a pointer",
+    "static u64 *f(u64 a) { return a; }": "incompatible integer to pointer",
+    "union both { u64 number; u64 *pointer; };": "a union",
+    "static u64 f(u64 a) { union { u64 n; u64 *p; } u = { a }; return *u.p; }": "a union",
+    "static u8 code[9];\nstatic void f(void) { ((void (*)(void))code)(); }": "a function's address",
+    "static void f(void) { void *p = &&here; goto *p; here:; }": "address of a label",
+    "void machine_exit(int code);\nstatic void f(void) { machine_exit(1); }": "machine_exit is not",
+    "extern int evil;\nstatic int f(void) { return evil; }": "evil is not",
+    "static void f(void) { extern int evil; evil = 1; }": "evil is not",
+    "static void f(void) { wrmsr(0xc0000082, 0); }": "wrmsr is not",
+    '#include "arch/x86/cpu/insns.h"\nstatic void f(void) { write_cr0(0); }': "write_cr0 is not",
+    "static void *f(void) { return __builtin_return_address(0); }": "__builtin_return_address is",
+    "static void *f(void) { return __builtin_frame_address(0); }": "__builtin_frame_address is not",
+    '#include "kernel/splat/ktest.h"\nstatic void f(void) { (void)ktest_fail; }': "ktest_fail is",
+    '#include "kernel/splat/ktest.h"\nKTEST_SUITE(mine);': "KTEST_SUITE is not",
+    '#include "lib/options.h"\nBOOT_OPTION(mine, 0, true, "");': "BOOT_OPTION is not",
+    "#define EVIL write_cr0(0)": "write_cr0 is not",
+    "#undef unlikely": "#undef unlikely",
+    "static int f(void) { int g(void) { return 1; } return g(); }": "g is not",
+    "static int f(void) { return " + "(" * 3000 + "1" + ")" * 3000 + "; }": "",
+    "int f(;": "expected",
+}
+# The same, and no rule is broken.
+HONEST = """
+/* asm, __attribute__((x)), #pragma: words in a comment; and in a string: */
+#define LIMIT		3
+#define TWICE(x)	((x) + (x))
+#define SHOW(fpu)	pr_info("asm: fpu %lx, last_cpu %u", (unsigned long)(fpu), (fpu)->last_cpu)
+
+enum color { RED, GREEN };
+
+struct note {
+	struct fpu *fpu;
+	enum color color;
+	unsigned int count[LIMIT];
+};
+
+static struct note notes[LIMIT];
+
+static void __unused look_at(struct fpu *fpu)
+{
+	struct note *note = &notes[TWICE(0)];
+	const void *p = fpu;
+
+	WARN_ON_ONCE(!fpu);
+	BUG_ON(note->count[0] > 1000000);
+	note->fpu = (struct fpu *)p;
+	note->color = note->color == RED ? GREEN : RED;
+	WRITE_ONCE(note->count[0], READ_ONCE(note->count[0]) + 1);
+	if (unlikely(!fpu))
+		SHOW(note->fpu);
+	memset(note->count, 0, sizeof(note->count));
+	pr_info("%s: preempt_count %x on CPU %u", __func__, preempt_count(), smp_processor_id());
+}
+"""
+
+
+def lab_tree(name):
+    """Lab LAB's tree, graded once: it has all objects, and the starters beside them."""
+    tree = handed_out(LAB, name)
+    work = f"{FOLDER}/{name}-work"
+    shutil.rmtree(work, ignore_errors=True)
+    grade(name, tree, work)
+    return f"{work}/tree"
+
+
+@test("labs-rules", check=False)
+def labs_rules():
+    """Each rule has its line; the solution and honest experiments keep them."""
+    tree, right, trouble = lab_tree("rules"), solution(LAB)[FILE], []
+    line = right.count("\n") + 1
+    for text, rule in BREAKS.items():
+        lines = refused({FILE: right + text + "\n"}, tree)
+        if not any(rule in one and re.match(rf"{re.escape(FILE)}:(\d+): ", one) and
+                   int(one.split(":")[1]) >= line for one in lines):
+            trouble.append(f"{text[:60]!r} is refused by {lines}, not {rule!r}")
+    for what, text in (("the solution", right), ("an experiment", right + HONEST)):
+        if lines := refused({FILE: text}, tree):
+            trouble.append(f"{what} is refused: {lines}")
+    expect(not trouble, "\n".join(trouble))
+
+
+@test("labs-rules-all", long=True)
+def labs_rules_all():
+    """No solution and no wrong answer of any lab breaks a rule."""
+    trouble = []
+    for number in lab.numbers():
+        plan, folder = lab.load(number)
+        starters, texts = lab.opened_texts(number)
+        lab.what_the_grader_knows(plan, folder, starters, texts)
+        with tempfile.TemporaryDirectory() as beside:
+            hand_ins = [("solution", texts)]
+            hand_ins += [(answer.name, answer.applied(texts))
+                         for answer, _ in labs.wrong_answers(folder)]
+            for name, handed_in in hand_ins:
+                trouble += [f"lab {number}, {name}: {line}" for line in
+                            rules_of(plan, beside, starters, handed_in)]
+    expect(not trouble, "\n".join(trouble))
+
+
+def rules_of(plan, folder, starters, texts):
+    """As refused(), with this tree's headers."""
+    for path, text in starters.items():
+        labs.write(f"{folder}/starters/{path}", text)
+    for path, text in texts.items():
+        labs.write(f"{folder}/{path}", text)
+    labs.write(f"{folder}/lab.json", json.dumps(plan))
+    code, output = machine.run(["python3", "labs/tools/rules.py", f"{folder}/lab.json",
+                                f"{folder}/starters", folder, *texts], f"{FOLDER}/rules-all.log")
+    expect(code in (0, 1), f"exit status {code}: {output}")
+    return output.splitlines()
