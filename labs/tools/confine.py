@@ -15,7 +15,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CPU_S = 300                             # of the processor, each process
 FILE_MAX = 512 << 20                    # of any one file that it writes
 MEMORY_MAX = 4 << 30                    # of any one process
-PROCESSES_MAX = 4096
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt", "/etc/alternatives", sys.base_prefix)
 
 

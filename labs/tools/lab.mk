@@ -6,7 +6,7 @@ LAB_FILES :=
 $(patsubst %,$B/%.o,$(filter %.c,$(LAB_FILES))): KCFLAGS += -Og
 
 test check: grade
-grade:	## points for this lab, step by step; SEED=word: other values, ALL=1: says all of each, FULL=1: fails below full
+grade:	## points for this lab; SEED=word: other values, ALL=1: all of each, FULL=1: or fail
 	@$(DEPS) $(CC_DEPS) cpio python3 qemu libclang
 	@python3 scripts/grade.py $(if $(SEED),--seed "$$SEED") $(if $(ALL),--all) || \
 		[ $$? = 1 $(if $(FULL),-a no = yes) ]
