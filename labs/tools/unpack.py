@@ -9,8 +9,8 @@ as they must; of several the one that is least deep is taken. Nothing else is wr
 
 It is meant to run confined (confine.py). It stops by itself after so many members, so many bytes
 that come out of all compression, and so much memory for a decompressor, so a small file that would
-become a large one harms nobody. Exit status 1: the hand-in cannot be read, which is a line; 2: the machine
-has run out of something.
+become a large one harms nobody. Exit status 1: the hand-in cannot be read, which is a line; 2: the
+machine has run out of something.
 """
 import bz2
 import errno

@@ -300,7 +300,7 @@ class Watch:
         self.begin()
 
     def add(self, test, file):
-        """Checks of a test in ring 3 are its own function's; of one in the kernel, all of @file's."""
+        """A test's checks: in ring 3 its own function's, in the kernel all of @file's."""
         if test.name in self.tests:
             self.strange = f"there are two tests {test.name}"
         self.tests[test.name] = test

@@ -2,7 +2,8 @@
 # What is for those who work on Splat itself, or teach with it. A lab's folder does not have it.
 .PHONY: test test-all check lab stat bochs3 bochs-xfd trace-picture
 
-TEST_DEPS := cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book libclang sandbox
+TEST_DEPS := cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book \
+	libclang sandbox
 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
