@@ -5,7 +5,7 @@
 # how.
 #
 # TOOL is one of cc c++ llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book
-# libclang.
+# libclang sandbox.
 # Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
 # status 0: all are here now.
 set -u
