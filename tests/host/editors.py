@@ -50,7 +50,8 @@ def names():
         paths += re.findall(r"\$\{workspaceFolder\}/([\w./-]+)", json.dumps(launch))
     missing = [path for path in paths if path != SOCKET and not os.path.exists(path)]
     expect(len(paths) > 5 and not missing, f"not there: {missing}")
-    tools = re.search(r"^TEST_DEPS := (.*)$", make, re.M)[1]
+    tools = re.search(r"^TEST_DEPS := ((?:.*\\\n)*.*)$", make, re.M)[1]
+    tools = " ".join(tools.replace("\\\n", " ").split())
     container = load(".devcontainer/devcontainer.json")
     expect(container["onCreateCommand"].endswith(f"&& scripts/deps.sh {tools}"),
            f"the container lacks some of {tools}")
