@@ -18,10 +18,11 @@ import time
 import zipfile
 
 from host import labs
+import confine
 import lab
 import machine
 import patience
-from host import expect, test
+from host import Skip, expect, test
 from host.cheats import FILE, LAB, cheat, patched, starter
 from host.labs import FOLDER, hand_in, handed_out, solution
 
@@ -213,6 +214,13 @@ def grade_many(count):
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
 
 
+def needs_sandbox():
+    try:
+        confine.Sandbox("need")
+    except confine.NoSandbox as reason:
+        raise Skip(str(reason)) from None
+
+
 def load_grade_all():
     """scripts/grade-all, as a module."""
     loader = importlib.machinery.SourceFileLoader("grade_all", "scripts/grade-all")
@@ -225,6 +233,7 @@ def load_grade_all():
 @test("labs-not-judged", check=False)
 def not_judged():
     """A machine that is too busy, or out of something, takes no points: there is no result."""
+    needs_sandbox()
     tree, far = handed_out(LAB, "not-judged"), {**machine.environment(), "FAR_S": "0.1"}
     report, results_of = f"{FOLDER}/not-judged.json", f"{FOLDER}/not-judged-results"
     hand_ins = os.path.dirname(hand_in("not-judged-handins/one", starter()))
@@ -257,6 +266,7 @@ def not_judged():
 @test("labs-grade-all", long=True)
 def grade_all():
     """50 hand-ins, with dishonest and broken ones among them; stopped, and gone on with."""
+    needs_sandbox()
     grade_many(48)
     code, output = machine.run(["scripts/grade-all", "99", FOLDER], machine.LOGS + "/ga.log")
     expect(code == 1 and "there is no lab 99" in output, f"{code}: {output}")
