@@ -232,6 +232,14 @@ fatal("warning", "panic_on_warn=1", "kernel: panic_on_warn set ...",
       r"WARNING: CPU: 0 PID: 1 at tests/kernel/fatal\.c:")
 
 
+@test("fatal-nothing")
+def nothing():
+    """A boot that asks for nothing fatal skips the test, and the line says why."""
+    code, output = machine.boot("fatal-nothing", "init=/tests/testrun -- k/fatal")
+    expect_code(code, machine.PASS, output)
+    expect("ok 1 as_the_boot_asked # SKIP host/fatal-* ask for it" in output, "nothing is skipped")
+
+
 @test("fatal-oopses")
 def oopses():
     """All CPUs oops at the same time: one report, whole; the others stop without a word."""

@@ -348,7 +348,8 @@ static void __noreturn boot(void)
 	/* Another CPU, as ap_start() sets it up. */
 	cpu_reset();
 	cpu.pte = cpu.pointers_overwritten = nr_allocs = 0;
-	native_cpu = (struct native_cpu){ .curr_task = &idle };
+	native_cpu = (struct native_cpu){ .curr_task = &idle,
+					  .xfd_state = XFEATURE_MASK(XTILE_DATA) };
 	cpu_setup_control_registers();
 	fpu_init_cpu();
 	look_at_registers();
