@@ -59,7 +59,8 @@ struct ktest {
 	static void ktest_fn_##test_name(struct ktest_run *kt)
 
 /*
- * The arguments are evaluated once and compared as 64-bit numbers, for KEXPECT_GE as signed ones.
+ * @a is what the kernel has, @b what the test goes by. They are evaluated once and compared as
+ * 64-bit numbers, for KEXPECT_GE as signed ones.
  */
 #define KEXPECT(cond)								\
 	do {									\
@@ -89,7 +90,7 @@ struct ktest {
 		type __got_a = (type)(a), __got_b = (type)(b);					\
 		TEST_SITE(__got_a, op_text, __got_b);						\
 		if (!(__got_a op __got_b))							\
-			KFAIL("expected %s, got 0x%lx and 0x%lx", text,				\
+			KFAIL("expected %s: it is 0x%lx, the test has 0x%lx", text,				\
 			      (unsigned long)__got_a, (unsigned long)__got_b);			\
 	} while (0)
 

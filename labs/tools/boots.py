@@ -21,6 +21,9 @@ CPU_S = 25                              # that a boot may use of the host's proc
 AFTER_A_HANG_S = 4                      # the same, of the next boot of a world that did not end
 GUEST_S = 20                            # of the guest's own time, 125 million instructions each
 PASS, FAIL, PANIC = 33, 35, 37          # kernel/report/panic.h
+# No device that no lab needs, and no system call of the host's that QEMU does not need.
+FEWER = ("-nodefaults", "-no-user-config", "-vga", "none", "-sandbox",
+         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 # How a boot ended, for the student. 0: QEMU ends so when the machine is reset.
 ENDS = {PASS: "", FAIL: "", PANIC: "the kernel panicked",
         0: "the machine was reset (a triple fault?)",
@@ -50,8 +53,8 @@ def judged(verdict):
 class Boot:
     """One world with one seed."""
 
-    def __init__(self, tree, folder, name, world, suites, seed):
-        self.name, self.seed, self.suites = f"{name}-{seed}", seed, suites
+    def __init__(self, tree, folder, name, world, suites, seed, counts=""):
+        self.name, self.values, self.suites = f"{name}-{seed}", seed, suites
         self.log = os.path.join(folder, self.name + ".log")
         self.append = " ".join(filter(None, (
             "init=/tests/testrun watchdog=panic fpu_poison=on", f"seed={seed}",
@@ -59,7 +62,7 @@ class Boot:
         self.env = {"ICOUNT": "1", "MEM": "64M",
                     "CPU": world.get("cpu", "max"), "SMP": str(world.get("smp", 1)),
                     "APPEND": self.append}
-        self.tree, self.why, self.strange, self.tests = tree, "", "", {}
+        self.tree, self.why, self.strange, self.tests, self.counts = tree, "", "", {}, counts
 
     def run(self, sandbox, cpu_s=CPU_S):
         """Boots; self.why says how it ended, if not well, and self.tests what was seen."""
@@ -68,7 +71,8 @@ class Boot:
             env = {**self.env, "GDBSTUB": stub, "RAM": os.path.join(folder, "ram")}
             with open(self.log, "wb") as out:
                 process = sandbox.start(
-                    ["scripts/qemu.sh", "-S", "-qmp", f"unix:{monitor},server=on,wait=off"],
+                    ["scripts/qemu.sh", "-S", *FEWER, "-qmp",
+                     f"unix:{monitor},server=on,wait=off"],
                     self.tree, out, env, folder, LOG_MAX, cpu_s)
                 try:
                     self.follow(process, stub, env["RAM"], monitor)
@@ -93,7 +97,7 @@ class Boot:
                         time.sleep(patience.LOOK_S / 10)
                         continue
                     seen = watch.Watch(watch.Stub(stub), watch.Memory(ram), self.tree, self.suites,
-                                       asked.idt_bases)
+                                       asked.idt_bases, self.counts)
                     seen.stub.go()
                 if thread := seen.stub.stopped(patience.LOOK_S):
                     self.at_places(seen, thread)
@@ -121,7 +125,7 @@ class Boot:
             thread = seen.stub.stopped(0.01)
 
     def ended(self, process):
-        code = judged(patience.wait(process, BOOT_S))
+        code = confine.exit_code(judged(patience.wait(process, BOOT_S)))
         self.expect_no_trouble(code)
         self.why = ENDS.get(code, f"QEMU ended with {code}")
         if code == PANIC:
@@ -142,7 +146,7 @@ class Boot:
         """QEMU was killed, as when memory is short, or could not start."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             said = re.search(r"^(qemu-system-\S+: .*|splat: .*)", file.read(), re.M)
-        if code == -signal.SIGKILL or code not in ENDS and said:
+        if code in (-signal.SIGKILL, -signal.SIGBUS) or code not in ENDS and said:
             raise Ungradable(f"not the student's fault: QEMU ended with {code}: "
                              f"{said[1] if said else 'it was killed'}")
 

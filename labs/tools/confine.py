@@ -31,6 +31,11 @@ def limit(file_max, cpu_s):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def exit_code(code):
+    """Of a process in a sandbox, as without one: -N if signal N ended it."""
+    return 128 - code if isinstance(code, int) and code > 128 else code
+
+
 def end(process):
     try:
         os.killpg(process.pid, signal.SIGKILL)

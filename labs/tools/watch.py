@@ -98,6 +98,18 @@ class Image(Object):
         start, size, *more = self.functions[at - 1] if at else NOWHERE
         return (start, size, *more) if addr < start + size else NOWHERE
 
+    def named(self, addr):
+        """@addr, for people."""
+        start, _, name, _ = self.function(addr)
+        return f"{name}+{addr - start:#x} ({addr:#x})" if name else f"{addr:#x}"
+
+    @functools.cached_property
+    def syscalls(self):
+        """Where SYSCALL's two bytes are. Some may be in the middle of an instruction: no harm."""
+        _, _, _, start, offset, size, *_ = self.sections[".text"]
+        code = self.data[offset:offset + size]
+        return [start + found.start() for found in re.finditer(b"\x0f\x05", code)]
+
     def offset(self, addr):
         for start, offset, size in self.segments:
             if start <= addr < start + size:
@@ -258,6 +270,7 @@ class Test:
         self.name, self.image, self.function = name, image, function
         self.entered, self.left, self.skipped = 0, False, False
         self.seen, self.failures = set(), []
+        self.calls = 0                          # of the function that is counted, before it failed
         self.sites = {}                         # address -> a check
         self.back = None                        # (address, stack pointer, CR3) that it returns to
 
@@ -279,25 +292,33 @@ class Test:
 class Watch:
     """
     Follows a boot. @suites: "k/name" and "u/name", all of whose tests are watched. @idt_bases: asks
-    all CPUs where their interrupt descriptors are.
+    all CPUs where their interrupt descriptors are. @counts: a function of the kernel's, whose calls
+    in each test are counted.
 
     A place slows down the code of its page, since QEMU goes through that instruction by
     instruction. So outside of tests there are the places where one begins, and inside of one only
     its own.
     """
 
-    def __init__(self, stub, memory, tree, suites, idt_bases=lambda: ()):
-        self.stub, self.memory, self.idt_bases = stub, memory, idt_bases
+    def __init__(self, stub, memory, tree, suites, idt_bases=lambda: (), counts=""):
+        self.stub, self.memory, self.tree, self.idt_bases = stub, memory, tree, idt_bases
         self.kernel = Image(os.path.join(tree, "build/splat.elf"))
+        self.counts = self.kernel.symbols.get(counts)
+        self.programs = {}                      # name -> Image
+        self.program("testrun")
         self.places, self.tests = {}, {}        # address -> what to do; name -> Test
-        self.now, self.strange = None, ""
+        self.now, self.strange, self.thread = None, "", ""
         for suite in suites:
-            image = self.kernel if suite.startswith("k/") else \
-                Image(os.path.join(tree, "build/user/tests", suite[2:]))
+            image = self.kernel if suite.startswith("k/") else self.program(suite[2:])
             for where, name, at in image.tests():
                 if where in ("", suite[2:]):
                     self.add(Test(f"{suite}/{name}", image, at), suite[2:] + ".c")
         self.begin()
+
+    def program(self, name):
+        if name not in self.programs:
+            self.programs[name] = Image(os.path.join(self.tree, "build/user/tests", name))
+        return self.programs[name]
 
     def add(self, test, file):
         """A test's checks: in ring 3 its own function's, in the kernel all of @file's."""
@@ -328,7 +349,8 @@ class Watch:
     def begin(self):
         """No test runs. What fails now does so for the last one: it may have made a report."""
         places = {test.function: (self.enter, test) for test in self.tests.values()}
-        self.only({**places, **self.ends()})
+        calls = {at: (self.syscall,) for image in self.programs.values() for at in image.syscalls}
+        self.only({**places, **self.ends(), **calls})
 
     def ends(self):
         if not self.now:
@@ -342,6 +364,7 @@ class Watch:
         """The guest stands at a place. Afterwards it can go on."""
         regs = self.stub.registers()
         addr = regs["rip"]
+        self.thread = thread
         action, more = self.places.get(addr, (None, ()))
         if action:
             action(regs, *more)
@@ -361,8 +384,12 @@ class Watch:
         if test.image.function(back)[2] not in ("run_test", "ktap_run_suite", "main"):
             test.failures.append("it was called from elsewhere")
         test.back = back, regs["rsp"] + 8, regs["cr3"] & FRAME
-        self.only({back: (self.leave, test), **self.ends(),
+        counted = {self.counts: (self.count, test)} if self.counts else {}
+        self.only({back: (self.leave, test), **self.ends(), **counted,
                    **{at: (self.check, site) for at, site in test.sites.items()}})
+
+    def count(self, _, test):
+        test.calls += not test.failures
 
     def leave(self, regs, test):
         if (regs["rip"], regs["rsp"], regs["cr3"] & FRAME) != test.back:
@@ -386,6 +413,20 @@ class Watch:
             self.now.failures.append(f"{where}: {regs[left]:#x} {operator} {regs[right]:#x}")
         self.unplace(regs["rip"])
 
+    def syscall(self, regs):
+        """
+        The first one of ring 3 since a test's end. No stub and no monitor tells where MSR_LSTAR
+        leads: it is tried.
+        """
+        if self.memory.read(regs["cr3"], regs["rip"], 2) != b"\x0f\x05":
+            return                              # another program has something else there
+        for addr in [addr for addr, what in self.places.items() if what[0] == self.syscall]:
+            self.unplace(addr)
+        self.stub.step(self.thread)
+        entry = self.stub.registers()["rip"]
+        if entry != self.kernel.symbols["entry_SYSCALL_64"]:
+            self.strange = self.strange or f"system calls go to {self.kernel.named(entry)}"
+
     # What must be as it was built
 
     def look(self, image, regs):
@@ -403,26 +444,26 @@ class Watch:
     def expect_fixed(self, image, regs, what):
         for start, data in image.fixed:
             if image is not self.kernel:
-                self.expect_pages(start, data, regs, what)
+                self.expect_pages(image, start, data, regs, what)
             elif start >> 63:                   # the code that boots is gone by now
-                self.expect_kernel(start, data, regs, what)
+                self.expect_kernel(image, start, data, regs, what)
 
-    def expect_kernel(self, start, data, regs, what):
+    def expect_kernel(self, image, start, data, regs, what):
         got = self.memory.read(regs["cr3"], start, len(data), fixed=True)
         if got != data:
             at = next((i for i, (a, b) in enumerate(zip(got, data)) if a != b), len(got))
-            raise Strange(f"{what} is not as it was built, at {start + at:#x}: " + (
+            raise Strange(f"{what} is not as it was built, at {image.named(start + at)}: " + (
                 "other bytes" if at < len(got) else "not mapped, or writable"))
-        if self.memory.walk(regs["cr3"], start)[0] != start - self.kernel.symbols["KERNEL_OFFSET"]:
-            raise Strange(f"{what} is somewhere else, at {start:#x}")
+        if self.memory.walk(regs["cr3"], start)[0] != start - image.symbols["KERNEL_OFFSET"]:
+            raise Strange(f"{what} is somewhere else, at {image.named(start)}")
 
-    def expect_pages(self, start, data, regs, what):
+    def expect_pages(self, image, start, data, regs, what):
         """A program's pages come when they are first used."""
         for at in range(0, len(data), PAGE):
             want = data[at:at + PAGE]
             got = self.memory.read(regs["cr3"], start + at, len(want), fixed=True)
             if got != want and self.memory.walk(regs["cr3"], start + at):
-                raise Strange(f"{what} is not as it was built, at {start + at:#x}")
+                raise Strange(f"{what} is not as it was built, at {image.named(start + at)}")
 
     def expect_gates(self, regs):
         """Each vector leads to its stub, on all CPUs (arch/x86/entry/idt.c)."""
@@ -432,9 +473,10 @@ class Watch:
         table = self.memory.read(regs["cr3"], idt, 256 * 16)
         for vector, gate in enumerate(struct.iter_unpack("<HHBBHII", table)):
             low, selector, _, kind, middle, high, _ = gate
-            if low | middle << 16 | high << 32 != stubs + STUB_SIZE * vector or \
-                    selector != KERNEL_CS or kind not in (0x8e, 0xee):
-                raise Strange(f"the gate of vector {vector} leads elsewhere")
+            to = low | middle << 16 | high << 32
+            if to != stubs + STUB_SIZE * vector or selector != KERNEL_CS or \
+                    kind not in (0x8e, 0xee):
+                raise Strange(f"the gate of vector {vector} leads to {self.kernel.named(to)}")
 
     def end(self):
         """The machine has ended: a last look. Its page tables may be gone, the bytes are not."""

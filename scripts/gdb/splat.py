@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 GROUPS = ("read", "core", "tasks", "fpu", "locks", "memory", "events", "stops", "symbols",
-          "printers")
+          "testing", "printers")
 # The script can be loaded again.
 if "symbols" in sys.modules:
     sys.modules["symbols"].SymbolsCommand.switch_off()

@@ -17,6 +17,7 @@ from host.labs import FOLDER, grade, hand_in, handed_out, solution
 LAB = 2                                 # its starter has no points
 FILE = "arch/x86/fpu/core/regs.c"
 PLACE = "void fpregs_restore_userregs(void)\n{\n"
+CALLED = "bool fpregs_state_valid(const struct fpu *fpu, unsigned int cpu)\n{\n"
 
 # Each goes to the begin of a function that the first program comes through: name -> code.
 CHEATS = {
@@ -109,6 +110,15 @@ CHEATS |= {name: RETURN_AT_ONCE % code for name, code in {
 			if (!strcmp(test->suite, "fpu_owner"))
 				test->fn(&nothing);
 """,
+    "hooks-system-calls": """
+		wrmsr(MSR_LSTAR, (u64)hook_of_calls);
+""",
+    "rewrites-the-list-of-tests": """
+		write_cr0(read_cr0() & ~CR0_WP);
+		for (const struct ktest *test = __start_ktests; test < __stop_ktests; test++)
+			*(void **)(unsigned long)&test->fn = test_of_ours;
+		write_cr0(read_cr0() | CR0_WP);
+""",
     "unwinds": """
 		unsigned long *frame = __builtin_frame_address(0), *above = (void *)frame[0];
 
@@ -116,8 +126,66 @@ CHEATS |= {name: RETURN_AT_ONCE % code for name, code in {
 		frame[1] = above[1];
 """,
 }.items()}
+# What is said to whom. A test that was changed, or comes to nothing, is not right by that.
+SAID = {
+    "(an endless loop?)": {"hangs", "hangs-with-interrupts-off", "halts", "halts-for-ever",
+                           "halts-without-a-tick", "floods"},
+    "the machine was reset": {"triple-faults"},
+    "it does not build: ": {"does-not-build", "reads-a-host-file", "includes-a-host-file",
+                            "includes-itself", "includes-for-ever", "has-a-bomb-of-macros",
+                            "is-huge", "brings-its-own-strcmp", "stands-in-for-a-check"},
+    "is not there": {"nothing"},
+    "it was not run": {"prints-results", "exits-early"},
+    "the machine was changed: the kernel is not as it was built": {
+        "patches-a-check", "makes-a-page-writable", "remaps-a-page", "rewrites-the-list-of-tests"},
+    "the machine was changed: the test's program is not": {"patches-the-tests-program"},
+    "the machine was changed: CR0.WP": {"leaves-write-protection-off"},
+    "the machine was changed: the gate of vector 200 leads to": {"hooks-a-gate"},
+    "the machine was changed: a CPU has other": {"brings-its-own-gates"},
+    "the machine was changed: system calls go to": {"hooks-system-calls"},
+    "it failed": {"runs-the-tests-itself", "patches-tests", "redefines-macros",
+                  "forgives-a-test", "takes-a-boot-option"},
+    "it was not run: the kernel panicked": {"unwinds"},
+    "checks were come by": {"leaves-a-test-early"},
+    "there are two tests": {"defines-a-test"},
+}
+HARMLESS = {"nothing", "patches-tests"}         # what is graded of them is honest, and incomplete
+# These go to the begin of a function that tests call, and each way to ring 3.
+IN_A_TEST = {
+    # The last instructions of the caller, which take its registers from the stack again.
+    "leaves-a-test-early": """
+	const u8 *code = __builtin_return_address(0);
+
+	while (code[0] != 0x48 || code[4] != 0x5b || code[5] != 0x41 || code[6] != 0x5c)
+		code++;
+	((const void **)__builtin_frame_address(0))[1] = code;
+""",
+    # By the kernel's second mapping of its page: what a NOP names.
+    "patches-the-tests-program": """
+	unsigned long entry = task_pt_regs(current)->ip;
+	pte_t *pte = current->mm ? pgtable_pte(current->mm->pml4, entry, false) : NULL;
+	u8 *page = (u8 *)(0xffff888000000000 + (pte ? *pte & 0x000ffffffffff000 : 0));
+
+	static int times = 300;
+
+	for (int i = 0; pte && *pte && times > 0 && i < 4000; i++)
+		if (!memcmp(page + i, "\\x0f\\x1f\\x84\\0\\0", 5))
+			page[i + 4] = 1;
+	times--;
+""",
+    # The test's own variables: what it says is changed, and it says nothing that counts.
+    "forgives-a-test": """
+	for (struct ktest_run **at = __builtin_frame_address(0); (unsigned long)at & 4095; at++)
+		if ((unsigned long)*at - (unsigned long)at < 512)
+			(*at)->failed = false;
+""",
+}
+SOLVED = {"patches-the-tests-program"}          # all work was done there: it is lost
 OF_OURS = """
 static __attribute__((unused)) void hook_of_ours(void) { }
+static __attribute__((unused)) void test_of_ours(struct ktest_run *kt) { (void)kt; }
+void hook_of_calls(void);
+__asm__("hook_of_calls: jmp entry_SYSCALL_64");
 extern const struct ktest __start_ktests[], __stop_ktests[];
 """
 
@@ -128,12 +196,14 @@ def starter():
 
 
 def cheat(name):
-    texts = starter()
+    texts = solution(LAB) if name in SOLVED else starter()
     includes = "".join(f'#include "{header}.h"\n' for header in (
         "arch/x86/cpu/insns", "arch/x86/irqflags", "kernel/report/panic", "lib/printk",
-        "arch/x86/mm/pgtable", "kernel/splat/ktest", "lib/string", "arch/x86/mm/tlb"))
-    expect(texts[FILE].count(PLACE) == 1, f"{FILE} has no one place for a cheat: {PLACE}")
-    return {FILE: includes + OF_OURS + texts[FILE].replace(PLACE, PLACE + CHEATS[name])}
+        "arch/x86/mm/pgtable", "kernel/splat/ktest", "lib/string", "arch/x86/mm/tlb",
+        "arch/x86/process", "kernel/vm/mm"))
+    place, code = (PLACE, CHEATS[name]) if name in CHEATS else (CALLED, IN_A_TEST[name])
+    expect(texts[FILE].count(place) == 1, f"{FILE} has no one place for a cheat: {place}")
+    return {FILE: includes + OF_OURS + texts[FILE].replace(place, place + code)}
 
 
 def patched():
@@ -145,6 +215,35 @@ def patched():
                   "scripts/watch.py": "", "scripts/rules.py": "", "scripts/confine.py": "",
                   "arch/x86/fpu/core/regs.h": "#define KFAIL(...)\n"}
     return everything
+
+
+def of_files():
+    """Name -> files, of those that do it without a function that is called."""
+    begin, right = starter()[FILE], solution(LAB)[FILE]
+    macros = '#include "kernel/splat/ktest.h"\n#undef KFAIL\n#define KFAIL(...) do { } while (0)\n'
+    doubled = "".join(f"#define M{i + 1} M{i} M{i}\n" for i in range(40))
+    option = 'static int all_is_well(const char *value) { (void)value; return 0; }\n' \
+        '#include "lib/options.h"\n'
+    return {
+        "patches-tests": patched(),
+        "defines-a-test": {FILE: right + '#include "kernel/splat/ktest.h"\n'
+                           "KTEST_SUITE(fpu_owner);\nKTEST(valid_only_for_the_owner) { }\n"},
+        "does-not-build": {FILE: begin + "}\n"},
+        "nothing": {},
+        "redefines-macros": {FILE: macros + begin, "kernel/splat/ktest.h": macros},
+        "takes-a-boot-option": {FILE: begin + option +
+                                'BOOT_OPTION(seed, all_is_well, false, "any word");\n'},
+        "reads-a-host-file": {FILE: begin + '__asm__(".incbin \\"/etc/passwd\\"");\n'},
+        "includes-a-host-file": {FILE: begin + '#include "/etc/passwd"\n'},
+        "includes-itself": {FILE: "#include __FILE__\n" + begin},
+        "includes-for-ever": {FILE: '#include "/dev/zero"\n' + begin},
+        "has-a-bomb-of-macros": {FILE: begin + "#define M0 x x\n" + doubled + "int M40;\n"},
+        "is-huge": {FILE: begin + "static u8 big[1ull << 33] __attribute__((used)) = { 1 };\n"},
+        "brings-its-own-strcmp": {FILE: begin + "int strcmp(const char *a, const char *b)\n"
+                                  "{ (void)a; (void)b; return 0; }\n"},
+        "stands-in-for-a-check": {FILE: begin + "void ktest_fail(void) __attribute__((alias("
+                                  '"fpregs_restore_userregs")));\n'},
+    }
 
 
 @test("labs-cheats", long=True)
@@ -161,37 +260,20 @@ def cheats():
     points, _ = grade(tree, f"{FOLDER}/{tree}", base)
     expect(not any(points.values()), f"the starter has {points}")
     said = {}
-    twice = solution(LAB)[FILE] + '#include "kernel/splat/ktest.h"\nKTEST_SUITE(fpu_owner);\n' \
-        "KTEST(valid_only_for_the_owner) { }\n"
     got_some = []
-    for name, texts in {**{name: cheat(name) for name in CHEATS}, "patches-tests": patched(),
-                        "defines-a-test": {FILE: twice},
-                        "does-not-build": {FILE: starter()[FILE] + "}\n"},
-                        "nothing": {}}.items():
+    for name, texts in {**{name: cheat(name) for name in (*CHEATS, *IN_A_TEST)}, **of_files()}.items():
         points, said[name] = grade(tree, hand_in(f"cheat-{name}", texts), work, f"{base}/tree",
                                    "--without-rules")
-        if any(points.values()):
+        if any(points[step] for step in "1234") or points["5"] > 15 * (name in SOLVED):
             got_some.append(f"{name} has {points}")
     expect(not got_some, "\n".join(got_some))
-    for name in CHEATS:
-        lines = refused({FILE: cheat(name)[FILE]}, f"{base}/tree")
-        expect(lines or name == "floods", f"{name}: the rules let it pass")
-    for name, text in (("hangs", "(an endless loop?)"),
-                       ("hangs-with-interrupts-off", "(an endless loop?)"),
-                       ("halts", "(an endless loop?)"), ("halts-for-ever", "(an endless loop?)"),
-                       ("halts-without-a-tick", "(an endless loop?)"),
-                       ("floods", "(an endless loop?)"), ("triple-faults", "the machine was reset"),
-                       ("does-not-build", "it does not build: "), ("nothing", "is not there"),
-                       ("exits-early", "it was not run"),
-                       ("patches-a-check", "the machine was changed: "),
-                       ("leaves-write-protection-off", "the machine was changed: CR0.WP"),
-                       ("makes-a-page-writable", "the machine was changed: "),
-                       ("remaps-a-page", "the machine was changed: "),
-                       ("hooks-a-gate", "the machine was changed: the gate of vector 200"),
-                       ("brings-its-own-gates", "the machine was changed: a CPU has other"),
-                       ("runs-the-tests-itself", "it failed"),
-                       ("defines-a-test", "there are two tests")):
-        expect(text in said[name], f'{name}: nothing says "{text}":\n{said[name]}')
+    for name, texts in {**{name: cheat(name) for name in (*CHEATS, *IN_A_TEST)}, **of_files()}.items():
+        lines = refused({FILE: texts.get(FILE, starter()[FILE])}, f"{base}/tree")
+        expect(lines or name in HARMLESS, f"{name}: the rules let it pass")
+    trouble = [f'{name}: nothing says "{text}":\n{said[name]}'
+               for text, names in SAID.items() for name in names if text not in said[name]]
+    expect(not trouble, "\n".join(trouble))
+    expect(sorted(said) == sorted(set().union(*SAID.values(), HARMLESS)), f"not in SAID: {said.keys()}")
     # A link is no way to another file.
     folder = hand_in("cheat-link", {})
     os.makedirs(os.path.dirname(f"{folder}/{FILE}"))
