@@ -5,7 +5,7 @@
 # how.
 #
 # TOOL is one of cc c++ llvm qemu qemu-img bochs iso uefi cpio python3 gdb trace-cmd chromium book
-# libclang sandbox.
+# libclang sandbox parallel.
 # Needs nothing but a POSIX shell: it has to run on a machine that has only git, make and gcc. Exit
 # status 0: all are here now.
 set -u
@@ -101,7 +101,7 @@ for tool; do
 	gdb) need_gdb ;;
 	libclang) need python3 python3; need_libclang ;;
 	sandbox) need bwrap bubblewrap ;;
-	cpio | python3 | trace-cmd | chromium) need "$tool" "$tool" ;;
+	cpio | python3 | trace-cmd | chromium | parallel) need "$tool" "$tool" ;;
 	*) die "deps.sh: no such tool: $tool" ;;
 	esac
 done

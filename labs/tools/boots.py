@@ -29,6 +29,9 @@ ENDS = {PASS: "", FAIL: "", PANIC: "the kernel panicked",
         0: "the machine was reset (a triple fault?)",
         -signal.SIGXCPU: "it used too much of the processor (an endless loop?)",
         -signal.SIGXFSZ: "the log is full"}
+# By the host.
+KILLED = {-signal.SIGKILL: "QEMU was killed",
+          -signal.SIGBUS: "no space left on device for the guest's memory"}
 SAID = (("first difference", re.compile(r"^\S+\.[ch]:\d+: ")),
         ("the kernel's report", re.compile(r"^(\[.*\] )?(WARNING|BUG): ")))
 STATUS = {"none": "it was not run", "not left": "it did not come to its end",
@@ -146,9 +149,9 @@ class Boot:
         """QEMU was killed, as when memory is short, or could not start."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             said = re.search(r"^(qemu-system-\S+: .*|splat: .*)", file.read(), re.M)
-        if code in (-signal.SIGKILL, -signal.SIGBUS) or code not in ENDS and said:
-            raise Ungradable(f"not the student's fault: QEMU ended with {code}: "
-                             f"{said[1] if said else 'it was killed'}")
+        why = KILLED.get(code, said and code not in ENDS and f"QEMU ended with {code}: {said[1]}")
+        if why:
+            raise Ungradable(f"not the student's fault: {why}")
 
     def panic_line(self):
         """The kernel's last words, as it prints them, and what led to them."""

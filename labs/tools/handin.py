@@ -77,6 +77,13 @@ def place(data, path, mode=0o644, age=None):
         os.utime(path, (age, age))
 
 
+def copy_tree(source, target, *but):
+    try:
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(*but))
+    except shutil.Error as error:                       # of all files: (from, to, why)
+        raise boots.Ungradable(error.args[0][0][2]) from error
+
+
 class Pristine:
     """The files as handed out, and the lab's plan, which is one of them."""
 
@@ -111,10 +118,9 @@ class Pristine:
         """
         if not os.path.isdir(tree):
             if base:
-                shutil.copytree(base, tree, symlinks=True)
+                copy_tree(base, tree)
             elif os.path.isfile(f"{folder}/build/splat.elf") and self.is_in(folder):
-                shutil.copytree(f"{folder}/build", f"{tree}/build", symlinks=True,
-                                ignore=shutil.ignore_patterns("grade", "iso", "*.log", "*.ram"))
+                copy_tree(f"{folder}/build", f"{tree}/build", "grade", "iso", "*.log", "*.ram")
         self.lay_out(tree)
 
 
@@ -242,7 +248,7 @@ ALWAYS = set("memcpy memset memcmp memmove strlen strcmp memchr_inv printk warn_
 
 
 def expect_objects(tree, names, plan):
-    """The objects hold what the lab's do: sections, what they define, and name, with the lab's list."""
+    """The objects hold what the lab's do: sections, what they define, and what they may name."""
     wrong = []
     for name in names:
         made, known = watch.Object(f"{tree}/build/{name}.o"), plan["objects"][name]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-lab.py make N FOLDER: the starter tree of lab N.
+lab.py make N FOLDER [PLATFORM]: the starter tree of lab N, or what a platform wants (platforms.py).
 
 The tree that everybody builds is the solution. labs/N-name/starter.edits has the holes (edits.py):
 in lab N's tree those lines stand there instead, below a sentence that says what is to be done.
@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../scripts/build")]
 
 import edits                            # noqa: E402 (scripts/build/edits.py)
+import platforms                        # noqa: E402 (labs/tools/platforms.py)
 import rules                            # noqa: E402 (labs/tools/rules.py)
 import watch                            # noqa: E402 (labs/tools/watch.py)
 
@@ -203,15 +204,31 @@ def make(lab, folder):
     git(folder, "commit", "-q", "-m", f"Lab {lab}, as handed out")
 
 
+def make_for(platform, lab, folder):
+    def commit(tree):
+        git(tree, "add", "-A")
+        git(tree, "commit", "-q", "--amend", "--no-edit")
+
+    if platform not in platforms.NAMES:
+        raise Wrong(f"FOR={platform} is unknown; it is {', '.join(platforms.NAMES)}")
+    if os.path.exists(folder):
+        raise Wrong(f"{folder} is there already: name another one with TO=")
+    platforms.make(platform, folder, lambda tree: make(lab, tree), commit)
+
+
 def main(words):
     try:
-        if len(words) == 3 and words[0] == "make":
+        if len(words) in (3, 4) and words[0] == "make":
             if not words[1].isdigit():
                 raise Wrong(f"which lab? LAB=n; there are {', '.join(map(str, numbers()))}")
+            if words[3:]:
+                make_for(words[3], int(words[1]), words[2])
+                print(f"splat: lab {words[1]} is in {words[2]}, for {words[3]}")
+                return 0
             make(int(words[1]), words[2])
             print(f"splat: lab {words[1]} is in {words[2]}: begin with {words[2]}/README.md")
             return 0
-        raise Wrong("lab.py make N FOLDER")
+        raise Wrong("lab.py make N FOLDER [PLATFORM]")
     except (Wrong, edits.Drifted, OSError, subprocess.CalledProcessError, KeyError,
             ValueError) as error:
         return f"splat: {error}"

@@ -3,7 +3,7 @@
 .PHONY: test test-all check lab stat bochs3 bochs-xfd trace-picture
 
 TEST_DEPS := cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book \
-	libclang sandbox
+	libclang sandbox parallel
 
 test:	## all tests but the long ones; T=name only those with this in their name
 test-all:	## all tests, the long ones, too
@@ -17,9 +17,9 @@ check:	## the tests that take less than a minute together
 	@$(SUBMAKE) all
 	@python3 tests/runner/run.py --check $(if $(T),"$$T")
 
-lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n)
+lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n); FOR=gradescope|autolab|github
 	@$(DEPS) python3
-	@python3 labs/tools/lab.py make "$$LAB" "$${TO:-lab-$$LAB}"
+	@python3 labs/tools/lab.py make "$$LAB" "$${TO:-lab-$$LAB}" $(FOR)
 
 bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
 	@$(DEPS) bochs

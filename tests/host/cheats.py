@@ -246,6 +246,10 @@ def of_files():
     }
 
 
+def all_of_them():
+    return {**{name: cheat(name) for name in (*CHEATS, *IN_A_TEST)}, **of_files()}
+
+
 @test("labs-cheats", long=True)
 def cheats():
     """
@@ -261,19 +265,19 @@ def cheats():
     expect(not any(points.values()), f"the starter has {points}")
     said = {}
     got_some = []
-    for name, texts in {**{name: cheat(name) for name in (*CHEATS, *IN_A_TEST)}, **of_files()}.items():
+    for name, texts in all_of_them().items():
         points, said[name] = grade(tree, hand_in(f"cheat-{name}", texts), work, f"{base}/tree",
                                    "--without-rules")
         if any(points[step] for step in "1234") or points["5"] > 15 * (name in SOLVED):
             got_some.append(f"{name} has {points}")
     expect(not got_some, "\n".join(got_some))
-    for name, texts in {**{name: cheat(name) for name in (*CHEATS, *IN_A_TEST)}, **of_files()}.items():
+    for name, texts in all_of_them().items():
         lines = refused({FILE: texts.get(FILE, starter()[FILE])}, f"{base}/tree")
         expect(lines or name in HARMLESS, f"{name}: the rules let it pass")
     trouble = [f'{name}: nothing says "{text}":\n{said[name]}'
                for text, names in SAID.items() for name in names if text not in said[name]]
     expect(not trouble, "\n".join(trouble))
-    expect(sorted(said) == sorted(set().union(*SAID.values(), HARMLESS)), f"not in SAID: {said.keys()}")
+    expect(set(said) == set().union(*SAID.values(), HARMLESS), f"SAID is not of {said.keys()}")
     # A link is no way to another file.
     folder = hand_in("cheat-link", {})
     os.makedirs(os.path.dirname(f"{folder}/{FILE}"))

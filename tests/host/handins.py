@@ -3,10 +3,7 @@
 Many hand-ins, packed as people do: what they get, and that no result is lost.
 """
 import csv
-import importlib.machinery
-import importlib.util
 import io
-import json
 import os
 import shutil
 import signal
@@ -22,6 +19,7 @@ import confine
 import lab
 import machine
 import patience
+import report
 from host import Skip, expect, test
 from host.cheats import FILE, LAB, cheat, patched, starter
 from host.labs import FOLDER, hand_in, handed_out, solution
@@ -167,34 +165,46 @@ def many(folder, count):
         file.write(b"this is no archive")
     with tarfile.open(f"{folder}/climber.tar.gz", "w:gz") as tar:
         tar.add(FILE, "../../../climbed")
-    return {**wanted, "garbage": 0, "climber": 0}
+    return {**wanted, "garbage": None, "climber": 0}
 
 
 def results(folder):
-    found = {}
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        if name.endswith(".json"):
-            with open(f"{folder}/{name}", encoding="utf-8") as file:
-                found[name.removesuffix(".json")] = json.load(file)
-    return found
+    """Name -> points of those that are there."""
+    return {name.removesuffix(".json"): report.read(f"{folder}/{name}")["points"]
+            for name in (os.listdir(folder) if os.path.isdir(folder) else [])
+            if name.endswith(".json")}
+
+
+def stopped_after_one(command, folder, whole_group):
+    """
+    Ctrl-C as soon as there is a first result; @whole_group: as a terminal gives it, to all that
+    were started there. Returns the exit code. (A job in the background may be deaf to SIGINT.)
+    """
+    process = machine.start(["env", "--default-signal=INT", *command],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = patience.Patience(GRADE_ALL_S, process.pid)
+    while not results(folder) and not machine.judged(limit.look()):
+        time.sleep(patience.LOOK_S)
+    members = patience.family([process.pid])
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+    code = machine.finish(process)
+    left = [pid for pid in members if os.path.exists(f"/proc/{pid}")]
+    expect(not left, f"still there: {left}")
+    return code
 
 
 def grade_many(count):
     folder = f"{FOLDER}/handins"
     wanted = many(folder, count)
     shutil.rmtree(f"{folder}-results", ignore_errors=True)
-    command = ["scripts/grade-all", str(LAB), folder]
-    # Stopped as soon as there is a first result (a job in the background may be deaf to SIGINT) ...
-    process = machine.start(["env", "--default-signal=INT", *command],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = patience.Patience(GRADE_ALL_S, process.pid)
-    while not results(f"{folder}-results") and not machine.judged(limit.look()):
-        time.sleep(patience.LOOK_S)
-    os.kill(process.pid, signal.SIGINT)
-    code = machine.finish(process)
-    first = {name: os.stat(f"{folder}-results/{name}.json").st_mtime_ns
-             for name in results(f"{folder}-results")}
-    expect(code == 130 and first and len(first) < len(wanted), f"{code}: {len(first)} results")
+    command, before = ["scripts/grade-all", str(LAB), folder], {}
+    for whole_group in True, False:
+        code = stopped_after_one(command, f"{folder}-results", whole_group)
+        first = {name: os.stat(f"{folder}-results/{name}.json").st_mtime_ns
+                 for name in results(f"{folder}-results")}
+        expect(code == 130 and first and len(first) < len(wanted), f"{code}: {len(first)} results")
+        expect(before.items() <= first.items(), "what was graded was graded again")
+        before = first
     # ... it goes on where it was.
     code, output = machine.run(command, f"{folder}.log", timeout=GRADE_ALL_S)
     expect(code == 0, f"exit code {code}: {output}")
@@ -204,13 +214,13 @@ def grade_many(count):
         expect(os.stat(f"{folder}-results/{name}.json").st_mtime_ns == when,
                f"{name} was graded again")
     for name, score in wanted.items():
-        expect(found[name]["score"] == score, f"{name}: {found[name]['score']}, not {score}")
+        expect(found[name] == score, f"{name}: {found[name]}, not {score}")
         expect(os.path.getsize(f"{folder}-results/{name}.txt"), f"{name}: there is no text")
     with open(f"{folder}-results/grades.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     expect({row[0]: row[1] for row in rows[1:]} ==
-           {name: "" if data["score"] is None else str(data["score"])
-            for name, data in found.items()}, f"the table is {rows}")
+           {name: "" if points is None else str(points) for name, points in found.items()},
+           f"the table is {rows}")
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
 
 
@@ -221,25 +231,17 @@ def needs_sandbox():
         raise Skip(str(reason)) from None
 
 
-def load_grade_all():
-    """scripts/grade-all, as a module."""
-    loader = importlib.machinery.SourceFileLoader("grade_all", "scripts/grade-all")
-    spec = importlib.util.spec_from_loader("grade_all", loader)
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
 @test("labs-not-judged", check=False)
 def not_judged():
     """A machine that is too busy, or out of something, takes no points: there is no result."""
     needs_sandbox()
+    small_room()
     tree, far = handed_out(LAB, "not-judged"), {**machine.environment(), "FAR_S": "0.1"}
-    report, results_of = f"{FOLDER}/not-judged.json", f"{FOLDER}/not-judged-results"
-    hand_ins = os.path.dirname(hand_in("not-judged-handins/one", starter()))
-    for path in (report, results_of):
+    result, results_of = f"{FOLDER}/not-judged.json", f"{FOLDER}/not-judged-results"
+    hand_ins = os.path.dirname(hand_in("not-judged-handins/one", solution(LAB)))
+    for path in (result, results_of):
         shutil.rmtree(path, ignore_errors=True)
-    for command in (["labs/tools/grade.py", "--work", f"{FOLDER}/not-judged-work", "--json", report,
+    for command in (["labs/tools/grade.py", "--work", f"{FOLDER}/not-judged-work", "--json", result,
                      tree],
                     ["scripts/grade-all", str(LAB), hand_ins, results_of]):
         done = subprocess.run([sys.executable, *command], env=far, capture_output=True, text=True,
@@ -247,20 +249,59 @@ def not_judged():
         expect(done.returncode == 75 and "not judged" in done.stderr and
                "points" not in done.stdout,
                f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
-    expect(not os.path.exists(report) and not os.listdir(results_of), "there is a result")
+    expect(not os.path.exists(result) and not os.listdir(results_of), "there is a result")
 
-    module = load_grade_all()
-    grader = module.Grader(LAB, results_of, FOLDER, "seed")
-    grader.pristine = "not needed"
-    for code, said in ((75, "too busy"), (2, "No space left on device"), (-9, "")):
-        module.GRADE = f"{FOLDER}/not-judged-grader"
-        with open(module.GRADE, "w", encoding="utf-8") as file:
-            file.write(f"import os, sys\nprint({said!r}, file=sys.stderr, flush=True)\n"
-                       f"os.kill(os.getpid(), -{code}) if {code} < 0 else sys.exit({code})\n")
-        name, text = grader.grade(hand_ins + "/one")
-        expect(name == "one" and text.startswith("not judged: ") and said in text,
-               f"the grader ends with {code}: {text}")
-        expect(not os.listdir(results_of), f"the grader ends with {code}: there is a result")
+    full = f"{FOLDER}/not-judged-full"
+    for size in ROOMS:
+        shutil.rmtree(results_of)
+        _, output = machine.run(
+            [*IN_A_SMALL_ROOM, size, "scripts/grade-all", str(LAB), hand_ins, results_of],
+            full + ".log", {"HERE": full}, timeout=GRADE_ALL_S)
+        without = "exit status 75" in output and "no space left" in output.lower() and \
+            not results(results_of)
+        expect(output.count("\n") < 5 and (without or size not in ROOMS[:2] and "exit status 0" in
+                                           output and results(results_of) == {"one": 100}),
+               f"{size} of disk: {output}")
+
+
+# A disk of a size, which is there for the command only.
+IN_A_SMALL_ROOM = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                   'mkdir -p "$HERE" && mount -t tmpfs -o size="$1" none "$HERE" && shift && '
+                   'TMPDIR=$HERE "$@"; echo "exit status $?"', "sh"]
+ROOMS = "8m", "40m", "65m", "85m"       # full when the lab is laid out, copied; perhaps later
+
+
+def small_room():
+    _, said = machine.run([*IN_A_SMALL_ROOM, "1m", "true"], machine.LOGS + "/room.log",
+                          {"HERE": f"{FOLDER}/room"})
+    if said != "exit status 0\n":
+        raise Skip("no file system can be mounted here, not even by unshare")
+
+
+@test("labs-beside-others", long=True)
+def beside_others():
+    """Eight busy loops beside it: the same points, the same texts."""
+    needs_sandbox()
+    folder, said = f"{FOLDER}/beside", {}
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, texts in {"right": solution(LAB), "starter": starter(),
+                        "hangs": cheat("hangs")}.items():
+        hand_in(f"beside/{name}", texts)
+    for loops in 0, 8:
+        busy = [machine.start([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+        try:
+            shutil.rmtree(folder + "-results", ignore_errors=True)
+            code, output = machine.run(["scripts/grade-all", str(LAB), folder], folder + ".log",
+                                       timeout=GRADE_ALL_S)
+        finally:
+            for one in busy:
+                machine.end(one, signal.SIGKILL)
+                machine.finish(one)
+        expect(code == 0, f"{loops} loops: {code}: {output}")
+        said[loops] = {name: report.read(f"{folder}-results/{name}.json")
+                       for name in ("right", "starter", "hangs")}
+    expect(said[0] == said[8], f"alone {said[0]}, and beside others {said[8]}")
+    expect([said[0][name]["points"] for name in said[0]] == [100, 0, None], str(said[0]))
 
 
 @test("labs-grade-all", long=True)
