@@ -149,8 +149,8 @@ def show(plan, steps, notes, everything):
         print(f"  note: {note}")
     for step in steps:
         print(f"{step['name']:58} {step['points']:3} of {step['of']:3}")
-        if step["text"]:
-            lines = [MORE] if shown and not everything and step["text"] != shown else step["text"]
+        if step["text"] and step["text"] != shown:      # a build's error is all steps', once
+            lines = [MORE] if shown and not everything else step["text"]
             print(*(f"    {line}" for line in lines), sep="\n")
             shown = shown or step["text"]
     got, of = (sum(step[key] for step in steps) for key in ("points", "of"))

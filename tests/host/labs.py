@@ -120,6 +120,24 @@ def packed_is_what_is_graded(tree):
         expect(sorted(tar.getnames()) == opened, f"handin.tar.gz has {tar.getnames()}")
 
 
+REPLAY = re.compile(r"again, in GDB: (make debug .*)\"-ex '(splat test (\S+)(?: (\S+) (\d+))?)'\"")
+
+
+def stops_in_the_right_call(tree, output):
+    """What a failed test says to type leads to the last call before its check fails."""
+    found = REPLAY.search(output)
+    expect(found, f"nothing says how to see it again:\n{output}")
+    make, command, test_name, function, _ = found.groups()
+    if not function:
+        return                          # it fails without a check, or without such a call
+    fail = "ktest_fail" if test_name.startswith("k/") else "ktap_fail"
+    script = (command, "echo here:", "bt 1", f"tbreak {fail}", "continue", "echo then:", "bt 1")
+    words = make + '"-batch ' + " ".join(f"-ex '{line}'" for line in script) + '"'
+    _, said = machine.run(["sh", "-c", words], f"{tree}.gdb", cwd=tree, timeout=600)
+    where = re.findall(r"^(here|then):#0 +(?:0x\w+ in )?(\w+) ", said, re.M)
+    expect(where == [("here", function), ("then", fail)], f"{words}: {where}\n{said[-1500:]}")
+
+
 def prove(number):
     """Starter, solution and wrong answers of a lab."""
     plan, folder = lab.load(number)
@@ -129,7 +147,8 @@ def prove(number):
     code, output = machine.run(["make", "CI=1", "all"], f"{tree}.build", cwd=tree, timeout=300)
     expect(code == 0, f"the starter does not build without warnings:\n{output[-800:]}")
     packed_is_what_is_graded(tree)
-    points, _ = grade(number, tree, f"{FOLDER}/{number}-base")
+    points, output = grade(number, tree, f"{FOLDER}/{number}-base")
+    stops_in_the_right_call(tree, output)
     wanted = {**dict.fromkeys(points, 0), **plan.get("baseline", {})}
     expect(points == wanted, f"the starter has {points}, not {wanted}")
     best, base = full(plan), f"{FOLDER}/{number}-base/tree"

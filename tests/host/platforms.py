@@ -9,15 +9,17 @@ import os
 import re
 import shutil
 import tarfile
+import time
 import zipfile
 
 import machine
 import report
-from host import Skip, expect, test
+from host import Skip, Terminal, expect, labs, test
 from host.cheats import FILE, LAB, starter
 from host.handins import needs_sandbox, tarred
 from host.labs import FOLDER, hand_in, handed_out, solution
 
+GRADE_S = 300                           # of its own time
 GUIDE = "docs/instructors-guide.md"
 # Gradescope, "Autograder Specifications": what may be in results.json, and of which type.
 GRADESCOPE = {"score": (int, float), "execution_time": (int, float), "output": str,
@@ -203,3 +205,32 @@ def for_whom():
            f"{code}: {output}")
     code, output = machine.run(["scripts/grade-all"], machine.LOGS + "/for.log")
     expect(code == 2 and "which lab, and where are the hand-ins?" in output, f"{code}: {output}")
+
+
+@test("labs-texts", check=False)
+def texts():
+    """What a student sees: how far it is, one error of a build, where it fails; and soon."""
+    tree = handed_out(LAB, "texts")
+    code, output = machine.run(["make", "-s", "all"], f"{tree}.log", cwd=tree, timeout=600)
+    expect(code == 0, output)
+    began = time.time()
+    terminal = Terminal(["make", "-C", tree, "grade"])
+    terminal.read_until("of 100\n", GRADE_S)
+    terminal.end()
+    said = terminal.output.replace("\r\n", "\n")
+    for line in "building ...", "boot 1 of 4: plain, values splat-0 ...", "boot 4 of 4: smp":
+        expect(line in said, f"nothing says {line}: {said}")
+    objects = {path: os.stat(path).st_mtime for top, _, names in os.walk(f"{tree}/build/grade/tree")
+               for path in (os.path.join(top, name) for name in names) if path.endswith(".c.o")}
+    late = [path for path, when in objects.items() if when > began]
+    expect(len(objects) > 100 and not late, f"{len(objects)} objects, built again: {late}")
+    labs.stops_in_the_right_call(tree, said)
+    with open(f"{tree}/{FILE}", encoding="utf-8") as file:
+        lines = file.read().count("\n")
+    with open(f"{tree}/{FILE}", "a", encoding="utf-8") as file:
+        file.write("int f(void) { return missing; }\nint g(void) { return absent; }\n")
+    for more in [], ["ALL=1"]:
+        code, output = machine.run(["make", "grade", *more], f"{tree}.log", cwd=tree)
+        expect(code == 0 and output.count("error: ") == 1 and
+               f"{FILE}:{lines + 1}:" in output and "missing" in output and
+               "make:" not in output, f"{code}: {output}")
