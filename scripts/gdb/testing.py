@@ -32,6 +32,8 @@ count, too, while the test runs. The breakpoint at FUNCTION stays."""
             raise Bad("splat test k/SUITE/TEST [FUNCTION [N]]")
         if target() == "core":
             raise Bad("a dump does not run")
+        for place in (place_of(words[0]), *words[1:2]):
+            gdb.decode_line(place)      # else GDB would wait for it to come into being
         gdb.Breakpoint(place_of(words[0]), temporary=True)
         gdb.execute("continue")
         if words[1:]:

@@ -55,13 +55,30 @@ def boot():
             expect(said[command].count("\n") <= 5, f"{name}: {command}: {said[command]}")
         says(said["p 40 + 2"], "= 42$")
         for command in ("tasks", "fpu", "owner", "preempt", "locks", "perms", "log", "pt", "trace",
-                        "stops", "symbols", "dump"):
+                        "stops", "symbols", "test", "dump"):
             says(said["help splat"], f"^splat {command} -- splat {command}")
     for cpus in (1, 2, 4):
         said = gdb(f"boot-first-{cpus}", ["tbreak wake_up_new_task", "continue", *ALL], cpus=cpus)
         says(said["splat tasks"], r"^\*    0 swapper/0 +RUNNING +0  120  120  IDLE KTHREAD",
              rf"^.    0 swapper/{cpus - 1} ")
         says(said["splat owner"], r"^  0 nobody ")
+
+
+@test("gdb-test", check=False)
+def to_a_test():
+    """To a test, and the call in it that is asked for; what is no test is said in a line."""
+    how = "splat test k/SUITE/TEST"
+    wrong = {"splat test": how, "splat test fpu_owner": "a test is k/SUITE/TEST or",
+             "splat test k/fpu_owner/x f 0": how, "splat test k/fpu_owner/x f g": how,
+             "splat test k/fpu_owner/nothing": 'Function "ktest_fn_nothing" not defined',
+             "splat test u/nothing/x": "there is no program tests/nothing in "}
+    said = gdb("test", [*wrong, "splat test u/fork/two_hundred_forks do_wait 2", "bt",
+                        "info breakpoints"], "init=/tests/testrun -- u/fork")
+    for command, text in wrong.items():
+        says(said[command], f"^splat test: .*{text}")
+        expect(said[command].count("\n") <= 1, f"{command}: {said[command]}")
+    says(said["bt"], r"^#0 +do_wait \(")
+    says(said["info breakpoints"], "breakpoint already hit 2 times")
 
 
 @test("gdb-ring3", check=False)
@@ -132,7 +149,7 @@ def dump_is(core, live, cpus):
     """The dump @core shows the same as the commands did before."""
     name = f"dump-{os.path.basename(core)}"
     same = [command for command in (*ALL, "p *$current()") if not command.startswith("splat fpu")]
-    refused = ("boot-disas", "splat stops", f"splat dump {core}2")
+    refused = ("boot-disas", "splat stops", "splat test k/list/x", f"splat dump {core}2")
     dead = dumped(name, [*same, "splat fpu", "bt", f"thread {cpus}",
                          ("there", f"p $this_cpu() == &cpus[{cpus - 1}]"), "p $xmm0", *refused,
                          "thread 1", "splat symbols", ("ring 3", "bt")], core)
