@@ -116,6 +116,8 @@ class Boot:
         if seen:
             seen.end()
             self.tests, self.strange = seen.tests, seen.strange
+        elif process.poll() is not None:                # before it let the guest go
+            raise Ungradable(f"not the student's fault: no emulator: {self.last_line()}")
         if not self.why:
             self.ended(process)
 
@@ -152,6 +154,10 @@ class Boot:
         why = KILLED.get(code, said and code not in ENDS and f"QEMU ended with {code}: {said[1]}")
         if why:
             raise Ungradable(f"not the student's fault: {why}")
+
+    def last_line(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return (file.read().strip().splitlines() or ["it says nothing"])[-1]
 
     def panic_line(self):
         """The kernel's last words, as it prints them, and what led to them."""

@@ -178,12 +178,13 @@ def ended(process, seconds):
 
 
 def first_error(log):
-    """What a build says is wrong, in one line."""
+    """What a build says is wrong, in one line, which is not make's if it can be helped."""
     with open(log, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
     if trouble := next(filter(HOSTS_TROUBLE.search, lines), ""):
         raise boots.Ungradable(f"not the student's fault: {trouble}")
-    return next((line for line in lines if "error:" in line), lines[-1] if lines else "")
+    lines = [line for line in lines if not line.startswith("make")] or lines
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "")
 
 
 def confined(sandbox, command, tree, log):
@@ -218,11 +219,26 @@ def build(sandbox, tree, targets, log):
     return first_error(log) or f"make ended with {code}"
 
 
+def expect_base(sandbox, tree, names, log):
+    """Does the lab as handed out build here? If not, that a hand-in does not is no verdict."""
+    for name in names:
+        shutil.copy(os.path.join(tree, "build/starters", name), os.path.join(tree, name))
+    if trouble := build(sandbox, tree, ["all"], log):
+        raise boots.Ungradable(f"not the student's fault: the lab itself does not build: {trouble}")
+
+
 def build_by_rules(sandbox, tree, names, plan, logs):
     """
     Returns "", or why it does not build, in one line. What breaks a rule and would build is
     Refused; without a @plan there are no rules.
     """
+    trouble = try_to_build(sandbox, tree, names, plan, logs)
+    if trouble:
+        expect_base(sandbox, tree, names, os.path.join(logs, "base.log"))
+    return trouble
+
+
+def try_to_build(sandbox, tree, names, plan, logs):
     log, objects = os.path.join(logs, "build.log"), [f"build/{name}.o" for name in names]
     try:
         if plan:

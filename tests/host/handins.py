@@ -4,6 +4,7 @@ Many hand-ins, packed as people do: what they get, and that no result is lost.
 """
 import csv
 import io
+import lzma
 import os
 import shutil
 import signal
@@ -55,8 +56,26 @@ def downloaded(source, target):
         shutil.make_archive(target, "zip", folder)
 
 
+def piped(program, end):
+    def pack(source, target):
+        with open(f"{target}.tar.{end}", "wb") as file:
+            with subprocess.Popen(["tar", "c", "-C", source, "."], stdout=subprocess.PIPE) as tar:
+                subprocess.run([program, "-c"], stdin=tar.stdout, stdout=file, check=True)
+    return pack
+
+
+def lzma_alone(source, target):
+    tarred("")(source, target)
+    with open(f"{target}.tar", "rb") as tar, lzma.open(f"{target}.tar.lzma", "wb",
+                                                       format=lzma.FORMAT_ALONE) as file:
+        file.write(tar.read())
+    os.remove(f"{target}.tar")
+
+
 PACKINGS = (copied, tarred("gz"), zipped, tarred("xz"), tarred("bz2"), tarred(""),
             downloaded)
+RARE = (lzma_alone, *(piped(*one) for one in (("zstd", "zst"), ("lz4", "lz4"), ("lzip", "lz"),
+                                              ("compress", "Z")) if shutil.which(one[0])))
 
 
 @test("labs-unpack", check=False)
@@ -66,7 +85,7 @@ def labs_unpack():
     shutil.rmtree(folder, ignore_errors=True)
     source = hand_in("unpack/source", {FILE: text, "Makefile": "all:\n", "a/b/" + FILE: "wrong"})
     os.symlink("/etc/passwd", f"{source}/answers.md")
-    for number, pack in enumerate(PACKINGS):
+    for number, pack in enumerate((*PACKINGS, *RARE)):
         pack(source, f"{folder}/{number}")
     for name in sorted(os.listdir(folder)):
         if name[0].isdigit():
@@ -165,7 +184,9 @@ def many(folder, count):
         file.write(b"this is no archive")
     with tarfile.open(f"{folder}/climber.tar.gz", "w:gz") as tar:
         tar.add(FILE, "../../../climbed")
-    return {**wanted, "garbage": None, "climber": 0}
+    for pack in tarred("gz"), tarred("xz"):
+        pack(f"{FOLDER}/grade-all/00-right", f"{folder}/same")
+    return {**wanted, "garbage": None, "climber": 0, "same.tar.gz": 100, "same.tar.xz": 100}
 
 
 def results(folder):
@@ -262,6 +283,31 @@ def not_judged():
         expect(output.count("\n") < 5 and (without or size not in ROOMS[:2] and "exit status 0" in
                                            output and results(results_of) == {"one": 100}),
                f"{size} of disk: {output}")
+
+
+@test("labs-broken-tools", check=False)
+def broken_tools():
+    """An emulator or a compiler that does not work is nobody's zero."""
+    tree, work = handed_out(LAB, "broken-tools"), f"{FOLDER}/broken-tools-work"
+    shutil.rmtree(work, ignore_errors=True)
+    fake = f"{work}/tree/fake"          # the sandbox lets them in
+    code, output = machine.run(["make", "-s", "all"], f"{work}.log", cwd=tree, timeout=600)
+    expect(code == 0, output)
+    shutil.copytree(tree, f"{work}/tree", symlinks=True)
+    os.mkdir(fake)
+    for program, said in (("qemu-system-x86_64", "no emulator: cannot open libfdt.so.1"),
+                          ("gcc", "the lab itself does not build: cannot open libmpc.so.3")):
+        with open(f"{tree}/{FILE}", "a", encoding="utf-8") as file:
+            file.write("/* It is built again. */\n")
+        with open(f"{fake}/{program}", "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n[ $1 != -dumpmachine ] || exec echo x86_64-linux-gnu\n"
+                       f"echo '{said.partition(': ')[2]}' >&2\nexit 127\n")
+        os.chmod(f"{fake}/{program}", 0o755)
+        done = subprocess.run(
+            [sys.executable, "labs/tools/grade.py", "--work", work, tree], text=True, check=False,
+            env=machine.environment({"PATH": f"{fake}:{os.environ['PATH']}"}), capture_output=True)
+        expect(done.returncode == 2 and said in done.stderr and "points" not in done.stdout,
+               f"{program}: {done.returncode}: {done.stdout}{done.stderr}")
 
 
 # A disk of a size, which is there for the command only.
