@@ -17,8 +17,7 @@ import watch
 
 LOG_MAX = 80 << 20                      # of a boot's console, and of its memory's 64 MiB
 BOOT_S = 60                             # of its own time: the last resort, see Boot.follow()
-CPU_S = 25                              # that a boot may use of the host's processor; most use 3
-AFTER_A_HANG_S = 4                      # the same, of the next boot of a world that did not end
+CPU_S = 40                              # that a boot may use of the host's processor; most use 3
 GUEST_S = 20                            # of the guest's own time, 125 million instructions each
 PASS, FAIL, PANIC = 33, 35, 37          # kernel/report/panic.h
 # No device that no lab needs, and no system call of the host's that QEMU does not need.
@@ -66,9 +65,14 @@ class Boot:
                     "CPU": world.get("cpu", "max"), "SMP": str(world.get("smp", 1)),
                     "APPEND": self.append}
         self.tree, self.why, self.strange, self.tests, self.counts = tree, "", "", {}, counts
+        self.before = None
 
-    def run(self, sandbox, cpu_s=CPU_S):
-        """Boots; self.why says how it ended, if not well, and self.tests what was seen."""
+    def run(self, sandbox, before=None):
+        """
+        Boots; self.why says how it ended, if not well, and self.tests what was seen. @before: one
+        with other values that did not end well; this one ends when it has come as far.
+        """
+        self.before = before
         with tempfile.TemporaryDirectory() as folder:
             monitor, stub = os.path.join(folder, "qmp"), os.path.join(folder, "gdb")
             env = {**self.env, "GDBSTUB": stub, "RAM": os.path.join(folder, "ram")}
@@ -76,7 +80,7 @@ class Boot:
                 process = sandbox.start(
                     ["scripts/qemu.sh", "-S", *FEWER, "-qmp",
                      f"unix:{monitor},server=on,wait=off"],
-                    self.tree, out, env, folder, LOG_MAX, cpu_s)
+                    self.tree, out, env, folder, LOG_MAX, CPU_S)
                 try:
                     self.follow(process, stub, env["RAM"], monitor)
                 finally:
@@ -104,7 +108,11 @@ class Boot:
                     seen.stub.go()
                 if thread := seen.stub.stopped(patience.LOOK_S):
                     self.at_places(seen, thread)
-                    continue
+                    if not self.far_enough(seen):
+                        continue
+                if self.far_enough(seen):
+                    self.why = self.before.why
+                    break
                 if asked.guest_seconds() > GUEST_S:
                     self.why = f"it ran for more than {GUEST_S} s of its own time (an endless " \
                                "loop?)"
@@ -121,11 +129,17 @@ class Boot:
         if not self.why:
             self.ended(process)
 
-    @staticmethod
-    def at_places(seen, thread):
+    def far_enough(self, seen):
+        """The rest is lost in the other boot, and so in this one."""
+        return self.before and all(seen.tests[name].left
+                                   for name, test in self.before.tests.items() if test.left)
+
+    def at_places(self, seen, thread):
         """The guest has stopped, and often does so again soon: no time to look at the clock."""
         while thread:
             seen.stopped(thread)
+            if self.far_enough(seen):
+                return
             seen.stub.go()
             thread = seen.stub.stopped(0.01)
 

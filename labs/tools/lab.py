@@ -120,15 +120,19 @@ def handout(folder):
     return texts[0].replace("## Read first", texts[1] + "## Read first", 1)
 
 
-def what_the_grader_knows(plan, folder, starters, solutions):
+def wrong_texts(folder, solutions):
+    """The files of all known wrong answers."""
+    return [text for answer in edits.load(f"{folder}/wrong.edits")
+            for text in answer.applied(solutions).values()]
+
+
+def what_the_grader_knows(plan, starters, solutions, wrong=()):
     """
-    Adds to @plan what a hand-in may name, as the solution and the known wrong answers do, and what
+    Adds to @plan what a hand-in may name, as the solution and the known @wrong answers do, and what
     its objects may hold, as the solution's.
     """
     plan["files"] = sorted({*starters, "answers.md"})
-    texts = [*solutions.values()]
-    for answer in edits.load(f"{folder}/wrong.edits"):
-        texts += answer.applied(solutions).values()
+    texts = [*solutions.values(), *wrong]
     plan["names"] = sorted(set().union(*map(rules.words_in, texts)) -
                            set().union(*map(rules.words_in, starters.values())))
     plan["casts"] = sorted(set().union(*map(rules.casts_in, texts)))
@@ -143,9 +147,15 @@ def what_the_grader_knows(plan, folder, starters, solutions):
 
 def content(lab):
     """Path -> (bytes, mode) of everything in the starter tree."""
-    found = {}
     plan, folder = load(lab)
     starters, solutions = opened_texts(lab)
+    what_the_grader_knows(plan, starters, solutions, wrong_texts(folder, solutions))
+    return whole_tree(plan, folder, starters)
+
+
+def whole_tree(plan, folder, starters):
+    """The same, of a @plan that says all, with texts for the student from @folder."""
+    found, lab = {}, plan["lab"]
     left_out = [*LEFT_OUT, *plan.pop("without", [])]    # what would give this lab's answer away
     for name in tracked():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out) or \
@@ -157,7 +167,6 @@ def content(lab):
         if name.endswith(".md"):
             data = without_answers(data.decode(), lab).encode()
         found[name] = data, os.stat(name).st_mode & 0o777
-    what_the_grader_knows(plan, folder, starters, solutions)
     with open(f"{folder}/answers.md", "rb") as file:
         found["answers.md"] = file.read(), 0o644
     found["README.md"] = handout(folder).encode(), 0o644
@@ -188,7 +197,10 @@ def git(folder, *words):
 
 def make(lab, folder):
     """Writes the tree, and beside it what the grader goes by: the same files, untouched."""
-    files = content(lab)
+    write(content(lab), folder, f"Lab {lab}")
+
+
+def write(files, folder, title):
     if os.path.exists(folder) and os.listdir(folder):
         raise Wrong(f"{folder} is not empty: name another one with TO=")
     for name, (data, mode) in files.items():
@@ -201,7 +213,7 @@ def make(lab, folder):
     write_tar(f"{folder}/.lab/pristine.tar.gz", files)
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", f"Lab {lab}, as handed out")
+    git(folder, "commit", "-q", "-m", f"{title}, as handed out")
 
 
 def make_for(platform, lab, folder):

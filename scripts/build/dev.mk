@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What is for those who work on Splat itself, or teach with it. A lab's folder does not have it.
-.PHONY: test test-all check lab stat bochs3 bochs-xfd trace-picture
+.PHONY: test test-all check lab hunt stat bochs3 bochs-xfd trace-picture
 
 TEST_DEPS := cc llvm cpio python3 qemu qemu-img bochs iso uefi gdb chromium trace-cmd book \
 	libclang sandbox parallel
@@ -20,6 +20,11 @@ check:	## the tests that take less than a minute together
 lab:	## the starter tree of lab LAB=n, in the folder TO= (lab-n); FOR=gradescope|autolab|github
 	@$(DEPS) python3
 	@python3 labs/tools/lab.py make "$$LAB" "$${TO:-lab-$$LAB}" $(FOR)
+
+hunt:	## a lab whose bug SEED=word chooses, in the folder TO= (lab-hunt)
+	@$(DEPS) $(CC_DEPS) cpio python3 qemu libclang
+	@$(SUBMAKE) all
+	@python3 labs/tools/hunt.py "$${SEED:-}" "$${TO:-lab-hunt}"
 
 bochs3:	## bring Bochs 3.x into build/bochs3, for EMU=bochs3 and its tests
 	@$(DEPS) bochs

@@ -417,7 +417,7 @@ def labs_rules_all():
     for number in lab.numbers():
         plan, folder = lab.load(number)
         starters, texts = lab.opened_texts(number)
-        lab.what_the_grader_knows(plan, folder, starters, texts)
+        lab.what_the_grader_knows(plan, starters, texts, lab.wrong_texts(folder, texts))
         with tempfile.TemporaryDirectory() as beside:
             hand_ins = [("solution", texts)]
             hand_ins += [(answer.name, answer.applied(texts))

@@ -19,6 +19,7 @@ sys.path[:0] = ["labs/tools", "scripts/build"]
 
 import edits                            # noqa: E402 (scripts/build/edits.py)
 import grade as grader                  # noqa: E402 (labs/tools/grade.py)
+import hunt                             # noqa: E402 (labs/tools/hunt.py)
 import lab                              # noqa: E402 (labs/tools/lab.py)
 
 FOLDER = os.path.abspath(machine.LOGS) + "/labs"
@@ -239,6 +240,51 @@ def for_each_lab(suffix, function, text):
 
 for_each_lab("", prove, "starter, solution, wrong answers.")
 for_each_lab("-handout", handout, "its handout's commands.")
+
+
+@test("labs-hunt", long=True)
+def labs_hunt():
+    """
+    The seed chooses the bug: two seeds, two bugs. Each tree has it, does not say which it is, and
+    is right without it: the maker tries that, and refuses what it cannot prove.
+    """
+    shown = set()
+    for seed in "spring", "autumn":
+        tree = f"{FOLDER}/hunt-{seed}"
+        shutil.rmtree(tree, ignore_errors=True)
+        code, output = machine.run(["make", "-s", "hunt", f"SEED={seed}", f"TO={tree}"],
+                                   f"{tree}.log", timeout=1200)
+        expect(code == 0, f"{seed}: {output}")
+        fault, _ = hunt.chosen(seed)
+        starters = fault.applied(edits.tree_texts(fault))
+        for path, text in starters.items():
+            with open(f"{tree}/{path}", encoding="utf-8") as file:
+                expect(file.read() == text, f"{seed}: {path} has not the bug {fault.name}")
+        for top, _, names in os.walk(tree):
+            for path in (os.path.join(top, name) for name in names):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    expect(fault.name not in file.read(), f"{path} names {fault.name}")
+        code, output = machine.run(["python3", "labs/tools/hunt.py", "--show", seed],
+                                   f"{tree}.log")
+        expect(fault.name in output, output)
+        shown.add(fault.name)
+    expect(len(shown) == 2, f"both have {shown}")
+    with mock.patch.object(hunt, "chosen", lambda _: (ONLY_A_COMMENT, "arch/x86/fpu/")):
+        try:
+            hunt.make("any", f"{FOLDER}/hunt-none")
+            expect(False, "a bug that nothing sees is handed out")
+        except lab.Wrong as reason:
+            expect("with the bug it has 100 points" in str(reason), str(reason))
+    code, output = machine.run(["make", "hunt"], machine.LOGS + "/hunt.log")
+    expect(code == 2 and "which bug? SEED=word" in output, output)
+
+
+ONLY_A_COMMENT = edits.parse("""edit: no-bug
+test: k/fpu_owner/another_owner_makes_us_load
+@@ arch/x86/fpu/core/regs.c: fpregs_restore_userregs @@
+-		fpregs_activate(fpu);
++		/* as ever */ fpregs_activate(fpu);
+""", "here")[0]
 
 
 # --- The holes ---
