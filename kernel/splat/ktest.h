@@ -62,12 +62,13 @@ struct ktest {
  * @a is what the kernel has, @b what the test goes by. They are evaluated once and compared as
  * 64-bit numbers, for KEXPECT_GE as signed ones.
  */
-#define KEXPECT(cond)								\
+#define KEXPECT(cond)		KEXPECT_OR(cond, "expected %s", #cond)
+#define KEXPECT_OR(cond, fmt, ...)						\
 	do {									\
 		u64 __true = !!(cond);						\
 		TEST_SITE(__true, "!=", 0UL);					\
 		if (!__true)							\
-			KFAIL("expected %s", #cond);				\
+			KFAIL(fmt, ##__VA_ARGS__);				\
 	} while (0)
 #define KEXPECT_EQ(a, b)	__KEXPECT(u64, a, ==, "==", b, #a " == " #b)
 #define KEXPECT_NE(a, b)	__KEXPECT(u64, a, !=, "!=", b, #a " != " #b)

@@ -40,6 +40,7 @@ import report                           # noqa: E402
 import watch                            # noqa: E402
 from boots import TooBusy, Ungradable   # noqa: E402
 
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MORE = "(what is missing: make grade ALL=1)"
 SEEDS = 2                               # boots of each world, with different values
 TO_MEND = "not graded, and no point is lost: mend this, and try again"
@@ -167,8 +168,10 @@ def seen_of(results):
     counts, wrong = {}, set()
     for boot in (boot for done in results.values() for boot in done):
         for name, found in boot.tests.items():
-            counts[name] = min(len(found.seen), counts.get(name, len(found.seen)))
-            if boot.status(name, 0) != "ok":
+            status = found.status(0)
+            if status == "ok":
+                counts[name] = min(len(found.seen), counts.get(name, len(found.seen)))
+            elif status not in ("none", "skipped"):     # a world may not have, or not want it
                 wrong.add(name)
     return {name: count for name, count in counts.items() if name not in wrong}
 
@@ -190,16 +193,22 @@ def graded(options, sandbox, pristine, student, work):
     seeds = [f"{options.seed}-{number}" for number in range(SEEDS)]
     results = {} if trouble else boot_all(plan, sandbox, tree, logs, seeds)
     steps = grade(plan, results, trouble, Replays(plan, sandbox, tree, logs))
+    for step in steps:
+        step["text"] = [report.printable(line) for line in step["text"]]
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         show(plan, steps, notes, options.all)
     return {"points": sum(step["points"] for step in steps), "steps": steps, "notes": notes,
-            "text": text.getvalue(), "seen": seen_of(results)}
+            "text": report.printable(text.getvalue()), "seen": seen_of(results)}
 
 
 def result_of(options, sandbox, work):
     """The result of options.handin, made, or as it was."""
     student = os.path.abspath(options.handin)
+    if not os.path.exists(student):
+        raise Ungradable(f"there is no hand-in {student}")
+    if options.result and not os.path.isdir(os.path.dirname(os.path.abspath(options.result))):
+        raise Ungradable(f"there is no folder for {options.result}")
     archive = options.pristine or os.path.join(
         os.path.dirname(HERE) if options.result else student, ".lab/pristine.tar.gz")
     if not os.path.isfile(archive):
@@ -214,7 +223,8 @@ def result_of(options, sandbox, work):
             folder = os.path.join(work, "handin")
             handin.unpack(sandbox, student, folder, pristine.plan["files"])
             student = folder
-        result["key"] = f"{options.seed} {version} " + handin.content_of(
+        how = " all" * options.all + " without-rules" * options.without_rules
+        result["key"] = f"{options.seed}{how} {version} " + handin.content_of(
             filter(os.path.isfile, (os.path.join(student, name) for name in
                                     pristine.plan["files"])), student)
         old = report.read(options.result) if options.result else None
@@ -223,7 +233,15 @@ def result_of(options, sandbox, work):
         return {**result, **graded(options, sandbox, pristine, student, work)}
     except handin.Refused as reason:
         return {**result, "points": None, "steps": [], "notes": [], "seen": {},
-                "text": "\n  ".join([f"Lab {result['lab']}: {TO_MEND}", *reason.args[0]]) + "\n"}
+                "text": report.printable("\n  ".join([f"Lab {result['lab']}: {TO_MEND}",
+                                                      *reason.args[0]]) + "\n")}
+
+
+def stop(*_):
+    """Once: what is under way is ended, and tidied up after, in peace."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(options):
@@ -268,8 +286,9 @@ def main():
     parser.add_argument("--without-rules", action="store_true", help="grade what the rules refuse, "
                         "too: for tests of the second net")
     parser.add_argument("--pristine", help="the files as handed out (default: the tree's own)")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        for number in SIGNALS:
+            signal.signal(number, stop)
         return run(parser.parse_args())
     except KeyboardInterrupt:
         print("splat: stopped: not graded", file=sys.stderr)

@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILE_MAX = 256 * 1024                   # of a student's file
 BUILD_S = 150                           # of its own time; most take 5
 UNPACK_S = 30                           # the same
+LONG_AGO = 400_000_000                  # 1982: zip knows no time before 1980
 ROOM = 16 << 20                         # a disk with less is full
 # What a build says when the machine has run out of something; not when the compiler met its limit.
 HOSTS_TROUBLE = re.compile("No space left on device|^(?!.*virtual memory).*Cannot allocate memory|"
@@ -96,7 +97,7 @@ class Pristine:
 
     def lay_out(self, tree):
         for name, (data, mode) in self.files.items():
-            place(data, os.path.join(tree, name), mode, 1)
+            place(data, os.path.join(tree, name), mode, LONG_AGO)
         for name in self.opened:
             place(self.files[name][0], os.path.join(tree, "build/starters", name))
 

@@ -133,7 +133,8 @@ def what_the_grader_knows(plan, starters, solutions, wrong=()):
     """
     plan["files"] = sorted({*starters, "answers.md"})
     texts = [*solutions.values(), *wrong]
-    plan["names"] = sorted(set().union(*map(rules.words_in, texts)) -
+    offered = set().union(*map(rules.offered, starters))
+    plan["names"] = sorted(offered.union(*map(rules.words_in, texts)) -
                            set().union(*map(rules.words_in, starters.values())))
     plan["casts"] = sorted(set().union(*map(rules.casts_in, texts)))
     paths = [f"build/{path}.o" for path in sorted(solutions)]

@@ -16,6 +16,7 @@ import base64
 import csv
 import json
 import os
+import re
 
 VISIBILITIES = "visible", "hidden", "after_due_date", "after_published"
 
@@ -90,16 +91,26 @@ def to_github(result):
                 file.write(text)
 
 
+def in_a_cell(name):
+    """A spreadsheet is to take it for text."""
+    return "'" + name if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
+
+
+def printable(text):
+    """What a kernel or a compiler has said, or a file's name, for a terminal: no control codes."""
+    return re.sub(r"[^\t\n\x20-\x7e\xa0-\ud7ff]", "?", text)
+
+
 def table(folder):
     """grades.csv of all results in @folder, wherever they were made. Returns its rows."""
     rows = []
     for name in sorted(os.listdir(folder)):
         if name.endswith(".json") and (data := read(os.path.join(folder, name))):
-            rows.append([name.removesuffix(".json"),
+            rows.append([in_a_cell(name.removesuffix(".json")),
                          "" if data["points"] is None else data["points"],
                          *(step["points"] for step in data["steps"])])
     path = os.path.join(folder, "grades.csv")
-    with open(path + ".new", "w", newline="", encoding="utf-8") as file:
+    with open(path + ".new", "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file).writerows([["name", "score", "steps"], *rows])
     os.replace(path + ".new", path)
     return rows

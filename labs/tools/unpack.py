@@ -26,10 +26,11 @@ import tempfile
 import zipfile
 import zlib
 
-MEMBERS_MAX = 2000
-BYTES_MAX = 64 << 20                    # that come out of all compression together
+MEMBERS_MAX = 20000
+BYTES_MAX = 256 << 20                   # that come out of all compression together
 FILE_MAX = 256 << 10                    # of one file that is taken
 MEMORY_MAX = 64 << 20                   # of xz
+NOT_HANDED_IN = {"build", ".git"}
 DEPTH_MAX = 3                           # archives in archives
 PACKED = (".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".lzma", ".zst", ".lz4", ".lz",
           ".z", ".zip")
@@ -121,7 +122,7 @@ class Xz:
 
 def folder_members(path, budget):
     for top, folders, names in os.walk(path):
-        folders[:] = sorted(one for one in folders if one != ".git" and
+        folders[:] = sorted(one for one in folders if one not in NOT_HANDED_IN and
                             not os.path.islink(os.path.join(top, one)))
         for name in sorted(names):
             budget.member()
@@ -160,6 +161,8 @@ def collect(found, these, wanted, budget, depth):
     """The best of what is there for each of @wanted, to @found: name -> (how deep, bytes)."""
     for name, opener in these:
         words = [word for word in name.replace("\\", "/").split("/") if word not in ("", ".")]
+        if not NOT_HANDED_IN.isdisjoint(words[:-1]):
+            continue                    # somebody has packed the whole folder
         for one in wanted:
             parts = one.split("/")
             deep = depth * 1000 + len(words) - len(parts)

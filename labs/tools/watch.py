@@ -23,9 +23,10 @@ import struct
 
 PAGE = 4096
 PRESENT, WRITABLE, LARGE, FRAME = 1, 2, 0x80, 0x000ffffffffff000
-CR0_WP, RING, KERNEL_CS, STUB_SIZE = 1 << 16, 3, 0x10, 16
+CR0_WP, FLAGS_TF, RING, KERNEL_CS, STUB_SIZE = 1 << 16, 1 << 8, 3, 0x10, 16
 NAMES = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".split()
 NOWHERE = 0, 0, "", ""                  # no function
+DEBUGGERS = "watch.c", "entry.c"        # tests that take #DB themselves (arch/x86/entry/traps.c)
 OPERATORS = {"==": lambda a, b: a == b, "!=": lambda a, b: a != b, ">=": lambda a, b: a >= b,
              "s>=": lambda a, b: signed(a) >= signed(b)}
 
@@ -241,7 +242,7 @@ class Stub:
     def registers(self):
         data = bytes.fromhex(self.ask("g").replace("x", "0"))
         found = dict(zip(NAMES, struct.unpack_from("<17Q", data)))
-        found["cs"], = struct.unpack_from("<I", data, 140)
+        found["flags"], found["cs"] = struct.unpack_from("<II", data, 136)
         found["cr0"], _, found["cr3"] = struct.unpack_from("<3Q", data, 188)
         return found
 
@@ -321,13 +322,19 @@ class Watch:
         return self.programs[name]
 
     def add(self, test, file):
-        """A test's checks: in ring 3 its own function's, in the kernel all of @file's."""
+        """
+        A test's checks: all of @file's in the kernel, its own function's in ring 3; and those of
+        functions that are no test's, which tests share.
+        """
         if test.name in self.tests:
             self.strange = f"there are two tests {test.name}"
         self.tests[test.name] = test
+        kernel = test.image is self.kernel
+        others = {f"{suite}.c" if kernel else run for suite, _, run in test.image.tests()} - {
+            file if kernel else test.function}
         for at, site in test.image.sites.items():
             start, _, _, source = test.image.function(at)
-            if source == file if test.image is self.kernel else start == test.function:
+            if (source if kernel else start) not in others:
                 test.sites[at] = site
 
     def place(self, addr, action, *more):
@@ -377,6 +384,7 @@ class Watch:
 
     def enter(self, regs, test):
         self.look(test.image, regs)
+        self.expect_undisturbed(regs)
         self.now = test
         test.entered += 1
         stack = self.memory.read(regs["cr3"], regs["rsp"], 8)
@@ -395,10 +403,24 @@ class Watch:
         if (regs["rip"], regs["rsp"], regs["cr3"] & FRAME) != test.back:
             return                              # another task, or another depth
         self.look(test.image, regs)
+        self.expect_undisturbed(regs)
         test.left = True
         self.begin()
 
+    def expect_undisturbed(self, regs):
+        """
+        Nobody looks on from inside, instruction by instruction: else a check's values could be made
+        right just before it.
+        """
+        hook, = struct.unpack("<Q", self.memory.read(
+            regs["cr3"], self.kernel.symbols["kernel_debug_trap"], 8))
+        if regs["flags"] & FLAGS_TF:
+            self.strange = self.strange or "each instruction is looked at (RFLAGS.TF)"
+        elif hook and self.kernel.function(hook)[3] not in DEBUGGERS:
+            self.strange = self.strange or f"#DB goes to {self.kernel.named(hook)}"
+
     def fail(self, regs):
+        self.expect_undisturbed(regs)
         self.now.failures.append("a check failed")
         self.unplace(regs["rip"])
 
@@ -407,6 +429,7 @@ class Watch:
         self.unplace(regs["rip"])
 
     def check(self, regs, site):
+        self.expect_undisturbed(regs)
         where, left, operator, right = site
         self.now.seen.add(where)
         if not OPERATORS[operator](regs[left], regs[right]):

@@ -292,7 +292,7 @@ def refused(texts, tree):
     """The rules' lines for these files of the lab, in a tree that has been built."""
     plan = f"{tree}/lab.json"
     for path, text in texts.items():
-        with open(f"{tree}/{path}", "w", encoding="utf-8") as file:
+        with open(f"{tree}/{path}", "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
     code, output = machine.run(["python3", os.path.abspath("labs/tools/rules.py"), plan,
                                 "build/starters", ".", *texts], f"{tree}/refused.log", cwd=tree)
@@ -347,6 +347,29 @@ BREAKS = {
     "#define EVIL write_cr0(0)": "write_cr0 is not",
     "#undef unlikely": "#undef unlikely",
     "static int f(void) { int g(void) { return 1; } return g(); }": "g is not",
+    # A name of the file's own for something, used for another's.
+    "struct z { int wrmsr; };\nstatic void f(void) { wrmsr(0xc0000082, 0); }": "wrmsr is not",
+    "enum z { KTEST_SUITE };\nKTEST_SUITE(mine);": "",
+    "static void g(int write_cr0) { }\n#include \"arch/x86/cpu/insns.h\"\n"
+    "static void f(void) { write_cr0(0); }": "write_cr0 is not",
+    "struct z { int __builtin_return_address; };\nstatic void *f(void) "
+    "{ return __builtin_return_address(0); }": "__builtin_return_address is",
+    '#define wrmsr wrmsr\n#include "arch/x86/cpu/insns.h"\n'
+    "static void f(void) { wrmsr(1, 0); }": "wrmsr is not",
+    # What only one of the two compilers sees.
+    "#ifdef __OPTIMIZE__\nstatic u64 f(u64 a) { return *(u64 *)a; }\n#endif":
+    "a condition on __OPTIMIZE__",
+    "#if __GNUC__ > 4\n#endif": "a condition on __GNUC__",
+    "#define X __OPTIMIZE__\n#if X\n#endif": "__OPTIMIZE__ is not",
+    "#if defined(unix)\n#endif": "a condition on unix",
+    # A number for a pointer, by other ways.
+    "static void f(u64 a) { u64 *p; memcpy(&p, &a, 8); *p = 0; }": "a pointer copied as bytes",
+    "static void f(u64 a) { void (*p)(void) = f_; *(u64 *)&p = a; }": "a pointer's bytes",
+    "static void f_(void) { }\nstatic void f(void) { void (*p)(void) = f_; p(); }":
+    "a call through",
+    "static u64 f(u64 a) { return *(u64 *)((u8 *)NULL + a); }": "a pointer made of NULL",
+    '#include "tests/kernel/fpu_regs.h"': "the tests' own",
+    'static const char *f(void) { return "\udce4"; }': "not UTF-8",
     "static int f(void) { return " + "(" * 3000 + "1" + ")" * 3000 + "; }": "",
     "int f(;": "expected",
 }
@@ -382,6 +405,20 @@ static void __unused look_at(struct fpu *fpu)
 	memset(note->count, 0, sizeof(note->count));
 	pr_info("%s: preempt_count %x on CPU %u", __func__, preempt_count(), smp_processor_id());
 }
+
+#define DEBUG	1
+#if DEBUG && !defined(QUIET)
+/* What the headers offer that the file includes, and the step does not ask for. */
+static void __unused look_again(struct task_struct *task)
+{
+	struct fpu *fpu = task ? &task->thread.fpu : NULL;
+
+	if (fpu && test_tsk_thread_flag(task, TIF_NEED_FPU_LOAD))
+		fpregs_assert_state_consistent();
+	if (fpu && fpu_form == FORM_FXSAVE)
+		set_thread_flag(TIF_NEED_FPU_LOAD);
+}
+#endif
 """
 
 

@@ -26,6 +26,7 @@ from host.cheats import FILE, LAB, cheat, patched, starter
 from host.labs import FOLDER, hand_in, handed_out, solution
 
 GRADE_ALL_S = 2400                      # of its own time
+DYING_S = 20
 
 
 def tarred(kind):
@@ -209,8 +210,10 @@ def stopped_after_one(command, folder, whole_group):
     members = patience.family([process.pid])
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
     code = machine.finish(process)
-    left = [pid for pid in members if os.path.exists(f"/proc/{pid}")]
-    expect(not left, f"still there: {left}")
+    limit = patience.Patience(DYING_S, *members)
+    while left := [pid for pid in members if os.path.exists(f"/proc/{pid}")]:
+        expect(not machine.judged(limit.look()), f"still there: {left}")
+        time.sleep(patience.LOOK_S)
     return code
 
 

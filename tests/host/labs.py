@@ -163,6 +163,8 @@ def prove(number):
         seen = {test: count for test, count in json.load(file)["seen"].items()
                 if test in wanted_of(plan)}
     expect(seen == plan["sees"], f"{folder}/lab.json: \"sees\": {json.dumps(seen)}")
+    unseen = [test for test, count in seen.items() if not count]
+    expect(not unseen, f"no check of these is seen: {unseen}")
     expect(len(wrong) >= 5, f"{len(wrong)} wrong answers are known, not 5")
     trouble = []
     for answer, loses in wrong:
