@@ -143,6 +143,8 @@ SAID = {
     "the machine was changed: the gate of vector 200 leads to": {"hooks-a-gate"},
     "the machine was changed: a CPU has other": {"brings-its-own-gates"},
     "the machine was changed: system calls go to": {"hooks-system-calls"},
+    "the machine was changed: each instruction is looked at": {"single-steps"},
+    "the machine was changed: #DB goes to hook_of_debug": {"takes-the-debug-trap"},
     "it failed": {"runs-the-tests-itself", "patches-tests", "redefines-macros",
                   "forgives-a-test", "takes-a-boot-option"},
     "it was not run: the kernel panicked": {"unwinds"},
@@ -159,6 +161,14 @@ IN_A_TEST = {
 	while (code[0] != 0x48 || code[4] != 0x5b || code[5] != 0x41 || code[6] != 0x5c)
 		code++;
 	((const void **)__builtin_frame_address(0))[1] = code;
+""",
+    # To make each check's values right just before they are looked at.
+    "single-steps": """
+	kernel_debug_trap = hook_of_debug;
+	__asm__ volatile("pushf; orl $0x100, (%rsp); popf");
+""",
+    "takes-the-debug-trap": """
+	kernel_debug_trap = hook_of_debug;
 """,
     # By the kernel's second mapping of its page: what a NOP names.
     "patches-the-tests-program": """
@@ -184,6 +194,7 @@ SOLVED = {"patches-the-tests-program"}          # all work was done there: it is
 OF_OURS = """
 static __attribute__((unused)) void hook_of_ours(void) { }
 static __attribute__((unused)) void test_of_ours(struct ktest_run *kt) { (void)kt; }
+static __attribute__((unused)) void hook_of_debug(struct pt_regs *regs) { (void)regs; }
 void hook_of_calls(void);
 __asm__("hook_of_calls: jmp entry_SYSCALL_64");
 extern const struct ktest __start_ktests[], __stop_ktests[];
@@ -200,7 +211,7 @@ def cheat(name):
     includes = "".join(f'#include "{header}.h"\n' for header in (
         "arch/x86/cpu/insns", "arch/x86/irqflags", "kernel/report/panic", "lib/printk",
         "arch/x86/mm/pgtable", "kernel/splat/ktest", "lib/string", "arch/x86/mm/tlb",
-        "arch/x86/process", "kernel/vm/mm"))
+        "arch/x86/process", "kernel/vm/mm", "arch/x86/entry/entry"))
     place, code = (PLACE, CHEATS[name]) if name in CHEATS else (CALLED, IN_A_TEST[name])
     expect(texts[FILE].count(place) == 1, f"{FILE} has no one place for a cheat: {place}")
     return {FILE: includes + OF_OURS + texts[FILE].replace(place, place + code)}

@@ -96,7 +96,7 @@ def labs_unpack():
     for name, harm in {
             "bomb.tar.gz": lambda: bomb("gz", zeros), "bomb.tar.bz2": lambda: bomb("bz2", zeros),
             "bomb.tar.xz": lambda: bomb("xz", zeros), "bomb.zip": lambda: bomb_zip(zeros),
-            "many.zip": lambda: many_members(3000), "garbage.zip": lambda: b"PK\3\4 and no more",
+            "many.zip": lambda: many_members(30000), "garbage.zip": lambda: b"PK\3\4 and no more",
             "cut.tar.gz": lambda: bomb("gz", zeros)[:500], "empty.tar": lambda: b"",
             "large.zip": lambda: zip_of({FILE: zeros}), "text.txt": lambda: b"no archive"}.items():
         with open(f"{folder}/{name}", "wb") as file:
@@ -104,6 +104,12 @@ def labs_unpack():
         code, said, found = unpacked(f"{folder}/{name}")
         expect(code == 1 and said.startswith("it cannot be read: ") and said.count("\n") == 1 and
                not found, f"{name}: {code}: {said}: {list(found)}")
+    # The whole folder, after make grade: what was built there is not looked at.
+    with open(f"{folder}/whole.zip", "wb") as file:
+        file.write(zip_of({f"lab-2/{name}": text.encode() for name in (
+            FILE, *(f"build/grade/{n}/{FILE}" for n in range(50)), ".git/" + FILE)}))
+    code, said, found = unpacked(f"{folder}/whole.zip")
+    expect(code == 0 and found == {FILE: text}, f"whole.zip: {code}: {said}: {found}")
     for odd in ("../" * 9 + FILE, "/" + FILE, "\\".join(FILE.split("/")), "é/" + FILE,
                 "/".join("d" * 200 for _ in range(30)) + "/" + FILE):
         with open(f"{folder}/odd.zip", "wb") as file:
@@ -126,11 +132,11 @@ def unpacked(path):
 
 
 def bomb(kind, piece):
-    """A tar of a file of 200 of @piece, which packs to little."""
+    """A tar of a file of 400 of @piece, which packs to little."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode=f"w:{kind}") as tar:
         info = tarfile.TarInfo("zeros")
-        info.size = 200 * len(piece)
+        info.size = 400 * len(piece)
         tar.addfile(info, io.BufferedReader(Endless(piece)))
     return packed.getvalue()
 
