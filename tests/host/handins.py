@@ -294,6 +294,29 @@ def not_judged():
                f"{size} of disk: {output}")
 
 
+@test("labs-stopped", check=False)
+def stopped():
+    """Twice each signal that ends a terminal's work: nothing is left, and there is no result."""
+    tree, result = handed_out(LAB, "stopped"), f"{FOLDER}/stopped.json"
+    beside = f"{FOLDER}/stopped-beside"
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        shutil.rmtree(beside, ignore_errors=True)
+        os.mkdir(beside)
+        process = machine.start(
+            ["env", f"--default-signal={number.name[3:]}", sys.executable, "labs/tools/grade.py",
+             "--pristine", f"{tree}/.lab/pristine.tar.gz", "--result", result, tree],
+            {"TMPDIR": beside}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        limit = patience.Patience(GRADE_ALL_S, process.pid)
+        while not any(os.path.isdir(f"{beside}/{name}/tree") for name in os.listdir(beside)):
+            expect(not machine.judged(limit.look()), "nothing is begun")
+            time.sleep(patience.LOOK_S)
+        for _ in range(2):
+            os.kill(process.pid, number)
+        code = machine.finish(process)
+        expect(code == 130 and not os.listdir(beside) and not os.path.exists(result),
+               f"{number.name}: {code}: {os.listdir(beside)}")
+
+
 @test("labs-broken-tools", check=False)
 def broken_tools():
     """An emulator or a compiler that does not work is nobody's zero."""
