@@ -32,7 +32,8 @@ static void touched(struct pt_regs *regs)
 		if (!(which & BIT(i)))
 			continue;
 		watched[i].hits++;
-		watched[i].broken += !watched[i].rule(regs);
+		if (!watched[i].rule(regs) && !watched[i].broken++)
+			watched[i].broken_by = regs->ip;
 	}
 	write_dr(7, enabled);
 }
@@ -74,7 +75,8 @@ void watch_end(struct ktest_run *kt)
 		const struct watch *w = &watched[i];
 
 		KEXPECT_OR(w->hits && !w->broken,
-			   "%s was %s %u times, %u of them against its rule", w->name,
-			   w->reads ? "touched" : "written", w->hits, w->broken);
+			   "%s was %s %u times, %u of them against %pS, first by %pS", w->name,
+			   w->reads ? "touched" : "written", w->hits, w->broken,
+			   (void *)w->rule, (void *)w->broken_by);
 	}
 }

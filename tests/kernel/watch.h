@@ -17,6 +17,7 @@ struct watch {
 	/* Called where it was touched, by @regs; must not sleep. */
 	bool (*rule)(const struct pt_regs *regs);
 	unsigned int hits, broken;
+	unsigned long broken_by;	/* the first one: the instruction behind it */
 };
 
 void watch_start(struct watch *watches, unsigned int count);
