@@ -15,8 +15,8 @@ import tempfile
 
 import boots
 import confine
+import image
 import patience
-import watch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILE_MAX = 256 * 1024                   # of a student's file
@@ -268,7 +268,7 @@ def expect_objects(tree, names, plan):
     """The objects hold what the lab's do: sections, what they define, and what they may name."""
     wrong = []
     for name in names:
-        made, known = watch.Object(f"{tree}/build/{name}.o"), plan["objects"][name]
+        made, known = image.Object(f"{tree}/build/{name}.o"), plan["objects"][name]
         for what, found, allowed in (
                 ("section", {s for s in made.sections if s and not USUAL.match(s)},
                  known["sections"]),

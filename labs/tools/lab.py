@@ -22,14 +22,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../scripts/build")]
 
 import edits                            # noqa: E402 (scripts/build/edits.py)
+import image                            # noqa: E402 (labs/tools/image.py)
 import platforms                        # noqa: E402 (labs/tools/platforms.py)
 import rules                            # noqa: E402 (labs/tools/rules.py)
-import watch                            # noqa: E402 (labs/tools/watch.py)
 
 LABS = "labs"
 STEP = re.compile(r"step (\d+), .*")
 GRADER = ("grade.py", "handin.py", "unpack.py", "rules.py", "confine.py", "boots.py", "watch.py",
-          "report.py")
+          "image.py", "report.py")
 ASKED = re.compile(r"^<!-- lab (\d+) asks for this: (.+?) -->\n.*?^<!-- end -->\n", re.M | re.S)
 # Not for students: other labs, what tests the labs, and what quotes code (planted faults do).
 LEFT_OUT = ("labs/*", ".ci/*", "tests/[!u]*.py", "tests/*.json", "tests/golden/*",
@@ -141,7 +141,7 @@ def what_the_grader_knows(plan, starters, solutions, wrong=()):
     subprocess.run(["make", "-s", *paths], check=True, stdout=subprocess.DEVNULL)
     plan["objects"] = {}
     for path in sorted(solutions):
-        made = watch.Object(f"build/{path}.o")
+        made = image.Object(f"build/{path}.o")
         plan["objects"][path] = {"sections": sorted(made.sections), "defines": sorted(made.defined),
                                  "names": sorted(made.undefined)}
 
