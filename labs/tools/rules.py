@@ -35,17 +35,17 @@ FLAGS = ("-std=gnu11 -ffreestanding -fno-pic -mcmodel=kernel -mgeneral-regs-only
          "-Werror=incompatible-pointer-types").split()
 # Harmless, and of use to somebody who looks for a mistake.
 COMMON = set("""
-    pr_emerg pr_err pr_warn pr_notice pr_info pr_debug pr_cont printk WARN WARN_ON WARN_ONCE
-    WARN_ON_ONCE BUG BUG_ON BUILD_BUG_ON static_assert _Static_assert dump_stack panic might_sleep
-    likely unlikely READ_ONCE WRITE_ONCE barrier min max min_t max_t clamp swap ARRAY_SIZE offsetof
-    container_of sizeof_field BIT BIT_ULL ALIGN ALIGN_DOWN round_up round_down is_aligned
-    NULL true false bool __unused __maybe_unused noinline __always_inline inline __noreturn
+    pr_emerg pr_err pr_warn pr_notice pr_info printk WARN WARN_ON WARN_ONCE
+    WARN_ON_ONCE BUG BUG_ON _Static_assert dump_stack panic might_sleep
+    likely unlikely READ_ONCE WRITE_ONCE barrier min max swap ARRAY_SIZE offsetof
+    container_of BIT BIT_ULL ALIGN_DOWN
+    NULL true false bool __unused noinline __always_inline inline __noreturn
     memcpy memset memmove memcmp memchr_inv strcmp strlen
     list_empty list_add list_add_tail list_del list_del_init list_first_entry list_for_each_entry
     list_for_each_entry_safe INIT_LIST_HEAD
     current smp_processor_id preempt_count in_atomic in_hardirq irqs_disabled preempt_rt cpu_relax
     preempt_disable preempt_enable local_irq_save local_irq_restore
-    assert_held assert_preempt_off assert_irqs_off smp_mb smp_rmb smp_wmb jiffies nr_cpus
+    assert_held assert_preempt_off assert_irqs_off jiffies nr_cpus
     ENOMEM EINVAL EFAULT EAGAIN EPERM ENOENT EOPNOTSUPP EINTR ENOSYS EDEADLK EBUSY
     __func__ __FILE__ __LINE__ __builtin_expect __builtin_offsetof
     __builtin_types_compatible_p __builtin_choose_expr __builtin_constant_p __builtin_popcountll

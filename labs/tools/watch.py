@@ -22,7 +22,7 @@ import struct
 from image import PAGE, Image, Strange
 
 PRESENT, WRITABLE, LARGE, FRAME = 1, 2, 0x80, 0x000ffffffffff000
-CR0_WP, FLAGS_TF, RING, KERNEL_CS, STUB_SIZE = 1 << 16, 1 << 8, 3, 0x10, 16
+CR0_WP, FLAGS_TF, KERNEL_CS, STUB_SIZE = 1 << 16, 1 << 8, 0x10, 16
 NAMES = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".split()
 DEBUGGERS = "watch.c", "entry.c"        # tests that take #DB themselves (arch/x86/entry/traps.c)
 OPERATORS = {"==": lambda a, b: a == b, "!=": lambda a, b: a != b, ">=": lambda a, b: a >= b,

@@ -11,6 +11,7 @@ import tempfile
 from host import labs
 import lab
 import machine
+import rules
 from host import expect, test
 from host.labs import FOLDER, grade, hand_in, handed_out, solution
 
@@ -452,6 +453,13 @@ def labs_rules():
         if not any(rule in one and re.match(rf"{re.escape(FILE)}:(\d+): ", one) and
                    int(one.split(":")[1]) >= line for one in lines):
             trouble.append(f"{text[:60]!r} is refused by {lines}, not {rule!r}")
+    headers = ""
+    for path in (path for path in lab.tracked() if path.endswith(".h")):
+        with open(path, encoding="utf-8") as file:
+            headers += file.read()
+    gone = [name for name in rules.COMMON if not re.search(rf"\b{name}\b", headers) and
+            not name.startswith("__builtin") and name not in ("__func__", "_Static_assert")]
+    expect(not gone, f"rules.py offers what there is not: {gone}")
     for what, text in (("the solution", right), ("an experiment", right + HONEST)):
         if lines := refused({FILE: text}, tree):
             trouble.append(f"{what} is refused: {lines}")
