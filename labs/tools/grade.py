@@ -38,7 +38,7 @@ import handin                           # noqa: E402
 import patience                         # noqa: E402
 import report                           # noqa: E402
 import watch                            # noqa: E402
-from boots import TooBusy, Ungradable   # noqa: E402
+from boots import STATUS, TooBusy, Ungradable  # noqa: E402
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MORE = "(what is missing: make grade ALL=1)"
@@ -92,20 +92,25 @@ class Replays:
 
     def lines(self, world, boot, test, stop_at):
         suite, calls = test.rpartition("/")[0], 0
-        if stop_at and boot.tests.get(test) and not self.tried:
+        if stop_at and boot.status(test, 0) == STATUS["failed"] and not self.tried:
             self.tried = True
             progress("looking for the call that goes wrong")
             again = boots.Boot(self.tree, self.folder, "replay", self.plan["worlds"][world],
                                [suite], boot.values, stop_at).run(self.sandbox)
             found = again.tests.get(test)
             calls = found.calls if found and found.failures else 0
-        command = " ".join(filter(None, ("splat test", test, stop_at, str(calls or ""))))
-        options = boot.append.split(" --")[0]
+        found = boot.tests.get(test)
+        if found and found.entered:
+            append = boot.append.split(" --")[0] + f" -- {suite}"
+            commands = [" ".join(filter(None, ("splat test", test, stop_at, str(calls or ""))))]
+        else:                           # it did not come so far: what was in its way?
+            append, commands = boot.append, ["splat stops", "continue"]
+        commands = " ".join(f"-ex '{command}'" for command in commands)
         smp = f" SMP={boot.env['SMP']}" if boot.env["SMP"] != "1" else ""
         cpu = f" CPU={boot.env['CPU']}" if boot.env["CPU"] != "max" else ""
         return [f"log: build/grade/logs/{os.path.basename(boot.log)}",
                 f"again, in GDB: make debug ICOUNT=1 MEM={boot.env['MEM']}{cpu}{smp} "
-                f'APPEND="{options} -- {suite}" GDBARGS="-ex \'{command}\'"']
+                f'APPEND="{append}" GDBARGS="{commands}"']
 
 
 def judge(check, results, stop_at, sees, replays):

@@ -6,6 +6,7 @@ import csv
 import io
 import lzma
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -251,6 +252,11 @@ def grade_many(count):
     expect({row[0]: row[1] for row in rows[1:]} ==
            {name: "" if points is None else str(points) for name, points in found.items()},
            f"the table is {rows}")
+    with open(f"{folder}-results/seed.txt", encoding="utf-8") as file:
+        seed = file.read().strip()
+    keys = {report.read(f"{folder}-results/{name}.json")["key"].split()[0]
+            for name, points in found.items() if points is not None}
+    expect(re.fullmatch("[0-9a-f]{8}", seed) and keys == {seed}, f"the seed is {seed}, of {keys}")
     expect(not os.path.exists(f"{FOLDER}/climbed"), "an archive has written outside its folder")
 
 

@@ -197,6 +197,28 @@ def anywhere():
         "refused.tar.gz,", "right.tar.gz,100,20,20,10,30,20", "starter.tar.gz,0,0,0,0,0,0"], table)
 
 
+@test("labs-table")
+def table():
+    """Any file's name has its row, and none is a formula; what is no result has none."""
+    folder = os.fsencode(f"{FOLDER}/table")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    result = {"points": 40, "key": "", "steps": [{"points": 40}, {"points": 0}]}
+    for name, text in ((b"bob\xff", json.dumps(result)), (b"=1+1", json.dumps(result)),
+                       (b"refused", json.dumps({**result, "points": None, "steps": []})),
+                       (b"cut", json.dumps(result)[:20]), (b"other", "[]")):
+        with open(os.path.join(folder, name + b".json"), "w", encoding="utf-8") as file:
+            file.write(text)
+    code, output = machine.run(["scripts/grade-all", "--table", f"{FOLDER}/table"],
+                               f"{FOLDER}/table.log")
+    with open(os.path.join(folder, b"grades.csv"), encoding="utf-8") as file:
+        rows = file.read().splitlines()
+    expect(code == 0 and rows == ["name,score,steps", "'=1+1,40,40,0", "bob\\udcff,40,40,0",
+                                  "refused,"], f"{code}: {output}: {rows}")
+    said = report.printable("\x1b[2J100 of 100\x07\ttab\nline \udcff é")
+    expect(said == "?[2J100 of 100?\ttab\nline ? é", repr(said))
+
+
 @test("labs-for-whom")
 def for_whom():
     code, output = machine.run(["make", "lab", f"LAB={LAB}", "FOR=moodle"],
