@@ -285,7 +285,7 @@ def not_judged():
         expect(done.returncode == 75 and "not judged" in done.stderr and
                "points" not in done.stdout,
                f"{command[0]}: exit status {done.returncode}: {done.stdout}{done.stderr}")
-    expect(not os.path.exists(result) and not os.listdir(results_of), "there is a result")
+    expect(not os.path.exists(result) and not results(results_of), "there is a result")
 
     full = f"{FOLDER}/not-judged-full"
     for size in ROOMS:
